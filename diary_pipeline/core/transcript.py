@@ -1,0 +1,85 @@
+"""What was said, with times. Every sample of a recording lies in exactly one segment."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+SegmentKind = Literal["speech", "inaudible", "silence"]
+
+
+@dataclass(frozen=True)
+class Word:
+    """One spoken word; seconds from the start of the recording."""
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A timed piece of transcript. `id` counts from 0 in order of time, over all kinds."""
+
+    id: int
+    start_s: float
+    end_s: float
+    kind: SegmentKind
+    text: str = ""
+    language: str | None = None
+    avg_logprob: float | None = None
+    no_speech_prob: float | None = None
+    compression_ratio: float | None = None
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Which weights, parameters and code made a transcript."""
+
+    name: str
+    model: str
+    model_sha256: str
+    parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    code_version: str = "1"
+
+    @property
+    def key(self) -> str:
+        """16 hex that change whenever the same audio could come out differently."""
+        said = json.dumps(
+            [self.name, self.model_sha256, dict(sorted(self.parameters.items())), self.code_version], sort_keys=True
+        )
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The whole of one recording."""
+
+    recording_key: str
+    duration_s: float
+    """Measured by decoding, not declared."""
+    language: str | None
+    """None when nothing was said."""
+    language_probability: float
+    segments: tuple[Segment, ...]
+    engine: Engine
+    version: str
+
+    @property
+    def speech(self) -> tuple[Segment, ...]:
+        """The segments that hold words."""
+        return tuple(s for s in self.segments if s.kind == "speech" and s.text)
+
+    @property
+    def text(self) -> str:
+        """Everything said, segments joined by spaces."""
+        return " ".join(s.text for s in self.speech)
+
+
+def transcript_version(content_sha256: str, engine_key: str, language: str | None, vocabulary: tuple[str, ...]) -> str:
+    """The key under which a transcript is computed once: 16 hex of audio, engine and hints."""
+    said = json.dumps([content_sha256, engine_key, language, list(vocabulary)])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]

@@ -1,0 +1,180 @@
+"""The ledger's tables. Statements about them live beside them, one file a noun; migrations.py brings an old file up to date.
+
+Every `*_at` column is seconds since the epoch, UTC, by the *database's* clock, so that leases mean the same on every machine.
+No column holds diary text: PostgreSQL pages, WAL and dumps stay clean.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+submissions = sa.Table(
+    "submissions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),  # cli | folder | graphql
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("options", sa.JSON, nullable=False),  # whisper_model, language, recorded_at, title, tags
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),  # core.batch.Status
+    sa.Column("recording_key", sa.Text),
+    sa.Column("duplicate", sa.Boolean, nullable=False, default=False),
+    sa.Column("reason_code", sa.Text),
+    sa.Column("message", sa.Text),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float),
+    sa.Column("commit_seq", sa.BigInteger),  # the commit that ended it; published when the watermark reaches it
+)
+sa.Index("submissions_status", submissions.c.status, submissions.c.created_at)
+sa.Index("submissions_recording", submissions.c.recording_key)
+
+seen_files = sa.Table(  # a file that did not change is not hashed again
+    "seen_files",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("submission_id", sa.Text, nullable=False),
+)
+
+recordings = sa.Table(
+    "recordings",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.Text, nullable=False, unique=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("content_sha256", sa.Text, nullable=False),
+    sa.Column("submission_id", sa.Text, nullable=False),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("object_key", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("container", sa.Text, nullable=False),
+    sa.Column("declared_s", sa.Float),
+    sa.Column("recorded_at", sa.Float, nullable=False),
+    sa.Column("recorded_day", sa.Text, nullable=False),  # ISO date, local to recorded_zone
+    sa.Column("recorded_zone", sa.Text, nullable=False),
+    sa.Column("recorded_at_source", sa.Text, nullable=False),
+    sa.Column("recorded_at_confidence", sa.Float, nullable=False),
+    sa.Column("recorded_at_note", sa.Text, nullable=False, default=""),
+    sa.Column("title", sa.Text),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("whisper_model", sa.Text, nullable=False),  # wanted now; what was used stands in the catalogue
+    sa.Column("language", sa.Text),  # forced, or NULL: detect
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("failed_stage", sa.Text),
+    sa.Column("reason_code", sa.Text),
+    sa.Column("message", sa.Text),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float),
+    sa.UniqueConstraint("owner", "content_sha256", name="recordings_content"),
+)
+sa.Index("recordings_status", recordings.c.status, recordings.c.id)
+
+work = sa.Table(  # one row for each (recording, stage): what is to do, and the one lease on doing it
+    "work",
+    metadata,
+    sa.Column("recording_key", sa.Text, primary_key=True),
+    sa.Column("stage", sa.Text, primary_key=True),  # transcript | note
+    sa.Column("state", sa.Text, nullable=False),  # ready | planned | done | failed
+    sa.Column("model", sa.Text, nullable=False),  # what the planner groups by; '' for notes
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("audio_s", sa.Float, nullable=False),
+    sa.Column("ready_at", sa.Float, nullable=False),
+    sa.Column("batch_id", sa.Text),
+    sa.Column("epoch", sa.BigInteger, nullable=False, default=0),
+    sa.Column("holder", sa.Text),  # Dagster run id, or any name a worker gives itself
+    sa.Column("expires_at", sa.Float),  # NULL: nobody holds it
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("reason_code", sa.Text),
+    sa.Column("message", sa.Text),
+)
+sa.Index("work_ready", work.c.stage, work.c.state, work.c.priority, work.c.ready_at)
+sa.Index("work_holder", work.c.holder)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # planned | requested | claimed | closed
+    sa.Column("attempt", sa.Integer, nullable=False),  # 1 for the first run that carries it
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("recordings", sa.Integer, nullable=False),
+    sa.Column("audio_s", sa.Float, nullable=False),
+    sa.Column("run_id", sa.Text),  # of the run that claimed the current attempt
+    sa.Column("planned_at", sa.Float, nullable=False),
+    sa.Column("requested_at", sa.Float),
+    sa.Column("claimed_at", sa.Float),
+    sa.Column("closed_at", sa.Float),
+)
+sa.Index("batches_state", batches.c.state, batches.c.stage, batches.c.planned_at)
+
+batch_items = sa.Table(
+    "batch_items",
+    metadata,
+    sa.Column("batch_id", sa.Text, primary_key=True),
+    sa.Column("recording_key", sa.Text, primary_key=True),
+    sa.Column("outcome", sa.Text),  # committed | failed | released; NULL: open
+)
+
+holders = sa.Table(  # who is alive; a run whose row has expired is dead whatever Dagster believes
+    "holders",
+    metadata,
+    sa.Column("holder", sa.Text, primary_key=True),
+    sa.Column("expires_at", sa.Float, nullable=False),
+)
+
+clock = sa.Table(  # one row; locked by each commit, so that seq has no gaps and follows commit order
+    "clock",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("n", sa.BigInteger, nullable=False),
+)
+
+commits = sa.Table(
+    "commits",
+    metadata,
+    sa.Column("object_id", sa.Text, primary_key=True),  # folder of Parquet files in the object store
+    sa.Column("kind", sa.Text, nullable=False),  # transcript | note | outcome
+    sa.Column("seq", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("committed_at", sa.Float, nullable=False),
+)
+
+pointers = sa.Table(  # what is current: (subject, kind) -> object; NULL object: erased
+    "pointers",
+    metadata,
+    sa.Column("subject", sa.Text, primary_key=True),  # recording key; for a refusal the submission id
+    sa.Column("kind", sa.Text, primary_key=True),  # transcript | note | outcome
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("version", sa.Text),
+    sa.Column("object_id", sa.Text),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+)
+sa.Index("pointers_seq", pointers.c.seq)
+sa.Index("pointers_object", pointers.c.object_id)
+
+history = sa.Table(  # every object that ever held rows of a subject: what erasure rewrites, a rollback points back to
+    "history",
+    metadata,
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("version", sa.Text),
+    sa.Column("object_id", sa.Text, nullable=False),
+)
+sa.Index("history_object", history.c.object_id)
+
+published = sa.Table(  # how far the file that users open has come
+    "published",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("watermark", sa.BigInteger, nullable=False),
+    sa.Column("published_at", sa.Float, nullable=False),
+)
+
+schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
