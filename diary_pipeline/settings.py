@@ -1,0 +1,232 @@
+"""Every setting of a deployment: type, unit, default and reason; the only reader of the environment.
+
+People and folders stand in the one file (settings_file.py). Domain rooms never read settings: they are handed values.
+`load_settings` reads nothing but the mapping it is given, and pydantic-settings' own readers are not used, because
+they look at the process environment by themselves and skip a misspelt `DIARY_BEEM_SIZE` in silence.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.folder import WatchedFolder
+from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
+from diary_pipeline.settings_file import TimeZone, UserId, first_fault, known_zone, read_people
+
+PREFIX = "DIARY_"
+OTHERS = frozenset({"DIARY_REQUIRE_SERVERS"})
+"""Variables with our prefix that are not ours to read: the first turns skipped tests into failed ones."""
+
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+Words = Annotated[
+    tuple[str, ...], BeforeValidator(lambda said: said.replace(",", " ").split() if isinstance(said, str) else said)
+]
+
+MODELS = (
+    "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en", "large-v3", "large-v3-turbo",
+    "distil-large-v3",
+)  # fmt: skip
+
+
+def _below(name: str) -> Any:
+    return lambda data: data["home"] / name
+
+
+def _setting(
+    group: str, default: Any, reason: str, *, env: str | None = None, secret: bool = False, **limits: Any
+) -> Any:
+    shape = {"default_factory": default} if callable(default) else {"default": default}
+    extra: dict[str, JsonValue] = {"group": group, "env": env, "secret": secret}
+    return Field(**shape, description=reason, json_schema_extra=extra, **limits)
+
+
+class Settings(BaseModel):
+    """A deployment. Frozen: a process has one, made once at its edge."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    home: AbsolutePath = _setting("Places", Path(".diary"), "Folder of everything that the embedded default writes.")
+    ledger_url: str = _setting(
+        "Places",
+        lambda data: f"sqlite:///{data['home'] / 'ledger.sqlite'}",
+        "SQLAlchemy URL of the ledger; SQLite wants a local disk, several machines want PostgreSQL.",
+        secret=True,
+    )
+    object_dir: AbsolutePath = _setting(
+        "Places", _below("objects"), "Folder of audio and committed Parquet objects; may lie on NFS."
+    )
+    catalogue_file: AbsolutePath = _setting(
+        "Places", _below("catalogue.duckdb"), "DuckDB file that users query; replaced by rename, wants a local disk."
+    )
+    drop_dir: AbsolutePath = _setting(
+        "Places", _below("drop"), "Folder that is always watched, for the default owner; files stay where they are."
+    )
+    note_dir: AbsolutePath = _setting("Places", _below("notes"), "Folder of rendered notes: <day>/<recording key>.md.")
+    write_note_files: bool = _setting("Places", True, "Whether notes are also written as Markdown files.")
+    model_dir: AbsolutePath = _setting(
+        "Places",
+        Path("~/.cache/diary_pipeline/models"),
+        "Folder of Whisper weights; outside the home folder, because projects share it.",
+    )
+    dagster_home: AbsolutePath = _setting(
+        "Places", _below("dagster"), "Folder of Dagster's own state and dagster.yaml.", env="DAGSTER_HOME"
+    )
+    config_file: AbsolutePath | None = _setting(
+        "Places", None, "TOML file that names owners and watched folders.", env="DIARY_CONFIG"
+    )
+
+    whisper_model: str = _setting(
+        "Transcription", "base", "Model for recordings that ask for none; the smallest that is not tiring to read."
+    )
+    allowed_models: Words = _setting(
+        "Transcription", MODELS, "Models that a recording may ask for, separated by commas; others are refused."
+    )
+    device: Literal["auto", "cpu", "cuda"] = _setting("Transcription", "auto", "Where the model runs.")
+    compute_type: Literal["auto", "int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] = _setting(
+        "Transcription", "auto", "Precision of the weights; auto takes float16 on CUDA and int8 on a CPU."
+    )
+    cpu_threads: int = _setting("Transcription", 0, "CPU threads of one model; 0 takes all cores.", ge=0, le=512)
+    beam_size: int = _setting("Transcription", 5, "Beams per window; 1 is faster and makes more mistakes.", ge=1, le=20)
+    window_batch_size: int = _setting(
+        "Transcription", 8, "Windows that one model call decodes; more wants more memory.", ge=1, le=256
+    )
+
+    transcript_batch_recordings: int = _setting(
+        "Batches", 200, "Most recordings in one transcription run; a run costs about 10 s to start.", ge=1, le=5000
+    )
+    transcript_batch_audio_minutes: float = _setting(
+        "Batches", 120.0, "Most minutes of audio in one transcription run, so that it ends within a coffee break.", gt=0
+    )
+    transcript_batches_open: int = _setting(
+        "Batches", 2, "Transcription batches planned and not ended; later arrivals join a later batch.", ge=1, le=1000
+    )
+    note_batch_recordings: int = _setting(
+        "Batches", 500, "Most recordings in one run that writes notes.", ge=1, le=5000
+    )
+    note_batch_audio_minutes: float = _setting(
+        "Batches", 6000.0, "Most minutes of transcribed audio in one run that writes notes.", gt=0
+    )
+    note_batches_open: int = _setting("Batches", 2, "Note batches planned and not ended.", ge=1, le=1000)
+    lease_s: float = _setting(
+        "Batches",
+        60.0,
+        "Seconds after which a silent worker's recordings may be taken over; it reports thrice in it.",
+        ge=3,
+    )
+    max_attempts: int = _setting(
+        "Batches", 3, "Runs that may try one batch before its recordings are failed.", ge=1, le=100
+    )
+
+    settle_s: float = _setting(
+        "Intake", 2.0, "Seconds for which a file must not have changed: one still being written is not taken.", ge=0
+    )
+    intake_budget_s: float = _setting(
+        "Intake", 20.0, "Seconds of hashing and probing in one tick; Dagster ends a tick after 60.", gt=0, le=50
+    )
+    intake_max_files: int = _setting("Intake", 500, "Most files taken in by one tick.", ge=1)
+    uploads_interval_s: int = _setting("Intake", 10, "Seconds between two looks at the watched folders.", ge=1)
+    max_file_size_mb: int = _setting("Intake", 500, "Largest audio file, in millions of bytes.", ge=1)
+    min_audio_s: float = _setting("Intake", 0.3, "Shortest recording; below it there is no word to hear.", gt=0)
+    max_audio_s: float = _setting("Intake", 86_400.0, "Longest recording: a day.", gt=0)
+
+    default_owner: UserId = _setting("People", DEFAULT_OWNER, "Whose diary it is when nobody says.")
+    time_zone: TimeZone = _setting("People", "UTC", "Zone of owners who name none; decides the day of a recording.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "Surface", "info", "Least severe log line; debug also shows tracebacks of the command line."
+    )
+    log_format: Literal["text", "json"] = _setting("Surface", "text", "Log lines for people or for machines.")
+    ui_host: str = _setting("Surface", "127.0.0.1", "Address that `make dev` serves Dagster on; it has no passwords.")
+    ui_port: int = _setting("Surface", 3000, "Port that `make dev` serves Dagster on.", ge=1, le=65_535)
+
+    owners: Mapping[str, Owner] = Field(default_factory=dict)
+    folders: tuple[WatchedFolder, ...] = ()
+    """Folders to watch, the drop folder first."""
+    origins: Mapping[str, str] = Field(default_factory=dict, repr=False)
+
+    def owner(self, user_id: str | None = None) -> Owner:
+        """Give what is known about a person; somebody the file does not name has the defaults."""
+        name = user_id or self.default_owner
+        return self.owners.get(name) or Owner(user_id=name, time_zone=self.time_zone)
+
+
+SETTINGS: Mapping[str, str] = {
+    str(field.json_schema_extra.get("env") or f"{PREFIX}{name.upper()}"): name
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.json_schema_extra, dict)
+}
+"""Name of the variable -> name of the field."""
+
+
+def load_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from a mapping (default: this process's environment) and the file it names."""
+    env = os.environ if env is None else env
+    said = {SETTINGS[name]: value for name, value in env.items() if name in SETTINGS and _is_ours(name, value)}
+    for name, value in env.items():
+        if name.startswith(PREFIX) and name not in SETTINGS and name not in OTHERS and _is_ours(name, value):
+            raise UsageError(
+                "config_invalid", f"{name} is not a setting{_nearest(name)}; `diary doctor` lists them all."
+            )
+    known: dict[str, Any] = {**_of_machine(env), **said}
+    known["origins"] = dict.fromkeys(said, "environment")
+    try:
+        settings = Settings(**known)
+    except ValidationError as error:
+        field = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+        variable = next(variable for variable, name in SETTINGS.items() if name == field)
+        fault = first_fault(error).partition(": ")[2]
+        raise UsageError("config_invalid", f"{variable} cannot be used: {fault}.") from error
+    if settings.whisper_model not in settings.allowed_models:
+        raise UsageError("config_invalid", "DIARY_WHISPER_MODEL is not among DIARY_ALLOWED_MODELS; add it there.")
+    return _with_people(settings)
+
+
+def _with_people(settings: Settings) -> Settings:
+    drop = WatchedFolder(settings.drop_dir, settings.default_owner)
+    if settings.config_file is None:
+        return settings.model_copy(update={"folders": (drop,)})
+    people = read_people(settings.config_file, time_zone=settings.time_zone, default_owner=settings.default_owner)
+    for folder in people.folders:
+        if folder.whisper_model and folder.whisper_model not in settings.allowed_models:
+            raise UsageError(
+                "config_invalid",
+                f"{settings.config_file}: folders.whisper_model {folder.whisper_model} is not in DIARY_ALLOWED_MODELS.",
+            )
+    return settings.model_copy(update={"owners": people.owners, "folders": (drop, *people.folders)})
+
+
+def _is_ours(name: str, value: str) -> bool:
+    # Kubernetes tells every pod about a Service `diary-ui` as DIARY_UI_PORT=tcp://..., DIARY_UI_SERVICE_HOST=...;
+    # an empty value is what `NAME=` in an env file leaves: not said.
+    service = re.search(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)", name) or value.startswith(("tcp://", "udp://"))
+    return bool(value.strip()) and not service
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, SETTINGS, n=1)
+    return f", did you mean {near[0]}" if near else ""
+
+
+def _of_machine(env: Mapping[str, str]) -> dict[str, str]:
+    found = {"time_zone": _zone_of_machine(env)}
+    if cache := env.get("XDG_CACHE_HOME"):
+        found["model_dir"] = f"{cache}/diary_pipeline/models"
+    return found
+
+
+def _zone_of_machine(env: Mapping[str, str]) -> str:
+    link = Path("/etc/localtime")
+    linked = str(link.resolve()).partition("zoneinfo/")[2] if link.is_symlink() else ""
+    for name in (env.get("TZ", "").lstrip(":"), linked):
+        try:
+            if name:
+                return known_zone(name)
+        except ValueError:
+            continue
+    return "UTC"

@@ -1,0 +1,129 @@
+"""The one configuration file: whose diaries these are, and which folders are watched for them (`DIARY_CONFIG`, TOML).
+
+    [owners.anna]
+    languages = ["de", "en"]            # ISO 639-1; detection chooses among them
+    time_zone = "Europe/Berlin"         # decides the day of a recording that carries no offset
+    vocabulary = ["Zillertal", "Mika"]  # names and terms, hints for the model
+
+    [[folders]]
+    path = "~/Recordings"               # relative paths start at this file
+    owner = "anna"
+    language = "de"                     # forced; leave out to detect
+    whisper_model = "small"
+    tags = ["phone"]
+    ignore = ["*.tmp", "drafts/*"]
+    not_older_than_days = 365
+
+Settings of the deployment are `DIARY_*` variables and belong to settings.py. An unknown key is an error: a misspelt
+`langauges` would else be a wrong language that nobody notices.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.folder import WatchedFolder
+from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
+
+
+def known_zone(name: str) -> str:
+    """Give the name back when it is an IANA time zone."""
+    try:
+        ZoneInfo(name)
+    # zoneinfo raises OSError for names that are folders of its database, ValueError for paths
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"'{name}' is no IANA time zone such as Europe/Berlin") from error
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(known_zone)]
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+"""Stands in object keys and run tags, so no slash, space or control character."""
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Owner(_Row):
+    languages: tuple[Language, ...] = ()
+    time_zone: TimeZone | None = None
+    vocabulary: tuple[str, ...] = ()
+
+
+class _Folder(_Row):
+    path: str = Field(min_length=1)
+    owner: UserId | None = None
+    language: Language | None = None
+    whisper_model: str | None = None
+    tags: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    not_older_than_days: float | None = Field(default=None, gt=0)
+
+
+class _File(_Row):
+    owners: Mapping[UserId, _Owner] = {}
+    folders: tuple[_Folder, ...] = ()
+
+
+@dataclass(frozen=True)
+class People:
+    """What the file says."""
+
+    owners: Mapping[str, Owner]
+    folders: tuple[WatchedFolder, ...]
+
+
+def read_people(path: Path, *, time_zone: str, default_owner: str = DEFAULT_OWNER) -> People:
+    """Read the file; `time_zone` holds for owners who name none."""
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            "config_invalid", f"The file that DIARY_CONFIG names, {path}, cannot be read: {error.strerror}."
+        ) from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        raise UsageError("config_invalid", f"{path} is no valid TOML: {error}.") from error
+    try:
+        file = _File.model_validate(said)
+    except ValidationError as error:
+        raise UsageError("config_invalid", f"{path}: {first_fault(error)}.") from error
+    owners = {
+        name: Owner(
+            user_id=name,
+            time_zone=owner.time_zone or time_zone,
+            languages=owner.languages,
+            vocabulary=owner.vocabulary,
+        )
+        for name, owner in file.owners.items()
+    }
+    return People(owners, tuple(_watched(folder, path.parent, default_owner) for folder in file.folders))
+
+
+def _watched(folder: _Folder, beside: Path, default_owner: str) -> WatchedFolder:
+    return WatchedFolder(
+        path=(beside / Path(folder.path).expanduser()).absolute(),
+        owner=folder.owner or default_owner,
+        language=folder.language,
+        whisper_model=folder.whisper_model,
+        tags=folder.tags,
+        ignore=folder.ignore,
+        not_older_than_days=folder.not_older_than_days,
+    )
+
+
+def first_fault(error: ValidationError) -> str:
+    """Say where the first fault lies and what it is, without repeating the value (it may be a secret)."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"] if part != "[key]")
+    if fault["type"] == "extra_forbidden":
+        return f"{where.lstrip('.')} is not a known key"
+    what = fault["msg"].removeprefix("Value error, ")
+    return f"{where.lstrip('.')}: {what[:1].lower()}{what[1:]}"
