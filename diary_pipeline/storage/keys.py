@@ -1,0 +1,47 @@
+"""Every key in the object store is made here, and nowhere else.
+
+Pure. Keys are stored in the ledger once made, so this file may change for new objects without moving old ones.
+A person's name or address never stands in a path: the owner appears as a short hash.
+"""
+
+import datetime as dt
+import hashlib
+import re
+import uuid
+
+from diary_pipeline.core.errors import UsageError
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+LONGEST_KEY = 512
+
+
+def audio_key(owner: str, content_sha256: str) -> str:
+    """Name the stored audio of one owner; another owner's same bytes are another object, so either can be erased."""
+    if not _SHA256.fullmatch(content_sha256):
+        raise UsageError(
+            "object_key_invalid", "An audio key is made of 64 hex digits of SHA-256; pass sha256_of(path)."
+        )
+    return f"{audio_prefix(owner)}{content_sha256[:2]}/{content_sha256}"
+
+
+def audio_prefix(owner: str) -> str:
+    """Name what all audio keys of one owner begin with."""
+    return f"audio/{owner_hash(owner)}/"
+
+
+def owner_hash(owner: str) -> str:
+    """Shorten the owner to 16 hex that stand for them in paths."""
+    return hashlib.sha256(owner.encode()).hexdigest()[:16]
+
+
+def catalogue_object_id(kind: str) -> str:
+    """Name a new catalogue object, `catalogue/<yyyymm>/<kind>-<uuid hex>`; every call gives another one."""
+    return checked_key(f"catalogue/{dt.datetime.now(dt.UTC):%Y%m}/{kind}-{uuid.uuid4().hex}")
+
+
+def checked_key(key: str) -> str:
+    """Return the key if it is one, or refuse it: names of letters, digits and `._=-`, joined by `/`, no way out."""
+    if len(key) > LONGEST_KEY or not all(_NAME.fullmatch(name) for name in key.split("/")):
+        raise UsageError("object_key_invalid", f"{key[:80]!r} is not an object key; make keys with storage.keys.")
+    return key
