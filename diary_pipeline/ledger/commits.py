@@ -1,0 +1,221 @@
+"""Commits: the one transaction that makes staged objects the truth, and the pointers that say which object is current.
+
+What the transaction means for recordings, submissions, work and batches is settling.py's business; building and staging
+objects is the catalogue's. Nobody else writes `clock`, `commits`, `pointers` or `history`, but for erasure.
+
+What surprises: the clock row is locked before anything is read. Commits therefore queue, `seq` has no gaps and follows
+commit order, so a reader that asks for `seq > watermark` can never miss a commit that finished late.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import sqlalchemy as sa
+
+from diary_pipeline.core.batch import ENDED, Stage, Status
+from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.settling import Settlement
+from diary_pipeline.ledger.tables import clock, commits, history, pointers, published, recordings, submissions
+
+PointerKind = Literal["transcript", "note", "outcome"]
+Verdict = Literal["new", "already", "kept", "fenced", "stale"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a batch wants to become of one recording."""
+
+    key: str
+    epoch: int
+    """Of the lease under which it was computed."""
+    status: Status
+    version: str | None
+    """None: the stage failed."""
+    reason_code: str | None = None
+    message: str = ""
+    requires: tuple[str, str] | None = None
+    """(kind, version): the pointer of that kind must still be at that version."""
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What became of the changes. Either all are in `committed`, or none is and `seq` is 0: stage the rest again."""
+
+    seq: int
+    committed: tuple[str, ...] = ()
+    already: tuple[str, ...] = ()
+    """This version is current already: settled as if committed now."""
+    fenced: tuple[str, ...] = ()
+    """Somebody else holds the lease now, or nobody may."""
+    stale: tuple[str, ...] = ()
+    """What it was computed from is no longer current: planned again."""
+    kept: tuple[str, ...] = ()
+    """Failed now, but an earlier good version stays what users see."""
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """The keys that must not be staged again."""
+        return frozenset((*self.already, *self.fenced, *self.stale, *self.kept))
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What is current for one subject: a recording key or, for a refusal, a submission id."""
+
+    subject: str
+    kind: PointerKind
+    owner: str
+    version: str | None
+    object_id: str | None
+    """None: erased."""
+    seq: int
+
+
+def record(ledger: Ledger, *, kind: Stage, object_id: str, size_bytes: int, changes: Sequence[Change]) -> Committed:
+    """Commit a staged object, which holds a recording at most once and no row of any recording not named in `changes`.
+
+    All or nothing: when a change cannot be committed, those that need no object are settled, nothing else is written,
+    and the caller stages the rest under a new object. Otherwise an object could hold text the ledger does not know of.
+    """
+    if not changes:
+        return Committed(0)
+    keys = [c.key for c in changes]
+    with ledger.writing() as tx:
+        seq = _queue(tx) + 1
+        settlement = Settlement(tx, kind, keys)
+        current = _current(tx, keys)
+        verdicts = {c.key: _verdict(c, kind, settlement, current) for c in changes}
+        if set(verdicts.values()) == {"new"}:
+            chosen = sa.select(recordings.c.key, recordings.c.owner).where(recordings.c.key.in_(keys))
+            owners = dict(tx.execute(chosen).tuples().all())
+            _commit(tx, kind, object_id, size_bytes, seq=seq, at=settlement.at)
+            _move(
+                tx, kind, [Pointer(c.key, kind, owners[c.key], c.version, object_id, seq) for c in changes if c.version]
+            )
+            ended = [(c.key, outcome_version(c)) for c in changes if c.status in ENDED]
+            _move(tx, "outcome", [Pointer(key, "outcome", owners[key], how, object_id, seq) for key, how in ended])
+            settlement.commit(changes, seq)
+            return Committed(seq, committed=tuple(keys))
+        for change in changes:
+            if verdicts[change.key] == "stale":
+                settlement.plan_again(change.key)
+            elif verdicts[change.key] in ("already", "kept"):
+                _find(settlement, change, current)
+
+    def of(verdict: Verdict) -> tuple[str, ...]:
+        return tuple(k for k in keys if verdicts[k] == verdict)
+
+    return Committed(0, already=of("already"), fenced=of("fenced"), stale=of("stale"), kept=of("kept"))
+
+
+def record_refusals(ledger: Ledger, *, object_id: str, size_bytes: int, submission_ids: Sequence[str]) -> int:
+    """Commit outcome rows of refused submissions and return the seq; 0: some had theirs already, nothing is written."""
+    with ledger.writing() as tx:
+        seq = _queue(tx) + 1
+        chosen = submissions.c.id.in_(submission_ids)
+        owners = dict(tx.execute(sa.select(submissions.c.id, submissions.c.owner).where(chosen)).tuples().all())
+        if not owners or len(owners) < len(submission_ids) or _current(tx, submission_ids):
+            return 0
+        _commit(tx, "outcome", object_id, size_bytes, seq=seq, at=now(tx))
+        _move(tx, "outcome", [Pointer(i, "outcome", owners[i], "refused", object_id, seq) for i in submission_ids])
+        tx.execute(submissions.update().where(chosen).values(commit_seq=seq))
+        return seq
+
+
+def outcome_version(change: Change) -> str:
+    """Say how a recording ended, as the version of its outcome pointer: `completed`, `failed:audio_truncated`."""
+    return f"{change.status}:{change.reason_code}" if change.reason_code else change.status
+
+
+def clock_now(conn: sa.Connection) -> int:
+    """Return the seq of the last commit; 0 when there is none."""
+    return int(conn.execute(sa.select(clock.c.n)).scalar_one())
+
+
+def published_watermark(conn: sa.Connection) -> int:
+    """Return the seq up to which users can see everything; 0 before the first publish."""
+    return int(conn.execute(sa.select(published.c.watermark)).scalar_one_or_none() or 0)
+
+
+def set_published(ledger: Ledger, watermark: int) -> None:
+    """Note how far the file that users open has come."""
+    with ledger.writing() as tx:
+        values = {"watermark": watermark, "published_at": now(tx)}
+        if not tx.execute(published.update().where(published.c.id == 1).values(values)).rowcount:
+            tx.execute(published.insert().values(id=1, **values))
+
+
+def pointer(conn: sa.Connection, subject: str, kind: PointerKind) -> Pointer | None:
+    """Return what is current for one subject, or None when nothing ever was."""
+    row = conn.execute(_POINTERS.where(pointers.c.subject == subject, pointers.c.kind == kind)).one_or_none()
+    return Pointer(*row) if row else None
+
+
+def pointers_of(conn: sa.Connection, subjects: Sequence[str], kind: PointerKind) -> dict[str, Pointer]:
+    """Return what is current for each of many subjects; those without a pointer are left out."""
+    rows = conn.execute(_POINTERS.where(pointers.c.subject.in_(subjects), pointers.c.kind == kind))
+    return {row.subject: Pointer(*row) for row in rows}
+
+
+def pointers_since(conn: sa.Connection, watermark: int) -> list[Pointer]:
+    """Return every pointer that moved after a watermark, erased ones too, in commit order."""
+    rows = conn.execute(_POINTERS.where(pointers.c.seq > watermark).order_by(pointers.c.seq, pointers.c.subject))
+    return [Pointer(*row) for row in rows]
+
+
+_POINTERS = sa.select(
+    pointers.c.subject, pointers.c.kind, pointers.c.owner, pointers.c.version, pointers.c.object_id, pointers.c.seq
+)
+
+
+def _queue(tx: sa.Connection) -> int:
+    """Wait until no other commit runs, and hold the others off until this transaction ends."""
+    return int(tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one())
+
+
+def _current(tx: sa.Connection, subjects: Sequence[str]) -> Mapping[tuple[str, str], Pointer]:
+    rows = tx.execute(_POINTERS.where(pointers.c.subject.in_(subjects)))
+    return {(row.subject, row.kind): Pointer(*row) for row in rows}
+
+
+def _verdict(
+    change: Change, kind: Stage, settlement: Settlement, current: Mapping[tuple[str, str], Pointer]
+) -> Verdict:
+    mine = settlement.work.get((change.key, kind))
+    if mine is None or mine.epoch != change.epoch:
+        return "fenced"
+    if change.requires is not None:
+        needed = current.get((change.key, change.requires[0]))
+        if needed is None or needed.object_id is None or needed.version != change.requires[1]:
+            return "stale"
+    there = current.get((change.key, kind))
+    if there is None or there.object_id is None:
+        return "new"
+    if change.version is None:
+        return "kept"
+    return "already" if there.version == change.version else "new"
+
+
+def _find(settlement: Settlement, change: Change, current: Mapping[tuple[str, str], Pointer]) -> None:
+    transcript, note, outcome = (current.get((change.key, kind)) for kind in ("transcript", "note", "outcome"))
+    # Note commits are fenced on the transcript pointer, so a note that is younger than the transcript belongs to it.
+    noted = bool(note and note.object_id and transcript and note.seq > transcript.seq)
+    how = outcome.version if outcome else None
+    settlement.find(change, noted=noted, outcome=how, seq=max(p.seq for p in (transcript, note, outcome) if p))
+
+
+def _commit(tx: sa.Connection, kind: PointerKind, object_id: str, size_bytes: int, *, seq: int, at: float) -> None:
+    tx.execute(clock.update().values(n=seq))
+    tx.execute(commits.insert().values(object_id=object_id, kind=kind, seq=seq, size_bytes=size_bytes, committed_at=at))
+
+
+def _move(tx: sa.Connection, kind: PointerKind, moved: Sequence[Pointer]) -> None:
+    """Replace pointers of one kind and remember them; delete and insert is an upsert that both databases know."""
+    if not moved:
+        return
+    subjects = [p.subject for p in moved]
+    tx.execute(pointers.delete().where(pointers.c.kind == kind, pointers.c.subject.in_(subjects)))
+    rows = [asdict(p) for p in moved]
+    tx.execute(pointers.insert(), rows)
+    tx.execute(history.insert(), [{name: row[name] for name in history.c.keys()} for row in rows])  # noqa: SIM118 - a collection of columns

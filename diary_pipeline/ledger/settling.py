@@ -1,0 +1,173 @@
+"""What a commit means for everybody who waits: work, batches, recordings and submissions.
+
+Used by commits.py inside its transaction, and by nobody else; whether a change may be committed is decided there.
+
+What surprises: a new transcript takes the note's work away from whoever is writing one, because that note would belong
+to the old transcript: epoch + 1, its batch item released.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from diary_pipeline.core.batch import ENDED, Stage
+from diary_pipeline.ledger.connect import now
+from diary_pipeline.ledger.tables import batch_items, batches, recordings, submissions, work
+
+Reason = Mapping[str, str | None]
+
+
+class Change(Protocol):
+    """The part of commits.Change that is needed here."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def version(self) -> str | None: ...
+    @property
+    def reason_code(self) -> str | None: ...
+    @property
+    def message(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """One locked row of `work`."""
+
+    state: str
+    epoch: int
+    batch_id: str | None
+    priority: int
+    audio_s: float
+
+
+class Settlement:
+    """The work of some recordings, locked until the transaction ends."""
+
+    def __init__(self, tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> None:
+        self.tx = tx
+        self.stage: Stage = stage
+        self.work = _locked(tx, keys)
+        self.at = now(tx)
+
+    def commit(self, changes: Sequence[Change], seq: int) -> None:
+        """Tell everybody about changes that are committed now."""
+        alike: dict[tuple[str, bool, str | None, str], list[str]] = {}
+        for c in changes:
+            alike.setdefault((c.status, c.version is None, c.reason_code, c.message), []).append(c.key)
+        for (status, failed, code, message), keys in alike.items():
+            reason = {"reason_code": code, "message": message or None}
+            self._finish(keys, "failed" if failed else "done", "failed" if failed else "committed", reason)
+            self._show(keys, status, reason, self.stage if failed else None)
+            self._answer(keys, status, reason, seq)
+        if self.stage == "transcript":
+            self._note_is_ready([c.key for c in changes if c.version is not None])
+
+    def find(self, change: Change, *, noted: bool, outcome: str | None, seq: int) -> None:
+        """Tell everybody about a change that needs no commit: current already, or failed while a good version stays.
+
+        `noted`: the current note belongs to the current transcript. `outcome`: how the recording ended last, if ever.
+        """
+        key, kept = [change.key], change.version is None
+        reason = {"reason_code": change.reason_code, "message": change.message or None}
+        self._finish(key, "done", "failed" if kept else "committed", reason)
+        coming = False
+        if self.stage == "transcript":
+            note = self.work.get((change.key, "note"))
+            coming = note is not None and note.state in ("ready", "planned")
+            if not (kept or noted or coming):
+                self._note_is_ready(key)
+                coming = True
+        status, _, code = ("generating_notes", "", "") if coming or not outcome else outcome.partition(":")
+        standing: Reason = {"reason_code": code or None}
+        # A transcript is there, so only the note can have failed; the sentence about that still stands in the row.
+        failed_stage = "note" if status == "failed" else None
+        self._show(key, status, standing if failed_stage else {**standing, "message": None}, failed_stage)
+        if kept:  # who asked for the version that failed gets an honest answer, although the good one stays
+            status, standing = "failed", reason
+        self._answer(key, status, standing, seq)
+
+    def plan_again(self, key: str) -> None:
+        """Give work back that was done from something no longer current."""
+        self._mark_items(self.stage, [key], "released")
+        mine = (work.c.recording_key == key) & (work.c.stage == self.stage)
+        self.tx.execute(work.update().where(mine).values(self._ready()))
+
+    def _finish(self, keys: Sequence[str], state: str, outcome: str, reason: Reason) -> None:
+        mine = work.c.recording_key.in_(keys) & (work.c.stage == self.stage)
+        self.tx.execute(work.update().where(mine).values(state=state, holder=None, expires_at=None, **reason))
+        self._mark_items(self.stage, keys, outcome)
+
+    def _mark_items(self, stage: Stage, keys: Sequence[str], outcome: str) -> None:
+        carried: dict[str, list[str]] = {}
+        for key in keys:
+            row = self.work.get((key, stage))
+            if row is not None and row.batch_id is not None:
+                carried.setdefault(row.batch_id, []).append(key)
+        for batch_id, some in carried.items():
+            mine = (batch_items.c.batch_id == batch_id) & batch_items.c.recording_key.in_(some)
+            self.tx.execute(batch_items.update().where(mine, batch_items.c.outcome.is_(None)).values(outcome=outcome))
+        is_open = sa.exists().where(batch_items.c.batch_id == batches.c.id, batch_items.c.outcome.is_(None))
+        finished = batches.c.id.in_(sorted(carried)) & (batches.c.state != "closed") & ~is_open
+        self.tx.execute(batches.update().where(finished).values(state="closed", closed_at=self.at))
+
+    def _show(self, keys: Sequence[str], status: str, reason: Reason, failed_stage: str | None) -> None:
+        ended_at = self.at if status in ENDED else None
+        self.tx.execute(
+            recordings.update()
+            .where(recordings.c.key.in_(keys))
+            .values(status=status, failed_stage=failed_stage, ended_at=ended_at, **reason)
+        )
+
+    def _answer(self, keys: Sequence[str], status: str, reason: Reason, seq: int) -> None:
+        """Open submissions follow their recording; ended ones keep their answer, but a failure since put right."""
+        told = submissions.c.ended_at.is_(None)
+        ending: dict[str, float | int] = {}
+        if status in ENDED:
+            ending = {"ended_at": self.at, "commit_seq": seq}
+            if status != "failed":
+                told = told | (submissions.c.status == "failed")
+        theirs = submissions.c.recording_key.in_(keys)
+        self.tx.execute(submissions.update().where(theirs, told).values(status=status, **reason, **ending))
+
+    def _note_is_ready(self, keys: Sequence[str]) -> None:
+        known = [k for k in keys if (k, "note") in self.work]
+        if known:
+            self._mark_items("note", known, "released")
+            mine = work.c.recording_key.in_(known) & (work.c.stage == "note")
+            self.tx.execute(work.update().where(mine).values(epoch=work.c.epoch + 1, attempts=0, **self._ready()))
+        fresh = [
+            {
+                "recording_key": key,
+                "stage": "note",
+                "model": "",
+                "priority": self.work[(key, "transcript")].priority,
+                "audio_s": self.work[(key, "transcript")].audio_s,
+                "epoch": 0,
+                "attempts": 0,
+                **self._ready(),
+            }
+            for key in keys
+            if (key, "note") not in self.work
+        ]
+        if fresh:
+            self.tx.execute(work.insert(), fresh)
+
+    def _ready(self) -> dict[str, str | float | None]:
+        free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
+        return {"state": "ready", "ready_at": self.at, **free}
+
+
+def _locked(tx: sa.Connection, keys: Sequence[str]) -> Mapping[tuple[str, str], Work]:
+    """Lock the batches and then the work of these recordings: the order of everybody who locks both."""
+    mine = work.c.recording_key.in_(keys)
+    carrying = sa.select(work.c.batch_id).where(mine, work.c.batch_id.is_not(None))
+    tx.execute(sa.select(batches.c.id).where(batches.c.id.in_(carrying)).order_by(batches.c.id).with_for_update())
+    columns = (work.c.state, work.c.epoch, work.c.batch_id, work.c.priority, work.c.audio_s)
+    chosen = sa.select(work.c.recording_key, work.c.stage, *columns).where(mine)
+    rows = tx.execute(chosen.order_by(work.c.recording_key, work.c.stage).with_for_update())
+    return {(key, stage): Work(*row) for key, stage, *row in rows.tuples()}
