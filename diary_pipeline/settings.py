@@ -165,16 +165,17 @@ SETTINGS: Mapping[str, str] = {
 
 
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from a mapping (default: this process's environment) and the file it names."""
-    env = os.environ if env is None else env
+    """Read the settings from a mapping and the file it names; by default the process environment over `.env`."""
+    env = _process_environment() if env is None else env
     said = {SETTINGS[name]: value for name, value in env.items() if name in SETTINGS and _is_ours(name, value)}
     for name, value in env.items():
         if name.startswith(PREFIX) and name not in SETTINGS and name not in OTHERS and _is_ours(name, value):
             raise UsageError(
                 "config_invalid", f"{name} is not a setting{_nearest(name)}; `diary doctor` lists them all."
             )
-    known: dict[str, Any] = {**_of_machine(env), **said}
-    known["origins"] = dict.fromkeys(said, "environment")
+    machine = _of_machine(env)
+    origins = dict.fromkeys(machine, "machine") | dict.fromkeys(said, "environment")
+    known: dict[str, Any] = {**machine, **said, "origins": origins}
     try:
         settings = Settings(**known)
     except ValidationError as error:
@@ -185,6 +186,16 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     if settings.whisper_model not in settings.allowed_models:
         raise UsageError("config_invalid", "DIARY_WHISPER_MODEL is not among DIARY_ALLOWED_MODELS; add it there.")
     return _with_people(settings)
+
+
+def _process_environment() -> Mapping[str, str]:
+    file = Path(".env")
+    if not file.is_file():
+        return os.environ
+    # Dagster's own commands read `.env` of the working directory too: both must see the same deployment.
+    from dotenv import dotenv_values
+
+    return {**{name: value for name, value in dotenv_values(file).items() if value is not None}, **os.environ}
 
 
 def _with_people(settings: Settings) -> Settings:

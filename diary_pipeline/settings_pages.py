@@ -1,0 +1,136 @@
+"""The settings as people read them: rows for `diary doctor`, `.env.example` and docs/configuration.md.
+
+Nothing is decided here. The two files are generated (`make env-example`); a house test fails when they are not current.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from diary_pipeline import settings_file
+from diary_pipeline.settings import SETTINGS, Settings, load_settings
+
+EXAMPLE_HOME = "/home/user/project/.diary"
+HEADER = (
+    "# Generated from diary_pipeline/settings.py by `make env-example`. Copy to .env and uncomment what you change."
+)
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One setting of this deployment."""
+
+    group: str
+    name: str
+    value: str
+    source: str
+    """`default`, `machine` (found on this computer), `environment` or `file` (DIARY_CONFIG)."""
+    description: str
+
+
+def explain(settings: Settings) -> list[SettingRow]:
+    """List every setting with its value, where that came from and what it is for; passwords are masked."""
+    rows = []
+    for variable, name in SETTINGS.items():
+        field = Settings.model_fields[name]
+        extra = field.json_schema_extra
+        assert isinstance(extra, dict)  # noqa: S101 -- SETTINGS holds only such fields
+        value = _told(getattr(settings, name))
+        rows.append(
+            SettingRow(
+                group=str(extra["group"]),
+                name=variable,
+                value=masked(value) if extra["secret"] else value,
+                source=settings.origins.get(name, "default"),
+                description=field.description or "",
+            )
+        )
+    return rows + list(_people(settings))
+
+
+def _people(settings: Settings) -> Iterator[SettingRow]:
+    for owner in settings.owners.values():
+        said = [f"time_zone={owner.time_zone}"]
+        said += [f"languages={','.join(owner.languages)}"] if owner.languages else []
+        said += [f"{len(owner.vocabulary)} words of vocabulary"] if owner.vocabulary else []
+        yield SettingRow("People", f"owners.{owner.user_id}", "; ".join(said), "file", "An owner.")
+    for number, folder in enumerate(settings.folders[1:], start=1):
+        yield SettingRow(
+            "People", f"folders.{number}", f"{folder.path} for {folder.owner}", "file", "A watched folder."
+        )
+
+
+def masked(url: str) -> str:
+    """Hide the password of a URL."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", url)
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _example() -> Iterable[tuple[str, list[SettingRow]]]:
+    rows = explain(load_settings({"DIARY_HOME": EXAMPLE_HOME, "TZ": "UTC", "XDG_CACHE_HOME": "~/.cache"}))
+    shown = [SettingRow(row.group, row.name, _portable(row), row.source, row.description) for row in rows]
+    return [(group, list(found)) for group, found in itertools.groupby(shown, key=lambda row: row.group)]
+
+
+def _portable(row: SettingRow) -> str:
+    if row.name == "DIARY_HOME":
+        return ".diary"
+    if row.name == "DIARY_MODEL_DIR":
+        return "~/.cache/diary_pipeline/models"
+    # a path below DIARY_HOME is told as such: no file of the repository names a folder of one machine
+    return row.value.replace(f"sqlite:///{EXAMPLE_HOME}/", "sqlite:///.diary/").replace(EXAMPLE_HOME, ".diary")
+
+
+def env_example() -> str:
+    """Write `.env.example`: every variable with its default, commented out."""
+    lines = [HEADER]
+    for group, rows in _example():
+        lines += ["", f"# {group}"]
+        for row in rows:
+            lines += [f"# {row.description}", f"#{row.name}={row.value}"]
+    return "\n".join(lines) + "\n"
+
+
+def configuration_page() -> str:
+    """Write docs/configuration.md."""
+    intro, _, rest = (settings_file.__doc__ or "").partition("\n\n")
+    example, _, _ = rest.partition("\n\nSettings of")
+    lines = [
+        "# Configuration",
+        "",
+        "Generated from `diary_pipeline/settings.py` by `make env-example`; change it there.",
+        "",
+        "Variables are read from the environment and, where that is silent, from `.env` in the working directory.",
+        "`diary doctor` prints them all with their sources. A misspelt `DIARY_*` variable is an error. Relative paths",
+        "start where the command runs; those below `.diary` move with `DIARY_HOME`.",
+    ]
+    for group, rows in _example():
+        lines += ["", f"## {group}", "", "| variable | default | what it is for |", "|---|---|---|"]
+        lines += [f"| `{row.name}` | {f'`{row.value}`' if row.value else ''} | {row.description} |" for row in rows]
+    lines += ["", "## The file", "", intro, "", "```toml"]
+    lines += [line.removeprefix("    ") for line in example.splitlines()]
+    return "\n".join([*lines, "```", "", "An unknown key is an error."]) + "\n"
+
+
+FILES = {".env.example": env_example, "docs/configuration.md": configuration_page}
+
+
+def main(root: Path = Path()) -> None:
+    """Write both files below a folder, the working directory unless told."""
+    for name, write in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(write(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

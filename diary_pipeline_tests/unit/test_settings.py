@@ -1,0 +1,162 @@
+"""Settings: where each value comes from, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.owner import Owner
+from diary_pipeline.settings import SETTINGS, Settings, load_settings
+from diary_pipeline.settings_pages import explain, masked
+
+PEOPLE = """
+[owners.anna]
+languages = ["de", "en"]
+time_zone = "Europe/Berlin"
+vocabulary = ["Zillertal"]
+
+[[folders]]
+path = "memos"
+owner = "anna"
+language = "de"
+whisper_model = "small"
+tags = ["phone"]
+ignore = ["*.tmp"]
+not_older_than_days = 30
+"""
+
+
+def test_without_any_variable_everything_lies_below_one_absolute_home() -> None:
+    settings = load_settings({})
+    assert settings.home.is_absolute()
+    assert settings.ledger_url == f"sqlite:///{settings.home}/ledger.sqlite"
+    below = [settings.object_dir, settings.catalogue_file, settings.drop_dir, settings.note_dir, settings.dagster_home]
+    assert all(path.is_relative_to(settings.home) for path in below)
+    assert not settings.model_dir.is_relative_to(settings.home)
+    assert [folder.path for folder in settings.folders] == [settings.drop_dir]
+
+
+def test_the_home_moves_what_lies_below_it_and_a_named_place_stays(tmp_path: Path) -> None:
+    settings = load_settings(
+        {"DIARY_HOME": str(tmp_path), "DIARY_OBJECT_DIR": "/mnt/objects", "DAGSTER_HOME": "/srv/d"}
+    )
+    assert settings.catalogue_file == tmp_path / "catalogue.duckdb"
+    assert settings.object_dir == Path("/mnt/objects")
+    assert settings.dagster_home == Path("/srv/d")
+
+
+def test_no_setting_is_read_from_the_process_when_a_mapping_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIARY_BEAM_SIZE", "1")
+    assert load_settings({}).beam_size == 5
+    assert load_settings().beam_size == 1
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("DIARY_BEAM_SIZE=2\nDIARY_LEASE_S=30\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIARY_BEAM_SIZE", "1")
+    settings = load_settings()
+    assert (settings.beam_size, settings.lease_s) == (1, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"DIARY_BEEM_SIZE": "1"}, "DIARY_BEEM_SIZE is not a setting, did you mean DIARY_BEAM_SIZE"),
+        ({"DIARY_BEAM_SIZE": "wide"}, "DIARY_BEAM_SIZE cannot be used"),
+        ({"DIARY_BEAM_SIZE": "0"}, "DIARY_BEAM_SIZE cannot be used"),
+        ({"DIARY_DEVICE": "tpu"}, "DIARY_DEVICE cannot be used"),
+        ({"DIARY_TIME_ZONE": "Mars/Olympus"}, "DIARY_TIME_ZONE cannot be used: 'Mars/Olympus' is no IANA time zone"),
+        ({"DIARY_TIME_ZONE": "../etc/passwd"}, "DIARY_TIME_ZONE cannot be used"),
+        ({"DIARY_WHISPER_MODEL": "huge"}, "DIARY_WHISPER_MODEL is not among DIARY_ALLOWED_MODELS"),
+        ({"DIARY_DEFAULT_OWNER": "a/b"}, "DIARY_DEFAULT_OWNER cannot be used"),
+        ({"DIARY_CONFIG": "/nowhere/diary.toml"}, "/nowhere/diary.toml, cannot be read"),
+    ],
+)
+def test_a_wrong_variable_is_refused_by_name(env: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        load_settings(env)
+    assert refusal.value.code == "config_invalid"
+    assert said in refusal.value.message
+    assert refusal.value.message.endswith(".")
+    assert "\n" not in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"DIARY_REQUIRE_SERVERS": "1"},
+        {"DIARY_UI_PORT": "tcp://10.0.0.7:3000"},
+        {"DIARY_UI_SERVICE_HOST": "10.0.0.7"},
+        {"DIARY_API_PORT_8000_TCP_ADDR": "10.0.0.7"},
+        {"DIARY_BEAM_SIZE": ""},
+    ],
+    ids=lambda env: next(iter(env)),
+)
+def test_what_others_put_into_the_environment_is_left_alone(env: dict[str, str]) -> None:
+    assert load_settings(env).model_dump(exclude={"origins"}) == load_settings({}).model_dump(exclude={"origins"})
+
+
+def test_the_file_names_owners_and_folders(tmp_path: Path) -> None:
+    file = tmp_path / "diary.toml"
+    file.write_text(PEOPLE)
+    settings = load_settings({"DIARY_CONFIG": str(file), "DIARY_TIME_ZONE": "Asia/Tokyo"})
+    assert settings.owner("anna") == Owner("anna", "Europe/Berlin", ("de", "en"), ("Zillertal",))
+    assert settings.owner("ben") == Owner("ben", "Asia/Tokyo")
+    assert settings.owner() == Owner("me", "Asia/Tokyo")
+    folder = settings.folders[1]
+    assert (folder.path, folder.owner, folder.language) == (tmp_path / "memos", "anna", "de")
+    assert (folder.whisper_model, folder.tags, folder.ignore) == ("small", ("phone",), ("*.tmp",))
+    assert folder.not_older_than_days == 30
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[owners.anna\n", "is no valid TOML"),
+        ("[owners.anna]\nlangauges = ['de']\n", "owners.anna.langauges is not a known key"),
+        ("[owners.anna]\nlanguages = ['German']\n", "owners.anna.languages[0]"),
+        ("[owners.anna]\ntime_zone = 'Berlin'\n", "owners.anna.time_zone: 'Berlin' is no IANA time zone"),
+        ("[owners.'a b']\n", "owners.a b"),
+        ("[[folders]]\nowner = 'anna'\n", "folders[0].path: field required"),
+        ("[[folders]]\npath = 'x'\nwhisper_model = 'huge'\n", "huge is not in DIARY_ALLOWED_MODELS"),
+        ("whisper_model = 'base'\n", "whisper_model is not a known key"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_key(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "diary.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as refusal:
+        load_settings({"DIARY_CONFIG": str(file)})
+    assert refusal.value.code == "config_invalid"
+    assert said in refusal.value.message
+    assert str(file) in refusal.value.message
+
+
+def test_the_machine_zone_comes_from_tz() -> None:
+    assert load_settings({"TZ": "Europe/Berlin"}).time_zone == "Europe/Berlin"
+    assert load_settings({"TZ": "Europe/Berlin", "DIARY_TIME_ZONE": "Asia/Tokyo"}).time_zone == "Asia/Tokyo"
+
+
+def test_explain_tells_sources_and_hides_passwords(tmp_path: Path) -> None:
+    file = tmp_path / "diary.toml"
+    file.write_text(PEOPLE)
+    url = "postgresql+psycopg2://diary:s3cr@t@db:5432/diary"
+    rows = {
+        row.name: row
+        for row in explain(load_settings({"DIARY_CONFIG": str(file), "DIARY_LEDGER_URL": url, "TZ": "UTC"}))
+    }
+    assert rows["DIARY_LEDGER_URL"].value == "postgresql+psycopg2://diary:***@db:5432/diary"
+    sources = [rows[name].source for name in ("DIARY_LEDGER_URL", "DIARY_BEAM_SIZE", "DIARY_TIME_ZONE", "owners.anna")]
+    assert sources == ["environment", "default", "machine", "file"]
+
+
+def test_a_url_without_a_password_is_told_as_it_is() -> None:
+    assert masked("sqlite:////srv/ledger.sqlite") == "sqlite:////srv/ledger.sqlite"
+
+
+def test_every_setting_has_a_sentence_and_a_group() -> None:
+    for name in SETTINGS.values():
+        field = Settings.model_fields[name]
+        assert field.description
+        assert field.description.endswith(".")
