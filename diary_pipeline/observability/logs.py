@@ -1,7 +1,7 @@
 """Logs: events with fields, on standard error.
 
 An event is a short fixed word (`transcribed`), everything that varies is a field. The standard library's `logging`
-lies underneath, so other handlers (Dagster's, pytest's) receive the same records. Choosing the level is up to `settings`.
+lies underneath, so other handlers (Dagster's, pytest's) receive the same records. The level is chosen by `settings`.
 
 What surprises: the message of a foreign exception is left out, because libraries quote their input in it (a JSON or a
 validation error would quote the diary). Its type and the line it came from are kept.
