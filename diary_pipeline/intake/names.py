@@ -1,0 +1,47 @@
+"""Where a file lies, as text that every store can hold.
+
+File names are bytes: they may hold newlines, brackets, emoji, or bytes that are no UTF-8 at all. A submission keeps the
+place as a `file://` URL (plain ASCII, nothing lost) and the name as people read it, undecodable bytes shown as U+FFFD.
+The surprise: the folders on the way are resolved, the last name is not, so that a link keeps the name it was given.
+"""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from diary_pipeline.core.errors import UsageError
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def uri_of(path: Path) -> str:
+    """Give the one URL of a file, however the path to it was written."""
+    return (Path(os.path.realpath(path.parent)) / path.name).as_uri()
+
+
+def path_of(place: str | Path) -> Path:
+    """Turn a local path or `file://` URL into a path; refuse what only a download could reach."""
+    text = os.fspath(place)
+    if isinstance(place, str) and _SCHEME.match(place):
+        parts = urlsplit(place)
+        if parts.scheme.lower() != "file":
+            raise UsageError(
+                "scheme_not_supported",
+                f"{parts.scheme}:// addresses cannot be fetched; download the file and give its path or file:// URL.",
+            )
+        if parts.netloc not in ("", "localhost"):
+            raise UsageError(
+                "scheme_not_supported",
+                f"A file:// URL must name a file of this machine (file:///path), not of the host {parts.netloc!r}.",
+            )
+        # Not parts.path: a raw `#` or `?` belongs to the name here, a file has no fragment and no query.
+        text = os.fsdecode(unquote_to_bytes(place.partition("://")[2].removeprefix(parts.netloc)))
+    if not text or "\0" in text:
+        raise UsageError("path_invalid", "A path must not be empty or hold a NUL byte; name a file or a folder.")
+    return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - Path.absolute keeps `..`
+
+
+def shown_name(path: Path) -> str:
+    """Give the file name as text that any database and terminal encoding can hold."""
+    return os.fsencode(path.name).decode("utf-8", "replace")

@@ -1,0 +1,103 @@
+"""What a submitter may ask for: checked once at the door, kept with the submission as JSON.
+
+Whether a model is offered at all is decided in submit.py and receive.py, which are handed the list. The surprise:
+`recorded_at` stays text until the recording is received, because a time without an offset means the owner's time zone.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from diary_pipeline.core.errors import UsageError
+
+MAX_TITLE = 200
+MAX_TAGS = 50
+MAX_TAG = 64
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_EARLIEST_YEAR = 1877  # nothing was recorded before the phonograph; a wrong clock gives 0001 or 0
+
+
+@dataclass(frozen=True)
+class Options:
+    """Wishes for one submission; None: the default, or what the file and its sidecar say."""
+
+    whisper_model: str | None = None
+    language: str | None = None
+    """Force this language (ISO 639-1) instead of detecting one."""
+    recorded_at: str | None = None
+    """ISO 8601; without an offset it is read in the owner's time zone."""
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, said: Mapping[str, object]) -> "Options":
+        """Check what was asked for; empty values mean not asked."""
+        unknown = sorted(set(said) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise UsageError(
+                "option_unknown",
+                f"There is no option {unknown[0]!r}; use {', '.join(cls.__dataclass_fields__)}.",
+            )
+        language = clean_text(said.get("language"), "language", MAX_TAG)
+        if language is not None and not _LANGUAGE.fullmatch(language.lower()):
+            raise UsageError("option_invalid", f"language must be an ISO 639-1 code such as 'en', not {language!r}.")
+        moment = clean_text(said.get("recorded_at"), "recorded_at", MAX_TAG)
+        if moment is not None:
+            instant(moment, "UTC")
+        return cls(
+            whisper_model=clean_text(said.get("whisper_model"), "whisper_model", MAX_TITLE),
+            language=language.lower() if language else None,
+            recorded_at=moment,
+            title=clean_text(said.get("title"), "title", MAX_TITLE),
+            tags=clean_tags(said.get("tags")),
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Only what was asked for."""
+        wishes = {"whisper_model": self.whisper_model, "language": self.language, "recorded_at": self.recorded_at}
+        return {k: v for k, v in {**wishes, "title": self.title, "tags": list(self.tags)}.items() if v}
+
+
+def clean_text(value: object, name: str, longest: int) -> str | None:
+    """Give one line of storable text, or None when there is none."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise UsageError("option_invalid", f"{name} must be text.")
+    text = " ".join(_CONTROL.sub(" ", value).split())
+    if len(text) > longest:
+        raise UsageError("option_invalid", f"{name} must not be longer than {longest} characters.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of an emoji, as JSON escapes allow; no database takes it
+        raise UsageError("option_invalid", f"{name} holds characters that are no valid Unicode.") from None
+    return text or None
+
+
+def clean_tags(value: object) -> tuple[str, ...]:
+    """Give each tag once, in the order given."""
+    if value is None:
+        return ()
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise UsageError("option_invalid", "tags must be a list of texts.")
+    tags = tuple(dict.fromkeys(tag for tag in (clean_text(v, "a tag", MAX_TAG) for v in value) if tag))
+    if len(tags) > MAX_TAGS:
+        raise UsageError("option_invalid", f"A recording takes at most {MAX_TAGS} tags.")
+    return tags
+
+
+def instant(text: str, zone: str) -> dt.datetime:
+    """Read an ISO 8601 time as aware UTC; without an offset it is local to `zone`."""
+    try:
+        said = dt.datetime.fromisoformat(text)
+        at = (said if said.tzinfo else said.replace(tzinfo=ZoneInfo(zone))).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            "recorded_at_invalid", f"recorded_at must be a time such as 2026-05-01T21:30+02:00, not {text!r}."
+        ) from None
+    if at.year < _EARLIEST_YEAR:
+        raise UsageError("recorded_at_invalid", f"recorded_at must be a time such as 2026-05-01T21:30, not {text!r}.")
+    return at

@@ -1,0 +1,213 @@
+"""One submission becomes a recording, or a refusal with a code.
+
+Refused here is what the door can see: no file, no such model, a header that is no sound recording. What only decoding
+shows is found by the transcription. The order makes a crash harmless at every point: the submission row stands already,
+the audio is durable in the object store before the recording row names it, and a second try finds the same content
+under the same name.
+
+The surprise: the bytes go through a scratch file. An object is named after its content, so its name is known only after
+the last byte, and the source, which may be a slow share or still growing, is read exactly once.
+"""
+
+import datetime as dt
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from diary_pipeline.audio.limits import AudioLimits
+from diary_pipeline.audio.probe import probe
+from diary_pipeline.audio.recorded_at import recorded_at
+from diary_pipeline.core.errors import NotFound, PermanentError, TransientError
+from diary_pipeline.core.owner import Owner
+from diary_pipeline.core.recording import AudioFacts, RecordedAt, Recording, partition_key
+from diary_pipeline.intake.names import path_of
+from diary_pipeline.intake.options import Options, instant
+from diary_pipeline.intake.sidecar import read_sidecar
+from diary_pipeline.intake.sources import FoundFile, look
+from diary_pipeline.intake.submit import check_model
+from diary_pipeline.ledger import recordings, submissions
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.submissions import Submission
+from diary_pipeline.observability.logs import log
+from diary_pipeline.storage.keys import audio_key
+from diary_pipeline.storage.store import ObjectStore
+
+_BLOCK = 1024 * 1024
+_GUESSED_BYTES_PER_S = 8_000  # 64 kbit/s speech, for planning a batch when the header names no duration
+_GONE = "source_gone"
+logger = log(__name__)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the door is told about this deployment."""
+
+    owners: Callable[[str], Owner]
+    limits: AudioLimits
+    default_model: str
+    allowed_models: Collection[str]
+    scratch: Path
+    """Private local folder for one copy at a time; anything old in it is what a killed process left."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of one submission."""
+
+    submission_id: str
+    file_name: str
+    outcome: Literal["accepted", "duplicate", "refused", "waiting"]
+    """`waiting`: the file is changing or out of reach; a later call looks again."""
+    key: str | None = None
+    code: str | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class _Taken:
+    file: FoundFile
+    wanted: Options
+    facts: AudioFacts
+    spoken: RecordedAt
+    sha256: str
+
+
+class _NotNow(TransientError):
+    """The file may be fine, but not at this moment."""
+
+
+def receive(ledger: Ledger, store: ObjectStore, submission: Submission, rules: Rules) -> Received:
+    """Look at the file of a submission and accept it, refuse it, or leave it for a later call."""
+    with _scratch(rules.scratch) as copy:
+        try:
+            taken = _take(submission, rules, copy)
+        except _NotNow as error:
+            logger.warning("source_not_ready", submission=submission.id, code=error.code)
+            return Received(submission.id, submission.file_name, "waiting", code=error.code, message=error.message)
+        except PermanentError as error:
+            return _refuse(ledger, submission, error)
+        if not store.exists(object_key := audio_key(submission.owner, taken.sha256)):
+            store.put_file(object_key, copy)
+    return _accept(ledger, submission, taken, object_key, rules.default_model)
+
+
+def _take(submission: Submission, rules: Rules, copy: Path) -> _Taken:
+    asked = Options.read(submission.options)
+    check_model(asked.whisper_model, rules.allowed_models)
+    owner = rules.owners(submission.owner)
+    path = path_of(submission.uri)
+    before = look(path)
+    if before is None:
+        raise NotFound(_GONE, f"{submission.file_name} is no longer where it was submitted from; submit it again.")
+    sidecar = read_sidecar(path)
+    wanted = sidecar.under(asked)
+    try:
+        facts = probe(path, rules.limits)
+        sha256 = _copy(path, copy)
+    except (OSError, PermanentError) as error:
+        if look(path) != before:  # a header half written reads like a broken one
+            raise _changing(submission) from error
+        if isinstance(error, OSError):
+            raise _unreadable(submission, error) from error
+        raise
+    if look(path) != before or copy.stat().st_size != before.size_bytes:
+        raise _changing(submission)
+    spoken = recorded_at(
+        file_name=submission.file_name,
+        tags=facts.tags,
+        container=facts.container,
+        duration_s=facts.declared_s,
+        mtime=dt.datetime.fromtimestamp(before.mtime_ns / 1e9, dt.UTC),
+        zone=owner.time_zone,
+        explicit=instant(wanted.recorded_at, owner.time_zone) if wanted.recorded_at else None,
+    )
+    if sidecar.code:
+        logger.warning("sidecar_ignored", submission=submission.id, code=sidecar.code)
+        spoken = replace(spoken, note=f"{spoken.note} The sidecar file was left out ({sidecar.code}).".strip())
+    return _Taken(before, wanted, facts, spoken, sha256)
+
+
+def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: str, default_model: str) -> Received:
+    with ledger.reading() as conn:
+        known = recordings.find(conn, submission.owner, taken.sha256)
+    recording = Recording(
+        key=partition_key(taken.spoken.day, submission.file_name, submission.owner, taken.sha256),
+        owner=submission.owner,
+        content_sha256=taken.sha256,
+        file_name=submission.file_name,
+        object_key=object_key,
+        size_bytes=taken.facts.size_bytes,
+        container=taken.facts.container,
+        declared_s=taken.facts.declared_s,
+        recorded_at=taken.spoken,
+        # Who asks for nothing gets what is there: a copy of a file must not change the model its owner once chose.
+        whisper_model=taken.wanted.whisper_model or (known.whisper_model if known else default_model),
+        language=taken.wanted.language or (known.language if known else None),
+        title=taken.wanted.title,
+        tags=taken.wanted.tags,
+        submission_id=submission.id,
+    )
+    accepted = recordings.accept(
+        ledger,
+        submission.id,
+        recording,
+        submission.priority,
+        taken.facts.declared_s or taken.facts.size_bytes / _GUESSED_BYTES_PER_S,
+    )
+    _remember(ledger, submission, taken.file.size_bytes, taken.file.mtime_ns)
+    outcome: Literal["duplicate", "accepted"] = "duplicate" if accepted.duplicate else "accepted"
+    logger.info("received", submission=submission.id, key=accepted.key, outcome=outcome)
+    return Received(submission.id, submission.file_name, outcome, key=accepted.key)
+
+
+def _refuse(ledger: Ledger, submission: Submission, error: PermanentError) -> Received:
+    submissions.refuse(ledger, submission.id, error.code, error.message)
+    if error.code == _GONE:
+        # The disk may come back with the file as it was: make a scan take it for a changed one.
+        _remember(ledger, submission, -1, -1)
+    logger.warning("refused", submission=submission.id, code=error.code)
+    return Received(submission.id, submission.file_name, "refused", code=error.code, message=error.message)
+
+
+def _remember(ledger: Ledger, submission: Submission, size_bytes: int, mtime_ns: int) -> None:
+    # The file may have changed between submission and now; what was taken is what counts as seen.
+    with ledger.reading() as conn:
+        seen = submissions.seen(conn, submission.owner, [submission.uri]).get(submission.uri)
+    if seen and seen.submission_id == submission.id and (seen.size_bytes, seen.mtime_ns) != (size_bytes, mtime_ns):
+        submissions.remember(ledger, submission.owner, submission.uri, size_bytes, mtime_ns, submission.id)
+
+
+def _copy(source: Path, target: Path) -> str:
+    digest = hashlib.sha256()
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while block := reader.read(_BLOCK):
+            digest.update(block)
+            writer.write(block)
+    return digest.hexdigest()
+
+
+def _changing(submission: Submission) -> _NotNow:
+    return _NotNow("source_changing", f"{submission.file_name} is still being written; it is taken once it rests.")
+
+
+def _unreadable(submission: Submission, error: OSError) -> PermanentError | _NotNow:
+    said = f"{submission.file_name} cannot be read by user id {os.getuid()} ({error.strerror})"
+    if isinstance(error, PermissionError):
+        return PermanentError("source_unreadable", f"{said}; give that user the file and submit it again.")
+    return _NotNow("source_unreadable", f"{said}; it is tried again.")
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, name = tempfile.mkstemp(dir=folder)  # for this user only
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,115 @@
+"""From a named place to a submission row: the promise that a file will be looked at. Reads no byte of audio.
+
+A file that did not change since it was last submitted (same owner, place, size and time of change) answers with the
+submission it has. The surprise is who may ask twice: somebody who names a file gets another try after a refusal, and
+another version with other options; a watched folder, which offers the same files every few seconds, never does.
+"""
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from diary_pipeline.core.batch import PRIORITIES
+from diary_pipeline.core.errors import NotFound, UsageError
+from diary_pipeline.intake.names import path_of, shown_name, uri_of
+from diary_pipeline.intake.options import Options
+from diary_pipeline.intake.sidecar import is_sidecar
+from diary_pipeline.intake.sources import FoundFile, WatchedFolder, look, scan
+from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger.connect import Ledger
+
+_LOOKUP = 500  # places in one question to the ledger; SQLite takes a limited number of variables
+_NAMED_IN_ERROR = 3
+_TRY_AGAIN = frozenset({"refused", "cancelled"})
+
+
+def submit_paths(
+    ledger: Ledger,
+    paths: Iterable[str | Path],
+    owner: str,
+    source: str,
+    options: Mapping[str, object],
+    *,
+    priority: str = "medium",
+    allowed_models: Collection[str] | None = None,
+    exclude: Sequence[Path] = (),
+) -> list[str]:
+    """Submit files, and the recordings inside folders, that somebody named; return one submission id for each file.
+
+    Nothing is submitted when a place, the priority or an option is wrong. A named file is always taken, whatever it is
+    called; inside a folder the rules of sources.py hold, except that nothing has to settle.
+    """
+    wanted = Options.read(options)
+    if priority not in PRIORITIES:
+        raise UsageError("priority_unknown", f"There is no priority {priority!r}; use one of {', '.join(PRIORITIES)}.")
+    if allowed_models is not None:
+        check_model(wanted.whisper_model, allowed_models)
+    found = list(_named([path_of(path) for path in paths], exclude))
+    return [id for id, _ in submit_found(ledger, found, owner, source, wanted, priority=priority, asked=True)]
+
+
+def submit_found(
+    ledger: Ledger,
+    found: Iterable[FoundFile],
+    owner: str,
+    source: str,
+    wanted: Options,
+    *,
+    priority: str = "medium",
+    asked: bool = False,
+) -> Iterator[tuple[str, bool]]:
+    """Submit what changed; yield the submission of each file, and whether it is new.
+
+    `asked`: somebody named the files.
+    """
+    files = iter(found)
+    while some := list(islice(files, _LOOKUP)):
+        by_uri = {uri_of(file.path): file for file in some}
+        with ledger.reading() as conn:
+            seen = submissions.seen(conn, owner, list(by_uri))
+            known = {s.id: s for s in submissions.get(conn, [s.submission_id for s in seen.values()])} if asked else {}
+        for uri, file in by_uri.items():
+            before = seen.get(uri)
+            if before and (before.size_bytes, before.mtime_ns) == (file.size_bytes, file.mtime_ns):
+                row = known.get(before.submission_id)
+                if not asked or (row and row.status not in _TRY_AGAIN and dict(row.options) == wanted.as_json()):
+                    yield before.submission_id, False
+                    continue
+            id = submissions.submit(
+                ledger,
+                owner=owner,
+                source=source,
+                uri=uri,
+                file_name=shown_name(file.path),
+                options=wanted.as_json(),
+                priority=priority,
+            )
+            submissions.remember(ledger, owner, uri, file.size_bytes, file.mtime_ns, id)
+            yield id, True
+
+
+def check_model(model: str | None, allowed: Collection[str]) -> None:
+    """Refuse a Whisper model that this deployment does not offer."""
+    if model is not None and model not in allowed:
+        raise UsageError(
+            "model_not_allowed",
+            f"Whisper model {model!r} is not offered here; use one of {', '.join(sorted(allowed))} "
+            "or add it to DIARY_ALLOWED_MODELS.",
+        )
+
+
+def _named(paths: Sequence[Path], exclude: Sequence[Path]) -> Iterator[FoundFile]:
+    absent = [path for path in paths if not path.is_dir() and look(path) is None]
+    if absent:
+        raise NotFound(
+            "source_not_found",
+            f"There is no readable file or folder {', '.join(str(path) for path in absent[:_NAMED_IN_ERROR])}"
+            f"{f' (and {len(absent) - _NAMED_IN_ERROR} more)' if len(absent) > _NAMED_IN_ERROR else ''}; "
+            "nothing was submitted.",
+        )
+    for path in paths:
+        if path.is_dir():
+            yield from scan(WatchedFolder(path), 0.0, time.time(), exclude)
+        elif (found := look(path)) and not is_sidecar(path):  # `diary ingest folder/*` names sidecars too
+            yield found

@@ -1,0 +1,163 @@
+"""Intake as a worker: look into the watched folders, then work off what was submitted, within a budget.
+
+Called in slices by the `uploads` tick, by `diary ingest` and by any number of `diary watch` processes at once; the queue
+is the ledger's, so it does not matter who submitted. The surprise: no slice holds a lease on a submission. Two workers
+on one file cost double reading and end as one recording, and a worker that meets another parts from it.
+"""
+
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from diary_pipeline.audio.limits import AudioLimits
+from diary_pipeline.catalogue.commit import commit_refusals
+from diary_pipeline.core.owner import Owner
+from diary_pipeline.intake.options import Options
+from diary_pipeline.intake.receive import Received, Rules, receive
+from diary_pipeline.intake.sources import WatchedFolder, scan
+from diary_pipeline.intake.submit import submit_found, submit_paths
+from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.submissions import Submission
+from diary_pipeline.observability.logs import log
+from diary_pipeline.storage.store import ObjectStore
+
+_SCRATCH_KEPT_S = 6 * 3600  # no copy of one file takes that long; what is older was left by a killed process
+_REFUSALS_IN_COMMIT = 1_000
+logger = log(__name__)
+
+
+@dataclass(frozen=True)
+class IntakeReport:
+    """What one slice did."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    waiting: int = 0
+    """Files that are changing or out of reach; a later slice looks again."""
+    left: int = 0
+    """Submissions this slice did not come to; a lower bound: 0 or more than 0 is what counts."""
+
+
+class Intake:
+    """The door of the product; keeps nothing but where it looks next."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: ObjectStore,
+        *,
+        owners: Callable[[str], Owner],
+        limits: AudioLimits,
+        default_model: str,
+        allowed_models: Collection[str],
+        scratch: Path | None = None,
+        settle_s: float = 2.0,
+        exclude: Sequence[Path] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take what the deployment decides.
+
+        `scratch`: a private local folder with room for the largest file; None: below the system's temporary folder.
+        `settle_s`: how long a file in a watched folder must rest. `exclude`: our own roots without marker, see scan().
+        """
+        folder = scratch or Path(tempfile.gettempdir()) / f"diary-intake-{os.getuid()}"
+        self._ledger = ledger
+        self._store = store
+        self._rules = Rules(owners, limits, default_model, frozenset(allowed_models), folder)
+        self._settle_s = settle_s
+        self._clock = clock
+        self._exclude = exclude
+        self._restless: set[str] = set()
+
+    def submit(
+        self,
+        paths: Iterable[str | Path],
+        owner: str,
+        source: str,
+        options: Mapping[str, object],
+        *,
+        priority: str = "medium",
+    ) -> list[str]:
+        """Submit what somebody named, see submit_paths; a model that is not offered is refused here."""
+        return submit_paths(
+            self._ledger,
+            paths,
+            owner,
+            source,
+            options,
+            priority=priority,
+            allowed_models=self._rules.allowed_models,
+            exclude=self._exclude,
+        )
+
+    def scan(self, folders: Iterable[WatchedFolder], max_files: int = 1_000) -> list[str]:
+        """Submit new and changed files of the watched folders, at most `max_files`; return the new submissions."""
+        new: list[str] = []
+        for folder in folders:
+            wanted = Options.read(
+                {"language": folder.language, "whisper_model": folder.whisper_model, "tags": list(folder.tags)}
+            )
+            found = scan(folder, self._settle_s, self._clock(), self._exclude)
+            submitted = submit_found(self._ledger, found, folder.owner, "folder", wanted)
+            new.extend(islice((id for id, fresh in submitted if fresh), max_files - len(new)))
+            if len(new) >= max_files:
+                break
+        if new:
+            logger.info("found_in_folders", submissions=len(new))
+        return new
+
+    def work(
+        self, budget_s: float, max_files: int, on_submission: Callable[[Received], None] = lambda _: None
+    ) -> IntakeReport:
+        """Accept or refuse what waits, the most urgent and oldest first, until the time or the number is used up.
+
+        At least one file is looked at. Refusals reach the catalogue in one commit at the end, those of a call that was
+        killed by the next one.
+        """
+        self._sweep()
+        deadline = time.monotonic() + budget_s
+        with self._ledger.reading() as conn:
+            queue = submissions.waiting(conn, max_files + 1 + len(self._restless))
+        # A file that never rests must not keep the others from their turn.
+        queue.sort(key=lambda s: s.id in self._restless)
+        counts = dict.fromkeys(("accepted", "duplicate", "refused", "waiting"), 0)
+        done = 0
+        while queue and done < max_files and (done == 0 or time.monotonic() < deadline):
+            submission = queue.pop(0)
+            if not self._is_waiting(submission):
+                random.shuffle(queue)  # another worker is going down the same list
+                continue
+            received = receive(self._ledger, self._store, submission, self._rules)
+            counts[received.outcome] += 1
+            done += 1
+            (self._restless.add if received.outcome == "waiting" else self._restless.discard)(submission.id)
+            on_submission(received)
+        self._commit_refusals()
+        return IntakeReport(counts["accepted"], counts["duplicate"], counts["refused"], counts["waiting"], len(queue))
+
+    def _is_waiting(self, submission: Submission) -> bool:
+        with self._ledger.reading() as conn:
+            now = submissions.get(conn, [submission.id])
+        return bool(now) and now[0].status == "pending" and now[0].recording_key is None
+
+    def _commit_refusals(self) -> None:
+        with self._ledger.reading() as conn:
+            ids = submissions.refused_uncommitted(conn, _REFUSALS_IN_COMMIT)
+        if ids:
+            commit_refusals(self._ledger, self._store, ids)
+
+    def _sweep(self) -> None:
+        limit = time.time() - _SCRATCH_KEPT_S
+        for left in self._rules.scratch.glob("*"):
+            try:
+                if left.stat().st_mtime < limit:
+                    left.unlink()
+            except FileNotFoundError:
+                continue  # another worker swept it
