@@ -1,0 +1,66 @@
+# Works with GNU make and Python >= 3.11 alone; everything else is put into .venv, once, when pyproject.toml or the pins change.
+PYTHON ?= python3
+JOBS ?= auto
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup models demo dev test test-full lint bench constraints env-example clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/dev.stamp ## Install everything that development and tests need into .venv
+
+models: $(VENV)/base.stamp ## Fetch the Whisper weights of the demo and the tests, once a machine (220 MB)
+	$(BIN)/diary models get base
+	$(BIN)/diary models get tiny.en
+
+demo: $(VENV)/base.stamp ## Real recordings to dated notes: install, fetch the model, transcribe, write, query
+	$(BIN)/diary demo
+
+dev: $(VENV)/base.stamp ## Serve Dagster's UI and daemon on http://127.0.0.1:3000, state below .diary
+	$(BIN)/diary dev
+
+test: $(VENV)/dev.stamp models ## Run the tests that take seconds each
+	$(BIN)/pytest -n $(JOBS) -m "not slow and not stack" $(PYTEST_ARGS)
+
+test-full: $(VENV)/dev.stamp models ## Run the rest: long speech, and the whole stack as processes
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "slow or stack" $(PYTEST_ARGS)
+
+lint: $(VENV)/dev.stamp ## Style, types, layers and the house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -q diary_pipeline_tests/house
+
+bench: $(VENV)/dev.stamp models ## Measure against what a user would use instead
+	$(BIN)/python -m benchmarks
+
+constraints: ## Resolve all dependencies anew and write constraints.txt
+	rm -rf $(VENV)-pins
+	$(PYTHON) -m venv $(VENV)-pins
+	$(VENV)-pins/bin/pip install --quiet '.[dev,postgres,gcp,k8s,redis,llm]'
+	sed -n '/^#/p' constraints.txt > $(VENV)-pins/constraints.txt
+	$(VENV)-pins/bin/pip freeze | grep -v -i -E '^(diary[-_]pipeline|torch|nvidia-|triton)' >> $(VENV)-pins/constraints.txt
+	mv $(VENV)-pins/constraints.txt constraints.txt
+	rm -rf $(VENV)-pins
+
+env-example: $(VENV)/base.stamp ## Write .env.example and docs/configuration.md from the settings
+	$(BIN)/python -m diary_pipeline.settings_pages
+
+clean: ## Remove what make and the tools built; recordings and notes below .diary stay
+	rm -rf $(VENV) $(VENV)-pins build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base.stamp: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(VENV)/base.stamp $@
