@@ -1,7 +1,7 @@
 """Things that tests are made of: sound, files, recordings, transcripts. All of it comes out the same every time.
 
-`speech_like` is loud where somebody would speak and silent in between; no recogniser hears words in it. Real speech is a
-sample file's business.
+`speech_like` is loud where somebody would speak and silent in between; no recogniser hears words in it. Real speech is
+a sample file's business.
 """
 
 import dataclasses
@@ -73,7 +73,7 @@ def write_audio(
     options: Mapping[str, str] | None = None,
     bit_rate: int | None = None,
 ) -> Path:
-    """Encode mono samples by the path's suffix (see FORMATS), with container tags and muxer options; return the path."""
+    """Encode mono samples by the path's suffix (see FORMATS), with tags and muxer options; return the path."""
     container_format, codec, rates = FORMATS[path.suffix]
     target = rate if not rates or rate in rates else rates[0]
     muxer = {"movflags": "use_metadata_tags", **(options or {})} if path.suffix in {".mp4", ".mov", ".m4a"} else options
