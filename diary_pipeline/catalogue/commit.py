@@ -1,0 +1,185 @@
+"""Stage results and commit them: what makes a batch's work visible, whole or not at all.
+
+Whether a change may be committed is the ledger's to say (ledger/commits.py); which rows it adds is rows.py's business.
+
+What surprises: when the ledger refuses some recordings of a batch, the object is thrown away and staged again without
+them, because an object that holds a row the ledger does not know of could never be erased. And when `record` *raises*,
+the object stays: the commit may have happened. An orphan costs bytes, a hole costs a diary.
+"""
+
+import datetime as dt
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from diary_pipeline.catalogue.read import transcripts_of
+from diary_pipeline.catalogue.rows import Rows, arrow_tables, note_rows, outcome_row, refusal_row, transcript_rows
+from diary_pipeline.core.batch import Check, Lease, Stage
+from diary_pipeline.core.note import DiaryNote
+from diary_pipeline.core.recording import Recording
+from diary_pipeline.core.transcript import Transcript
+from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger.commits import Change, Committed, record, record_refusals
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.storage.keys import catalogue_object_id
+from diary_pipeline.storage.store import ObjectStore
+
+
+@dataclass(frozen=True)
+class FinishedTranscript:
+    """A transcript that may be published."""
+
+    recording: Recording
+    lease: Lease
+    transcript: Transcript
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class FinishedNote:
+    """A note that may be published, or the certainty that there is nothing to note."""
+
+    recording: Recording
+    lease: Lease
+    transcript: Transcript
+    note: DiaryNote | None
+    reason_code: str | None
+    """`audio_no_speech` when there is no note."""
+    checks: tuple[Check, ...]
+    markdown: str = ""
+    """The note as people read it."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A stage that went wrong for good."""
+
+    recording: Recording
+    lease: Lease
+    stage: Stage
+    code: str
+    message: str
+
+
+def commit_transcripts(
+    ledger: Ledger, store: ObjectStore, finished: Sequence[FinishedTranscript], failed: Sequence[Failed] = ()
+) -> Committed:
+    """Commit the transcripts of one batch, and the failures among them."""
+    entries = [
+        _Entry(
+            Change(f.recording.key, f.lease.epoch, "generating_notes", f.transcript.version),
+            (transcript_rows(f.recording, f.transcript, f.checks),),
+        )
+        for f in finished
+    ]
+    return _commit(ledger, store, "transcript", [*entries, *_failures(ledger, store, failed)])
+
+
+def commit_notes(
+    ledger: Ledger, store: ObjectStore, finished: Sequence[FinishedNote], failed: Sequence[Failed] = ()
+) -> Committed:
+    """Commit the notes of one batch, and the failures among them; each is dropped if its transcript was replaced."""
+    return _commit(ledger, store, "note", [*map(_noted, finished), *_failures(ledger, store, failed)])
+
+
+def commit_refusals(ledger: Ledger, store: ObjectStore, submission_ids: Sequence[str]) -> int:
+    """Commit the outcome rows of refused submissions that have none yet and return the seq; 0 when there are none."""
+    while True:
+        with ledger.reading() as conn:
+            waiting = [
+                s for s in submissions.get(conn, submission_ids) if s.status == "refused" and s.commit_seq is None
+            ]
+        if not waiting:
+            return 0
+        rows = [refusal_row(s) for s in waiting]
+        object_id = catalogue_object_id("outcome")
+        size = _stage(store, object_id, [{"recordings": rows}])
+        seq = record_refusals(ledger, object_id=object_id, size_bytes=size, submission_ids=[s.id for s in waiting])
+        if seq:
+            return seq
+        store.delete(object_id)  # somebody committed some of them meanwhile
+
+
+def no_note_version(transcript: Transcript) -> str:
+    """Return the version of the note pointer of a recording that has nothing to note."""
+    return f"none-{transcript.version}"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    change: Change
+    rows: Sequence[Rows]
+
+
+def _noted(f: FinishedNote) -> _Entry:
+    status = "degraded" if f.note is not None and f.note.degraded else "completed"
+    change = Change(
+        f.recording.key,
+        f.lease.epoch,
+        status,
+        f.note.version if f.note is not None else no_note_version(f.transcript),
+        f.reason_code,
+        requires=("transcript", f.transcript.version),
+    )
+    ended = outcome_row(f.recording, f.transcript, status, reason_code=f.reason_code, at=_now())
+    return _Entry(change, (note_rows(f.recording, f.note, f.markdown, f.checks), {"recordings": [ended]}))
+
+
+def _failures(ledger: Ledger, store: ObjectStore, failed: Sequence[Failed]) -> list[_Entry]:
+    noteless = [f.recording.key for f in failed if f.stage == "note"]
+    transcripts = transcripts_of(ledger, store, noteless) if noteless else {}
+    return [
+        _Entry(
+            Change(f.recording.key, f.lease.epoch, "failed", None, f.code, f.message),
+            ({"recordings": [_failure_row(f, transcripts.get(f.recording.key))]},),
+        )
+        for f in failed
+    ]
+
+
+def _failure_row(f: Failed, transcript: Transcript | None) -> dict[str, object]:
+    return outcome_row(
+        f.recording, transcript, "failed", failed_stage=f.stage, reason_code=f.code, message=f.message, at=_now()
+    )
+
+
+def _commit(ledger: Ledger, store: ObjectStore, kind: Stage, entries: Sequence[_Entry]) -> Committed:
+    left = sorted(entries, key=lambda e: e.change.key)  # zone maps find a recording when its rows lie in order
+    if len({e.change.key for e in left}) < len(left):
+        raise ValueError("a recording stands twice in one commit")
+    dropped: list[Committed] = []
+    done = Committed(0)
+    while left:
+        object_id = catalogue_object_id(kind)
+        size = _stage(store, object_id, [rows for e in left for rows in e.rows])
+        done = record(ledger, kind=kind, object_id=object_id, size_bytes=size, changes=[e.change for e in left])
+        if done.seq:
+            break
+        store.delete(object_id)
+        dropped.append(done)
+        left = [e for e in left if e.change.key not in done.dropped]
+    return Committed(
+        done.seq,
+        done.committed,
+        already=tuple(k for d in dropped for k in d.already),
+        fenced=tuple(k for d in dropped for k in d.fenced),
+        stale=tuple(k for d in dropped for k in d.stale),
+        kept=tuple(k for d in dropped for k in d.kept),
+    )
+
+
+def _stage(store: ObjectStore, object_id: str, rows: Sequence[Rows]) -> int:
+    with tempfile.TemporaryDirectory(prefix="diary-commit-") as folder:
+        files: dict[str, Path] = {}
+        for name, table in arrow_tables(rows).items():
+            path = files[f"{name}.parquet"] = Path(folder, f"{name}.parquet")
+            # Small row groups let a reader of one recording skip the rest; measured at no cost in size.
+            pq.write_table(table, path, compression="zstd", row_group_size=8192)
+        return store.put_folder(object_id, files)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

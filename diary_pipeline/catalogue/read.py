@@ -1,0 +1,85 @@
+"""Transcripts and notes by ledger pointer: what is committed, whether it is published or not.
+
+The published file is not read here; SQL over it is query.py's business.
+
+What surprises: an object may vanish between the look at its pointer and the opening of its file, when erasure
+replaced it. Then the pointer is read once more.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from diary_pipeline.catalogue.rows import Row, note_from, transcript_from
+from diary_pipeline.core.errors import NotFound
+from diary_pipeline.core.note import DiaryNote
+from diary_pipeline.core.transcript import Transcript
+from diary_pipeline.ledger.commits import PointerKind, pointers_of
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.storage.store import ObjectStore
+
+
+def transcript_of(ledger: Ledger, store: ObjectStore, key: str) -> Transcript | None:
+    """Return the current transcript of a recording, words included, or None when there is none."""
+    return transcripts_of(ledger, store, [key]).get(key)
+
+
+def note_of(ledger: Ledger, store: ObjectStore, key: str) -> DiaryNote | None:
+    """Return the current note of a recording, or None when there is none (nothing was said in a silent one)."""
+    return notes_of(ledger, store, [key]).get(key)
+
+
+def transcripts_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[str, Transcript]:
+    """Return the current transcripts of many recordings, opening each object once; those without one are left out."""
+    rows = _current_rows(ledger, store, keys, "transcript", ("transcripts", "segments"))
+    return {
+        key: transcript_from(mine["transcripts"][0], mine.get("segments", ()))
+        for key, mine in rows.items()
+        if "transcripts" in mine
+    }
+
+
+def notes_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[str, DiaryNote]:
+    """Return the current notes of many recordings, opening each object once; those without one are left out."""
+    rows = _current_rows(ledger, store, keys, "note", ("notes", "note_items"))
+    return {
+        key: note_from(mine["notes"][0], mine.get("note_items", ())) for key, mine in rows.items() if "notes" in mine
+    }
+
+
+_ByKey = Mapping[str, Mapping[str, Sequence[Row]]]
+
+
+def _current_rows(
+    ledger: Ledger, store: ObjectStore, keys: Sequence[str], kind: PointerKind, tables: Sequence[str]
+) -> _ByKey:
+    try:
+        return _rows_once(ledger, store, keys, kind, tables)
+    except (NotFound, FileNotFoundError):
+        return _rows_once(ledger, store, keys, kind, tables)
+
+
+def _rows_once(
+    ledger: Ledger, store: ObjectStore, keys: Sequence[str], kind: PointerKind, tables: Sequence[str]
+) -> _ByKey:
+    with ledger.reading() as conn:
+        current = pointers_of(conn, keys, kind)
+    placed = sorted((p.object_id, p.subject) for p in current.values() if p.object_id)
+    found: dict[str, dict[str, list[Row]]] = {}
+    for object_id, group in groupby(placed, key=lambda pair: pair[0]):
+        wanted = [key for _, key in group]
+        for table in tables:
+            for row in _read(store, f"{object_id}/{table}.parquet", wanted):
+                found.setdefault(row["recording_key"], {}).setdefault(table, []).append(row)
+    return found
+
+
+def _read(store: ObjectStore, key: str, wanted: Sequence[str]) -> list[Row]:
+    if not store.exists(key) and store.exists(key.rpartition("/")[0]):
+        return []  # a table without rows has no file: a batch of silent recordings holds no notes
+    rows: list[dict[str, Any]] = pq.read_table(
+        store.path(key), filters=[("recording_key", "in", wanted)], partitioning=None
+    ).to_pylist()
+    return rows

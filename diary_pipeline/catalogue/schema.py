@@ -1,0 +1,235 @@
+"""The catalogue's tables, declared once: DuckDB, Parquet and the documentation all read this.
+
+Turning domain objects into rows is rows.py's business. Names are a contract with users: add freely, rename never.
+
+What surprises: there are no keys and no indexes. The ledger's pointers make rows unique, and DuckDB's zone maps find
+them, because a recording key begins with its day. Instants are UTC without a zone type, because fetching TIMESTAMPTZ in
+Python needs pytz.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from diary_pipeline.ledger.commits import PointerKind
+
+SCHEMA_VERSION = 1
+
+ColumnType = Literal["text", "texts", "integer", "seq", "number", "yes_no", "instant", "day", "words"]
+
+DUCKDB: Mapping[ColumnType, str] = {
+    "text": "VARCHAR",
+    "texts": "VARCHAR[]",
+    "integer": "INTEGER",
+    "seq": "BIGINT",
+    "number": "DOUBLE",
+    "yes_no": "BOOLEAN",
+    "instant": "TIMESTAMP",
+    "day": "DATE",
+    "words": "STRUCT(text VARCHAR, start_s DOUBLE, end_s DOUBLE, probability DOUBLE)[]",
+}
+_WORD = pa.struct(
+    [("text", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64()), ("probability", pa.float64())]
+)
+_ARROW: Mapping[ColumnType, pa.DataType] = {
+    "text": pa.string(),
+    "texts": pa.list_(pa.string()),
+    "integer": pa.int32(),
+    "seq": pa.int64(),
+    "number": pa.float64(),
+    "yes_no": pa.bool_(),
+    "instant": pa.timestamp("us"),
+    "day": pa.date32(),
+    "words": pa.list_(_WORD),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; `meaning` is one line with the unit."""
+
+    name: str
+    type: ColumnType
+    meaning: str
+    published: bool = True
+    """False: in the log's Parquet only."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table; its rows follow the pointers of `kind`, together with everything else of that kind."""
+
+    name: str
+    kind: PointerKind
+    row: str
+    columns: tuple[Column, ...]
+    order: str = "user_id"
+    """How the rows of one subject lie beside each other."""
+    published: bool = True
+
+    @property
+    def visible(self) -> tuple[Column, ...]:
+        """The columns of the published file, `commit_seq` included."""
+        return (*(c for c in self.columns if c.published), COMMIT_SEQ)
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The schema of the Parquet files; `commit_seq` is the ledger's to give, so it is not in them."""
+        return pa.schema([(c.name, _ARROW[c.type]) for c in self.columns])
+
+    @property
+    def ddl(self) -> str:
+        """The statement that creates the published table."""
+        return f"CREATE TABLE {self.name}({', '.join(f'{c.name} {DUCKDB[c.type]}' for c in self.visible)})"
+
+
+COMMIT_SEQ = Column("commit_seq", "seq", "order of the commit that brought this row; the watermark of readers")
+_KEY = Column("recording_key", "text", "the recording, the same as its partition key")
+_USER = Column("user_id", "text", "whose diary it is")
+
+RECORDINGS = Table(
+    "recordings",
+    "outcome",
+    "a recording, or a refused submission (without a key), in its ended state",
+    (
+        Column("recording_key", "text", "the recording, the same as its partition key; NULL: refused at the door"),
+        Column("submission_id", "text", "the submission that brought it in first"),
+        _USER,
+        Column("file_name", "text", "as it was submitted"),
+        Column("content_sha256", "text", "of the audio bytes; NULL: refused before they were hashed"),
+        Column("duration_s", "number", "seconds, measured by decoding; NULL: never decoded to the end"),
+        Column("recorded_at", "instant", "when it was spoken, UTC"),
+        Column("recorded_at_source", "text", "explicit, container_offset, file_name, container_utc or file_time"),
+        Column("recorded_at_confidence", "number", "0 to 1"),
+        Column("recorded_day", "day", "the day it was spoken, in time_zone"),
+        Column("time_zone", "text", "IANA name of the owner's time zone"),
+        Column("title", "text", "given by the user"),
+        Column("tags", "texts", "given by the user"),
+        Column("language", "text", "ISO 639-1, of most of the speech"),
+        Column("language_probability", "number", "0 to 1"),
+        Column("status", "text", "completed, degraded, failed, cancelled or refused"),
+        Column("failed_stage", "text", "transcript or note"),
+        Column("reason_code", "text", "why it failed, was refused or has no note"),
+        Column("message", "text", "the same in one sentence, with what to do"),
+        Column("whisper_model", "text", "of the current transcript; without one, the model that was asked for"),
+        Column("model_sha256", "text", "of the weights that were used"),
+        Column("transcript_version", "text", "of the transcript it ended with"),
+        Column("processed_at", "instant", "when it ended, UTC"),
+    ),
+)
+SEGMENTS = Table(
+    "segments",
+    "transcript",
+    "a timed piece of a recording; every second lies in exactly one",
+    (
+        _KEY,
+        _USER,
+        Column("segment_id", "integer", "counts from 0 in order of time"),
+        Column("start_s", "number", "seconds from the start of the recording"),
+        Column("end_s", "number", "seconds from the start of the recording"),
+        Column("kind", "text", "speech, inaudible or silence"),
+        Column("text", "text", "what was said; empty unless speech"),
+        Column("language", "text", "ISO 639-1"),
+        Column("avg_logprob", "number", "mean log-probability of its tokens, natural logarithm"),
+        Column("no_speech_prob", "number", "0 to 1"),
+        Column("compression_ratio", "number", "bytes of text by compressed bytes; loops are above 2.4"),
+        Column("words", "words", "each word with its seconds and probability", published=False),
+    ),
+    order="segment_id",
+)
+TRANSCRIPTS = Table(
+    "transcripts",
+    "transcript",
+    "the whole of a recording's transcript, beside its segments",
+    (
+        _KEY,
+        _USER,
+        Column("duration_s", "number", "seconds, measured by decoding"),
+        Column("language", "text", "ISO 639-1; NULL: nothing was said"),
+        Column("language_probability", "number", "0 to 1"),
+        Column("engine", "text", "the program that transcribed"),
+        Column("model", "text", "name of the weights"),
+        Column("model_sha256", "text", "of the weights"),
+        Column("parameters", "text", "of the engine, JSON"),
+        Column("code_version", "text", "of our engine code"),
+        Column("version", "text", "16 hex of audio, engine and hints"),
+    ),
+    published=False,
+)
+NOTES = Table(
+    "notes",
+    "note",
+    "the note of a recording",
+    (
+        _KEY,
+        _USER,
+        Column("note_date", "day", "the day it tells of"),
+        Column("title", "text", "one line"),
+        Column("summary", "text", "in the speaker's own person"),
+        Column("mood", "text", "very_negative, negative, neutral, mixed, positive or very_positive"),
+        Column("writer", "text", "llm or offline"),
+        Column("degraded", "yes_no", "routes are configured, but the offline writer had to write it"),
+        Column("language", "text", "ISO 639-1"),
+        Column("markdown", "text", "the note as people read it"),
+        Column("prompt_version", "text", "of the prompt, or of the offline writer's rules"),
+        Column("transcript_version", "text", "of the transcript it was written from"),
+        Column("cost_usd", "number", "US dollars paid for it"),
+        Column("limits", "texts", "what the writer could not do for this recording, as codes"),
+        Column("version", "text", "changes whenever the same transcript could give another note"),
+    ),
+)
+NOTE_ITEMS = Table(
+    "note_items",
+    "note",
+    "a claim of a note, with its evidence",
+    (
+        _KEY,
+        _USER,
+        Column("item_id", "integer", "counts within the note"),
+        Column("kind", "text", "event, reflection, action, person, place, topic or quote"),
+        Column("text", "text", "the claim"),
+        Column("segment_id", "integer", "the segment it was said in"),
+        Column("start_s", "number", "seconds from the start of the recording"),
+        Column("end_s", "number", "seconds from the start of the recording"),
+        Column("quote", "text", "word for word from that segment"),
+        Column("due_date", "day", "of an action"),
+    ),
+    order="item_id",
+)
+LLM_CALLS = Table(
+    "llm_calls",
+    "note",
+    "an attempt to have a note written, without text",
+    (
+        _KEY,
+        _USER,
+        Column("at", "instant", "when it was sent, UTC"),
+        Column("route", "text", "the configured route"),
+        Column("model", "text", "as the provider calls it"),
+        Column("outcome", "text", "accepted, or why not"),
+        Column("seconds", "number", "until the answer was there"),
+        Column("input_tokens", "seq", "tokens sent"),
+        Column("cached_tokens", "seq", "of those, billed as cached"),
+        Column("output_tokens", "seq", "tokens received"),
+        Column("cost_usd", "number", "US dollars"),
+    ),
+)
+_CHECK = (
+    _KEY,
+    _USER,
+    Column("check_name", "text", "a claim that can be false"),
+    Column("passed", "yes_no", "whether it holds"),
+    Column("severity", "text", "ERROR or WARN"),
+    Column("detail", "text", "numbers and codes"),
+    Column("stage", "text", "transcript or note"),
+)
+TRANSCRIPT_CHECKS = Table("checks", "transcript", "a single check of what is published", _CHECK)
+NOTE_CHECKS = Table("checks", "note", "a single check of what is published", _CHECK)
+
+TABLES = (RECORDINGS, SEGMENTS, TRANSCRIPTS, NOTES, NOTE_ITEMS, TRANSCRIPT_CHECKS, NOTE_CHECKS, LLM_CALLS)
+"""`checks` stands twice, because its rows follow two kinds of pointers; they are told apart by `stage`."""
+
+STATE = "CREATE TABLE catalogue_state(watermark BIGINT, published_at TIMESTAMP, schema_version INTEGER)"
+"""One row: the last commit that is in the file, when it was published (UTC), and the version of this schema."""
