@@ -18,20 +18,18 @@ from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.folder import WatchedFolder
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
 from diary_pipeline.settings_file import TimeZone, UserId, first_fault, known_zone, read_people
+from diary_pipeline.transcription.hub import HUB_MODELS
 
 PREFIX = "DIARY_"
 OTHERS = frozenset({"DIARY_REQUIRE_SERVERS"})
 """Variables with our prefix that are not ours to read: the first turns skipped tests into failed ones."""
 
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-Words = Annotated[
-    tuple[str, ...], BeforeValidator(lambda said: said.replace(",", " ").split() if isinstance(said, str) else said)
-]
+Words = Annotated[tuple[str, ...], BeforeValidator(lambda said: _listed(said) if isinstance(said, str) else said)]
 
-MODELS = (
-    "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en", "large-v3", "large-v3-turbo",
-    "distil-large-v3",
-)  # fmt: skip
+
+def _listed(said: str) -> list[str]:
+    return [word.strip() for word in said.split(",") if word.strip()]
 
 
 def _below(name: str) -> Any:
@@ -85,7 +83,9 @@ class Settings(BaseModel):
         "Transcription", "base", "Model for recordings that ask for none; the smallest that is not tiring to read."
     )
     allowed_models: Words = _setting(
-        "Transcription", MODELS, "Models that a recording may ask for, separated by commas; others are refused."
+        "Transcription",
+        tuple(HUB_MODELS),
+        "Models that a recording may ask for, separated by commas; others are refused.",
     )
     device: Literal["auto", "cpu", "cuda"] = _setting("Transcription", "auto", "Where the model runs.")
     compute_type: Literal["auto", "int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] = _setting(
@@ -155,6 +155,17 @@ class Settings(BaseModel):
         name = user_id or self.default_owner
         return self.owners.get(name) or Owner(user_id=name, time_zone=self.time_zone)
 
+    def environment(self) -> dict[str, str]:
+        """Give the variables that make a child process load these very settings, wherever it runs."""
+        return {variable: text for variable, name in SETTINGS.items() if (text := as_text(getattr(self, name)))}
+
+
+def as_text(value: object) -> str:
+    """Write a value as its variable would say it; empty: not said."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
 
 SETTINGS: Mapping[str, str] = {
     str(field.json_schema_extra.get("env") or f"{PREFIX}{name.upper()}"): name
@@ -183,9 +194,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         variable = next(variable for variable, name in SETTINGS.items() if name == field)
         fault = first_fault(error).partition(": ")[2]
         raise UsageError("config_invalid", f"{variable} cannot be used: {fault}.") from error
-    if settings.whisper_model not in settings.allowed_models:
-        raise UsageError("config_invalid", "DIARY_WHISPER_MODEL is not among DIARY_ALLOWED_MODELS; add it there.")
-    return _with_people(settings)
+    return _with_people(_with_own_model(settings))
 
 
 def _process_environment() -> Mapping[str, str]:
@@ -196,6 +205,17 @@ def _process_environment() -> Mapping[str, str]:
     from dotenv import dotenv_values
 
     return {**{name: value for name, value in dotenv_values(file).items() if value is not None}, **os.environ}
+
+
+def _with_own_model(settings: Settings) -> Settings:
+    model = settings.whisper_model
+    if model in settings.allowed_models:
+        return settings
+    if "/" not in model:  # a folder or a hub id is somebody's own model; a plain word is a misspelt one
+        raise UsageError(
+            "config_invalid", f"DIARY_WHISPER_MODEL {model} is not among DIARY_ALLOWED_MODELS; add it there."
+        )
+    return settings.model_copy(update={"allowed_models": (*settings.allowed_models, model)})
 
 
 def _with_people(settings: Settings) -> Settings:

@@ -4,14 +4,13 @@ Nothing is decided here. The two files are generated (`make env-example`); a hou
 """
 
 import itertools
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from diary_pipeline import settings_file
-from diary_pipeline.settings import SETTINGS, Settings, load_settings
+from diary_pipeline.settings import SETTINGS, Settings, as_text, load_settings
 
 EXAMPLE_HOME = "/home/user/project/.diary"
 HEADER = (
@@ -38,7 +37,7 @@ def explain(settings: Settings) -> list[SettingRow]:
         field = Settings.model_fields[name]
         extra = field.json_schema_extra
         assert isinstance(extra, dict)  # noqa: S101 -- SETTINGS holds only such fields
-        value = _told(getattr(settings, name))
+        value = as_text(getattr(settings, name))
         rows.append(
             SettingRow(
                 group=str(extra["group"]),
@@ -66,14 +65,6 @@ def _people(settings: Settings) -> Iterator[SettingRow]:
 def masked(url: str) -> str:
     """Hide the password of a URL."""
     return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", url)
-
-
-def _told(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def _example() -> Iterable[tuple[str, list[SettingRow]]]:

@@ -68,7 +68,7 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
         ({"DIARY_DEVICE": "tpu"}, "DIARY_DEVICE cannot be used"),
         ({"DIARY_TIME_ZONE": "Mars/Olympus"}, "DIARY_TIME_ZONE cannot be used: 'Mars/Olympus' is no IANA time zone"),
         ({"DIARY_TIME_ZONE": "../etc/passwd"}, "DIARY_TIME_ZONE cannot be used"),
-        ({"DIARY_WHISPER_MODEL": "huge"}, "DIARY_WHISPER_MODEL is not among DIARY_ALLOWED_MODELS"),
+        ({"DIARY_WHISPER_MODEL": "huge"}, "DIARY_WHISPER_MODEL huge is not among DIARY_ALLOWED_MODELS"),
         ({"DIARY_DEFAULT_OWNER": "a/b"}, "DIARY_DEFAULT_OWNER cannot be used"),
         ({"DIARY_CONFIG": "/nowhere/diary.toml"}, "/nowhere/diary.toml, cannot be read"),
     ],
@@ -160,3 +160,22 @@ def test_every_setting_has_a_sentence_and_a_group() -> None:
         field = Settings.model_fields[name]
         assert field.description
         assert field.description.endswith(".")
+
+
+def test_a_child_process_given_the_environment_has_the_same_settings(tmp_path: Path) -> None:
+    file = tmp_path / "diary.toml"
+    file.write_text(PEOPLE)
+    said = {
+        "DIARY_CONFIG": str(file),
+        "DIARY_HOME": str(tmp_path),
+        "DIARY_WRITE_NOTE_FILES": "no",
+        "DIARY_MAX_AUDIO_S": "9",
+    }
+    settings = load_settings(said)
+    again = load_settings(settings.environment())
+    assert again.model_dump(exclude={"origins"}) == settings.model_dump(exclude={"origins"})
+
+
+def test_an_own_model_is_offered_without_being_listed() -> None:
+    settings = load_settings({"DIARY_WHISPER_MODEL": "/srv/models/ours", "DIARY_ALLOWED_MODELS": "base, tiny.en"})
+    assert settings.allowed_models == ("base", "tiny.en", "/srv/models/ours")
