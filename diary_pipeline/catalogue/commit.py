@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from diary_pipeline.catalogue.read import transcripts_of
 from diary_pipeline.catalogue.rows import Rows, arrow_tables, note_rows, outcome_row, refusal_row, transcript_rows
-from diary_pipeline.core.batch import Check, Lease, Stage
+from diary_pipeline.core.batch import Check, Lease, Stage, Status
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Transcript
@@ -115,7 +115,7 @@ class _Entry:
 
 
 def _noted(f: FinishedNote) -> _Entry:
-    status = "degraded" if f.note is not None and f.note.degraded else "completed"
+    status: Status = "degraded" if f.note is not None and f.note.degraded else "completed"
     change = Change(
         f.recording.key,
         f.lease.epoch,

@@ -60,7 +60,7 @@ class Publisher:
             folded = 0
             if self._seen() != head:
                 try:
-                    folded = self._prepare(head)
+                    head, folded = self._prepare(head)
                     self._swap()
                 finally:
                     self._clean()
@@ -91,18 +91,17 @@ class Publisher:
         except duckdb.Error:
             return None  # damaged, or open here with other settings: the copy will tell
 
-    def _prepare(self, head: int) -> int:
-        """Build the next file and return how many recordings moved."""
+    def _prepare(self, head: int) -> tuple[int, int]:
+        """Build the next file; return the commit it reaches (`head` or later) and how many recordings moved."""
         mark = self._copied(head)
-        with self.ledger.reading() as conn:
-            # A pointer that moves right now belongs to the next publish: it has a seq beyond head.
-            moved = [p for p in pointers_since(conn, mark) if p.seq <= head]
+        with self.ledger.reading() as conn:  # one snapshot, so that the file holds whole commits
+            head, moved = clock_now(conn), pointers_since(conn, mark)
         with duckdb.connect(str(self.next), config=dict(OFFLINE)) as db:
             if mark == 0:
                 fold.create(db)
             fold.fold(db, self.store, moved, head)
             db.execute("CHECKPOINT")
-        return len({p.subject for p in moved})
+        return head, len({p.subject for p in moved})
 
     def _copied(self, head: int) -> int:
         """Copy the live file and return its watermark; 0: begin with an empty one, the log holds everything."""

@@ -14,7 +14,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage, Status
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger, now, upsert
 from diary_pipeline.ledger.settling import Settlement
 from diary_pipeline.ledger.tables import clock, commits, history, pointers, published, recordings, submissions
 
@@ -80,33 +80,7 @@ def record(ledger: Ledger, *, kind: Stage, object_id: str, size_bytes: int, chan
     """
     if not changes:
         return Committed(0)
-    keys = [c.key for c in changes]
-    with ledger.writing() as tx:
-        seq = _queue(tx) + 1
-        settlement = Settlement(tx, kind, keys)
-        current = _current(tx, keys)
-        verdicts = {c.key: _verdict(c, kind, settlement, current) for c in changes}
-        if set(verdicts.values()) == {"new"}:
-            chosen = sa.select(recordings.c.key, recordings.c.owner).where(recordings.c.key.in_(keys))
-            owners = dict(tx.execute(chosen).tuples().all())
-            _commit(tx, kind, object_id, size_bytes, seq=seq, at=settlement.at)
-            _move(
-                tx, kind, [Pointer(c.key, kind, owners[c.key], c.version, object_id, seq) for c in changes if c.version]
-            )
-            ended = [(c.key, outcome_version(c)) for c in changes if c.status in ENDED]
-            _move(tx, "outcome", [Pointer(key, "outcome", owners[key], how, object_id, seq) for key, how in ended])
-            settlement.commit(changes, seq)
-            return Committed(seq, committed=tuple(keys))
-        for change in changes:
-            if verdicts[change.key] == "stale":
-                settlement.plan_again(change.key)
-            elif verdicts[change.key] in ("already", "kept"):
-                _find(settlement, change, current)
-
-    def of(verdict: Verdict) -> tuple[str, ...]:
-        return tuple(k for k in keys if verdicts[k] == verdict)
-
-    return Committed(0, already=of("already"), fenced=of("fenced"), stale=of("stale"), kept=of("kept"))
+    return ledger.write(lambda tx: _record(tx, kind, object_id, size_bytes, changes))
 
 
 def record_refusals(ledger: Ledger, *, object_id: str, size_bytes: int, submission_ids: Sequence[str]) -> int:
@@ -141,9 +115,7 @@ def published_watermark(conn: sa.Connection) -> int:
 def set_published(ledger: Ledger, watermark: int) -> None:
     """Note how far the file that users open has come."""
     with ledger.writing() as tx:
-        values = {"watermark": watermark, "published_at": now(tx)}
-        if not tx.execute(published.update().where(published.c.id == 1).values(values)).rowcount:
-            tx.execute(published.insert().values(id=1, **values))
+        upsert(tx, published, {"id": 1, "watermark": watermark, "published_at": now(tx)})
 
 
 def pointer(conn: sa.Connection, subject: str, kind: PointerKind) -> Pointer | None:
@@ -167,6 +139,33 @@ def pointers_since(conn: sa.Connection, watermark: int) -> list[Pointer]:
 _POINTERS = sa.select(
     pointers.c.subject, pointers.c.kind, pointers.c.owner, pointers.c.version, pointers.c.object_id, pointers.c.seq
 )
+
+
+def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, changes: Sequence[Change]) -> Committed:
+    keys = [c.key for c in changes]
+    seq = _queue(tx) + 1
+    settlement = Settlement(tx, kind, keys)
+    current = _current(tx, keys)
+    verdicts = {c.key: _verdict(c, kind, settlement, current) for c in changes}
+    if set(verdicts.values()) == {"new"}:
+        chosen = sa.select(recordings.c.key, recordings.c.owner).where(recordings.c.key.in_(keys))
+        owners = dict(tx.execute(chosen).tuples().all())
+        _commit(tx, kind, object_id, size_bytes, seq=seq, at=settlement.at)
+        _move(tx, kind, [Pointer(c.key, kind, owners[c.key], c.version, object_id, seq) for c in changes if c.version])
+        ended = [(c.key, outcome_version(c)) for c in changes if c.status in ENDED]
+        _move(tx, "outcome", [Pointer(key, "outcome", owners[key], how, object_id, seq) for key, how in ended])
+        settlement.commit(changes, seq)
+        return Committed(seq, committed=tuple(keys))
+    for change in changes:
+        if verdicts[change.key] == "stale":
+            settlement.plan_again(change.key)
+        elif verdicts[change.key] in ("already", "kept"):
+            _find(settlement, change, current)
+
+    def of(verdict: Verdict) -> tuple[str, ...]:
+        return tuple(k for k in keys if verdicts[k] == verdict)
+
+    return Committed(0, already=of("already"), fenced=of("fenced"), stale=of("stale"), kept=of("kept"))
 
 
 def _queue(tx: sa.Connection) -> int:

@@ -13,7 +13,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage
-from diary_pipeline.ledger.connect import now
+from diary_pipeline.ledger.connect import GaveWay, now
 from diary_pipeline.ledger.tables import batch_items, batches, recordings, submissions, work
 
 Reason = Mapping[str, str | None]
@@ -125,7 +125,7 @@ class Settlement:
 
     def _answer(self, keys: Sequence[str], status: str, reason: Reason, seq: int) -> None:
         """Open submissions follow their recording; ended ones keep their answer, but a failure since put right."""
-        told = submissions.c.ended_at.is_(None)
+        told: sa.ColumnElement[bool] = submissions.c.ended_at.is_(None)
         ending: dict[str, float | int] = {}
         if status in ENDED:
             ending = {"ended_at": self.at, "commit_seq": seq}
@@ -163,11 +163,15 @@ class Settlement:
 
 
 def _locked(tx: sa.Connection, keys: Sequence[str]) -> Mapping[tuple[str, str], Work]:
-    """Lock the batches and then the work of these recordings: the order of everybody who locks both."""
+    """Lock the batches and then the work of these recordings, the order that connect.py asks for."""
     mine = work.c.recording_key.in_(keys)
     carrying = sa.select(work.c.batch_id).where(mine, work.c.batch_id.is_not(None))
-    tx.execute(sa.select(batches.c.id).where(batches.c.id.in_(carrying)).order_by(batches.c.id).with_for_update())
+    theirs = sa.select(batches.c.id).where(batches.c.id.in_(carrying)).order_by(batches.c.id)
+    locked = set(tx.execute(theirs.with_for_update()).scalars())
     columns = (work.c.state, work.c.epoch, work.c.batch_id, work.c.priority, work.c.audio_s)
     chosen = sa.select(work.c.recording_key, work.c.stage, *columns).where(mine)
     rows = tx.execute(chosen.order_by(work.c.recording_key, work.c.stage).with_for_update())
-    return {(key, stage): Work(*row) for key, stage, *row in rows.tuples()}
+    found = {(key, stage): Work(*row) for key, stage, *row in rows.tuples()}
+    if not {w.batch_id for w in found.values()} <= locked | {None}:
+        raise GaveWay
+    return found
