@@ -43,5 +43,10 @@ def path_of(place: str | Path) -> Path:
 
 
 def shown_name(path: Path) -> str:
-    """Give the file name as text that any database and terminal encoding can hold."""
-    return os.fsencode(path.name).decode("utf-8", "replace")
+    """Give the file name as people read it."""
+    return storable(path.name)
+
+
+def storable(text: str) -> str:
+    """Give text that any database can hold: bytes of a name that were no UTF-8 become U+FFFD."""
+    return os.fsencode(text).decode("utf-8", "replace")

@@ -25,7 +25,7 @@ from diary_pipeline.audio.recorded_at import recorded_at
 from diary_pipeline.core.errors import NotFound, PermanentError, TransientError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import AudioFacts, RecordedAt, Recording, partition_key
-from diary_pipeline.intake.names import path_of
+from diary_pipeline.intake.names import path_of, storable
 from diary_pipeline.intake.options import Options, instant
 from diary_pipeline.intake.sidecar import read_sidecar
 from diary_pipeline.intake.sources import FoundFile, look
@@ -99,11 +99,11 @@ def receive(ledger: Ledger, store: ObjectStore, submission: Submission, rules: R
 def _take(submission: Submission, rules: Rules, copy: Path) -> _Taken:
     asked = Options.read(submission.options)
     check_model(asked.whisper_model, rules.allowed_models)
-    owner = rules.owners(submission.owner)
     path = path_of(submission.uri)
     before = look(path)
     if before is None:
         raise NotFound(_GONE, f"{submission.file_name} is no longer where it was submitted from; submit it again.")
+    owner = rules.owners(submission.owner)
     sidecar = read_sidecar(path)
     wanted = sidecar.under(asked)
     try:
@@ -115,6 +115,12 @@ def _take(submission: Submission, rules: Rules, copy: Path) -> _Taken:
         if isinstance(error, OSError):
             raise _unreadable(submission, error) from error
         raise
+    except Exception as error:
+        # A defect of ours or of a library that one odd file brings out must not hold up the files behind it.
+        logger.exception("intake_failed", submission=submission.id)
+        raise PermanentError(
+            "intake_failed", f"{submission.file_name} could not be examined ({type(error).__name__}, see the log)."
+        ) from error
     if look(path) != before or copy.stat().st_size != before.size_bytes:
         raise _changing(submission)
     spoken = recorded_at(
@@ -166,12 +172,13 @@ def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: s
 
 
 def _refuse(ledger: Ledger, submission: Submission, error: PermanentError) -> Received:
-    submissions.refuse(ledger, submission.id, error.code, error.message)
+    message = storable(error.message)
+    submissions.refuse(ledger, submission.id, error.code, message)
     if error.code == _GONE:
         # The disk may come back with the file as it was: make a scan take it for a changed one.
         _remember(ledger, submission, -1, -1)
     logger.warning("refused", submission=submission.id, code=error.code)
-    return Received(submission.id, submission.file_name, "refused", code=error.code, message=error.message)
+    return Received(submission.id, submission.file_name, "refused", code=error.code, message=message)
 
 
 def _remember(ledger: Ledger, submission: Submission, size_bytes: int, mtime_ns: int) -> None:

@@ -18,6 +18,7 @@ from diary_pipeline.intake.sidecar import is_sidecar
 from diary_pipeline.intake.sources import FoundFile, WatchedFolder, look, scan
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.submissions import Seen, Submission
 
 _LOOKUP = 500  # places in one question to the ledger; SQLite takes a limited number of variables
 _NAMED_IN_ERROR = 3
@@ -68,14 +69,16 @@ def submit_found(
         by_uri = {uri_of(file.path): file for file in some}
         with ledger.reading() as conn:
             seen = submissions.seen(conn, owner, list(by_uri))
-            known = {s.id: s for s in submissions.get(conn, [s.submission_id for s in seen.values()])} if asked else {}
+            unsure = [s.submission_id for uri, s in seen.items() if asked or not _unchanged(s, by_uri[uri])]
+            rows = {row.id: row for row in submissions.get(conn, unsure)} if unsure else {}
         for uri, file in by_uri.items():
             before = seen.get(uri)
-            if before and (before.size_bytes, before.mtime_ns) == (file.size_bytes, file.mtime_ns):
-                row = known.get(before.submission_id)
-                if not asked or (row and row.status not in _TRY_AGAIN and dict(row.options) == wanted.as_json()):
-                    yield before.submission_id, False
-                    continue
+            row = rows.get(before.submission_id) if before else None
+            if before and _answers(before, row, file, wanted if asked else None):
+                if not _unchanged(before, file):
+                    submissions.remember(ledger, owner, uri, file.size_bytes, file.mtime_ns, before.submission_id)
+                yield before.submission_id, False
+                continue
             id = submissions.submit(
                 ledger,
                 owner=owner,
@@ -97,6 +100,20 @@ def check_model(model: str | None, allowed: Collection[str]) -> None:
             f"Whisper model {model!r} is not offered here; use one of {', '.join(sorted(allowed))} "
             "or add it to DIARY_ALLOWED_MODELS.",
         )
+
+
+def _unchanged(seen: Seen, file: FoundFile) -> bool:
+    return (seen.size_bytes, seen.mtime_ns) == (file.size_bytes, file.mtime_ns)
+
+
+def _answers(seen: Seen, row: Submission | None, file: FoundFile, asked: Options | None) -> bool:
+    """Say whether the submission that a file has will do."""
+    # One that nobody looked at yet will find the new bytes.
+    if not _unchanged(seen, file) and not (row and row.status == "pending" and row.recording_key is None):
+        return False
+    return asked is None or bool(
+        row and row.status not in _TRY_AGAIN and Options.read(row.options).as_json() == asked.as_json()
+    )
 
 
 def _named(paths: Sequence[Path], exclude: Sequence[Path]) -> Iterator[FoundFile]:
