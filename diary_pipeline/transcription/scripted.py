@@ -1,0 +1,148 @@
+"""A transcriber without a model: it finds what is loud and lays a given text over it.
+
+For fast tests and dry runs. Held to the same contract as the real engine; what it cannot do is understand.
+
+What surprises: it is deterministic. The same samples get the same text again, whatever was heard in between, because
+reruns must find the transcript they made before.
+"""
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.transcript import Engine
+from diary_pipeline.transcription.segments import HeardWindow, PlacedWord, segments_of
+from diary_pipeline.transcription.spans import Span
+from diary_pipeline.transcription.transcriber import RATE, Block, Heard, Hints
+from diary_pipeline.transcription.windows import Window
+
+FRAME = RATE // 50
+LOUD = 10 ** (-45 / 20)
+"""RMS of a frame of 20 ms that counts as loud; room noise of a phone lies below -50 dBFS."""
+PAUSE_FRAMES = 25
+"""Loud stretches closer than half a second are one."""
+DEFAULT_SCRIPT = (
+    "I went for a walk by the river this morning. The water was very high. I have to call the plumber tomorrow.",
+    "Work was slow today. Daniel and I finished the report. I feel tired but content.",
+)
+
+
+class ScriptedTranscriber:
+    """Says what a script says: texts by `content_hash` of the samples, or handed out in order of first hearing."""
+
+    def __init__(
+        self,
+        script: Mapping[str, str] | Sequence[str] = DEFAULT_SCRIPT,
+        *,
+        languages: tuple[str, ...] = (),
+        name: str = "scripted",
+    ) -> None:
+        """`languages` it understands; empty: all."""
+        self._by_hash = dict(script) if isinstance(script, Mapping) else {}
+        self._in_order = () if isinstance(script, Mapping) else tuple(script)
+        self._languages = languages
+        self._lock = threading.Lock()
+        said = json.dumps([self._by_hash, self._in_order, languages], sort_keys=True)
+        self._engine = Engine("scripted", name, hashlib.sha256(said.encode()).hexdigest())
+
+    @property
+    def engine(self) -> Engine:
+        """Say which script speaks."""
+        return self._engine
+
+    def transcribe(self, blocks: Iterable[Block], hints: Hints) -> Heard:
+        """Lay the text over the loud stretches; a recording without any is silence."""
+        language = self._language(hints)
+        listened = _Listened()
+        for block in blocks:
+            listened.push(block)
+        spans = listened.loud()
+        text = self._text(listened.digest) if spans else ""
+        window = HeardWindow(spans, _laid(text, spans), language)
+        said = bool(window.words)
+        return Heard(
+            samples=listened.samples,
+            language=language if said else None,
+            language_probability=1.0 if said else 0.0,
+            segments=segments_of([window] if spans else [], listened.samples),
+        )
+
+    def _language(self, hints: Hints) -> str:
+        wanted = (hints.language,) if hints.language else hints.languages or self._languages or ("en",)
+        for language in wanted:
+            if not self._languages or language in self._languages:
+                return language
+        raise UsageError(
+            "language_not_supported",
+            f"This script speaks {', '.join(self._languages)} only, not {', '.join(wanted)}; use another language.",
+        )
+
+    def _text(self, digest: str) -> str:
+        with self._lock:
+            if digest not in self._by_hash and self._in_order:
+                self._by_hash[digest] = self._in_order[len(self._by_hash) % len(self._in_order)]
+            return self._by_hash.get(digest, "")
+
+
+def content_hash(blocks: Iterable[Block]) -> str:
+    """Name samples, whatever the sizes of their blocks; the keys of a script."""
+    listened = _Listened()
+    for block in blocks:
+        listened.push(block)
+    return listened.digest
+
+
+class _Listened:
+    # Loudness frame by frame: 0.7 MB for an hour.
+    def __init__(self) -> None:
+        self.samples = 0
+        self._hash = hashlib.sha256()
+        self._rest = np.zeros(0, np.float32)
+        self._loud: list[int] = []
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def push(self, block: Block) -> None:
+        self._hash.update(np.ascontiguousarray(block, dtype="<f4").tobytes())
+        waiting = np.concatenate([self._rest, block])
+        whole = len(waiting) // FRAME * FRAME
+        rms = np.sqrt(np.mean(np.square(waiting[:whole].reshape(-1, FRAME)), axis=1))
+        first = self.samples // FRAME
+        self._loud += [first + int(i) for i in np.flatnonzero(rms > LOUD)]
+        self._rest = waiting[whole:].copy()
+        self.samples += len(block)
+
+    def loud(self) -> tuple[Span, ...]:
+        spans: list[list[int]] = []
+        for frame in self._loud:
+            if spans and frame - spans[-1][1] <= PAUSE_FRAMES:
+                spans[-1][1] = frame + 1
+            else:
+                spans.append([frame, frame + 1])
+        return tuple(Span(first * FRAME, end * FRAME) for first, end in spans)
+
+
+def _laid(text: str, spans: tuple[Span, ...]) -> tuple[PlacedWord, ...]:
+    # Every word gets its share of the loud time by its letters, and lies in one stretch.
+    words = re.findall(r"\S+", text)
+    if not words or not spans:
+        return ()
+    total = sum(span.length for span in spans)
+    window = Window(np.zeros(total, np.float32), spans, 0)
+    letters = sum(map(len, words))
+    placed: list[PlacedWord] = []
+    spoken = before = 0
+    for word in words:
+        at = window.place(total * spoken // letters, total * (spoken + len(word)) // letters)
+        start = max(at.start, before)
+        before = max(start, at.end)
+        spoken += len(word)
+        placed.append(PlacedWord(" " + word, Span(start, before), 1.0))
+    return tuple(placed)
