@@ -1,0 +1,215 @@
+"""The way to the ledger's database: SQLite in a file, or PostgreSQL. What differs between the two is said here only.
+
+Statements belong to the nouns' files, the schema to tables.py and migrations.py.
+
+What surprises: locks are taken in one order by everybody, or PostgreSQL ends one of two transactions as a deadlock:
+`clock`, `batches` (by id), `work` (by key, stage), `batch_items`, `recordings`, `submissions`, `holders`. On SQLite a
+writing transaction has the whole file (BEGIN IMMEDIATE), while readers see their snapshot and never queue.
+"""
+
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from diary_pipeline.core.errors import ServiceMissing, UsageError
+
+Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+
+CHUNK = 500
+"""Values in one IN list or one insert: SQLite took 999 variables a statement before 3.32."""
+
+BUSY_TIMEOUT_S = 30
+CONNECT_TIMEOUT_S = 10
+TRIES = 5
+_REPEATABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """An open ledger; safe to share between threads, not over a fork."""
+
+    engine: sa.Engine
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Give one snapshot, which never queues behind writers."""
+        with self.engine.connect() as conn:
+            if conn.dialect.name == "sqlite":
+                conn.execution_options(reading=True)
+            else:
+                conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with conn.begin():
+                yield conn
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Give one transaction: committed at the end of the block, rolled back when the block raises."""
+        with self.engine.begin() as tx:
+            yield tx
+
+    def write(self, verb: Callable[[sa.Connection], Answer]) -> Answer:
+        """Run `verb` in one transaction, again from its start when the database made it give way to another."""
+        for attempt in range(1, TRIES):
+            try:
+                with self.writing() as tx:
+                    return verb(tx)
+            except (GaveWay, sa.exc.DBAPIError) as error:
+                if not _may_repeat(error):
+                    raise
+            time.sleep(random.uniform(0.01, 0.05) * 2**attempt)
+        with self.writing() as tx:
+            return verb(tx)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self.engine.dispose()
+
+
+class GaveWay(Exception):
+    """Raised inside `Ledger.write` when what was locked is no longer what has to be locked: start again."""
+
+
+def open_ledger(url: str) -> Ledger:
+    """Open the ledger at `sqlite:////path/of/file` or `postgresql://...`; its schema is made or brought up to date."""
+    from diary_pipeline.ledger.migrations import migrate  # here, because it needs this module's words
+
+    wanted = _url(url)
+    shown = wanted.render_as_string(hide_password=True)
+    try:
+        ledger = Ledger(_engine(wanted))
+        try:
+            migrate(ledger)
+        except BaseException:
+            ledger.close()
+            raise
+    except ModuleNotFoundError as error:
+        raise ServiceMissing(
+            "ledger_driver_missing",
+            f"The ledger {shown} needs the Python package {error.name}: install diary-pipeline[postgres].",
+        ) from error
+    except (sa.exc.DBAPIError, OSError) as error:
+        raise ServiceMissing(
+            "ledger_unreachable",
+            f"The ledger {shown} cannot be opened ({_reason(error)}); check DIARY_LEDGER_URL and its database.",
+        ) from error
+    return ledger
+
+
+def now(conn: sa.Connection) -> float:
+    """Return the database's clock: seconds since the epoch, the same for every machine that asks."""
+    if conn.dialect.name == "sqlite":
+        clock = sa.text("SELECT (julianday('now') - 2440587.5) * 86400.0")
+    else:  # now() would be the start of the transaction, which may have waited long for a lock
+        clock = sa.text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)")
+    return float(conn.execute(clock).scalar_one())
+
+
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Cut a sequence so that every piece fits into one statement."""
+    everything = list(items)
+    for start in range(0, len(everything), CHUNK):
+        yield everything[start : start + CHUNK]
+
+
+def insert_missing(tx: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> bool:
+    """Insert a row unless a unique column has its value already; wait for a concurrent insert of the same value."""
+    if tx.dialect.name == "sqlite":
+        return tx.execute(sqlite.insert(table).values(**row).on_conflict_do_nothing()).rowcount > 0
+    return tx.execute(postgresql.insert(table).values(**row).on_conflict_do_nothing()).rowcount > 0
+
+
+def upsert(tx: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> None:
+    """Insert a row, or replace the values of the row with the same primary key."""
+    key = [c.name for c in table.primary_key.columns]
+    changed = {name: value for name, value in row.items() if name not in key}
+    if tx.dialect.name == "sqlite":
+        tx.execute(sqlite.insert(table).values(**row).on_conflict_do_update(index_elements=key, set_=changed))
+    else:
+        tx.execute(postgresql.insert(table).values(**row).on_conflict_do_update(index_elements=key, set_=changed))
+
+
+def queue(tx: sa.Connection, name: str) -> None:
+    """Wait until no other transaction of that name runs; on SQLite writers stand in one queue anyway."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('diary_pipeline'), hashtext(:name))"), {"name": name})
+
+
+def _url(url: str) -> sa.URL:
+    try:
+        wanted = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise UsageError(
+            "ledger_url_invalid", "DIARY_LEDGER_URL is not a database URL: sqlite:////path/of/file or postgresql://..."
+        ) from error
+    if wanted.drivername in ("postgresql", "postgres"):
+        wanted = wanted.set(drivername="postgresql+psycopg2")
+    if wanted.drivername not in ("postgresql+psycopg2", "sqlite", "sqlite+pysqlite"):
+        raise UsageError(
+            "ledger_url_invalid", f"DIARY_LEDGER_URL names {wanted.drivername}; the ledger is sqlite or postgresql."
+        )
+    if wanted.drivername.startswith("sqlite") and wanted.database in (None, "", ":memory:"):
+        raise UsageError("ledger_url_invalid", "DIARY_LEDGER_URL names no file: sqlite:////path/of/file.")
+    return wanted
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() == "postgresql":
+        ours = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "diary"}
+        theirs = {name: value for name, value in ours.items() if name not in url.query}
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=theirs)
+    _create_file(Path(url.database or ""))
+    engine = sa.create_engine(url)
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _create_file(path: Path) -> None:
+    """Make the file, and the folders above it, for the user alone: names of diaries are private too."""
+    for folder in reversed(path.absolute().parents):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:  # and never opened by us: closing it would drop SQLite's locks of the whole process
+        return
+
+
+def _set_up_sqlite(raw: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    raw.isolation_level = None  # the driver would send BEGIN late, and never IMMEDIATE
+    cursor = raw.cursor()
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_S * 1000}",  # first: the next one may meet another process
+        "journal_mode=WAL",
+        "synchronous=FULL",  # NORMAL may lose the last commits with the power, and a commit is a promise
+        "secure_delete=ON",  # what is erased leaves no bytes in free pages
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(conn: sa.Connection) -> None:
+    # A reader with BEGIN IMMEDIATE would queue; a writer without it fails at its first write when somebody was faster.
+    conn.exec_driver_sql("BEGIN" if conn.get_execution_options().get("reading") else "BEGIN IMMEDIATE")
+
+
+def _may_repeat(error: Exception) -> bool:
+    if isinstance(error, sa.exc.DBAPIError):
+        return getattr(error.orig, "pgcode", None) in _REPEATABLE
+    return isinstance(error, GaveWay)
+
+
+def _reason(error: Exception) -> str:
+    said: Sequence[str] = str(error.orig if isinstance(error, sa.exc.DBAPIError) else error).strip().splitlines()
+    return said[0] if said else type(error).__name__

@@ -1,0 +1,50 @@
+"""How a ledger's schema comes into being and grows. One numbered step a version; steps are never edited once released.
+
+What the tables mean stands in tables.py. The surprise: SQLite and PostgreSQL both change schemas inside a transaction,
+so a step that dies leaves nothing behind, and of many processes that open a new ledger one does the work.
+"""
+
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.ledger.connect import Ledger, now, queue
+from diary_pipeline.ledger.tables import clock, metadata, published, schema_version
+
+Step = Callable[[sa.Connection], None]
+
+
+def _create(tx: sa.Connection) -> None:
+    metadata.create_all(tx)
+    tx.execute(clock.insert().values(id=1, n=0))
+    tx.execute(published.insert().values(id=1, watermark=0, published_at=now(tx)))
+
+
+STEPS: Sequence[Step] = (_create,)
+"""Step n brings version n - 1 to version n."""
+
+
+def migrate(ledger: Ledger, steps: Sequence[Step] = STEPS) -> int:
+    """Bring the schema to the version of `steps` and return it; nothing happens when it is there already."""
+    with ledger.reading() as conn:
+        if _version(conn, len(steps)) == len(steps):
+            return len(steps)
+    with ledger.writing() as tx:
+        queue(tx, "migrations")
+        for number in range(_version(tx, len(steps)) + 1, len(steps) + 1):
+            steps[number - 1](tx)
+            tx.execute(schema_version.insert().values(version=number))
+    return len(steps)
+
+
+def _version(conn: sa.Connection, known: int) -> int:
+    if not sa.inspect(conn).has_table(schema_version.name):
+        return 0
+    there = int(conn.execute(sa.select(sa.func.max(schema_version.c.version))).scalar() or 0)
+    if there > known:
+        raise UsageError(
+            "ledger_newer",
+            f"The ledger has schema version {there}, this program knows {known}: install the newer diary_pipeline.",
+        )
+    return there
