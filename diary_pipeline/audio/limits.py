@@ -11,3 +11,6 @@ class AudioLimits:
     min_s: float = 0.3
     """Below a third of a second nobody has said a word."""
     max_s: float = 24 * 3600.0
+
+
+DEFAULT_LIMITS = AudioLimits()

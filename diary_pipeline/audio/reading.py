@@ -1,4 +1,4 @@
-"""Reading a few bytes of an open file at a place; a file that ends there raises struct.error, as a short unpack would."""
+"""Reading a few bytes at a place of an open file; a file that ends there raises struct.error, as short unpacks do."""
 
 import os
 import struct

@@ -1,7 +1,7 @@
 """Whether a decoded recording is the whole recording.
 
-Pure: what the container promised and what came out, a refusal or nothing. Quiet, noisy and clipped recordings are sound;
-what they are worth is for the checks to say.
+Pure: what the container promised and what came out, a refusal or nothing. Quiet, noisy and clipped recordings
+are sound; what they are worth is for the checks to say.
 
 Known limits: containers that promise nothing exact (aac, amr, mp3 without a Xing or Info header, webm straight from a
 browser, an ogg file cut between two pages) can lose their end unseen.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from diary_pipeline.audio.decode import RATE, Decoder
 from diary_pipeline.audio.levels import LevelMeter
-from diary_pipeline.audio.limits import AudioLimits
+from diary_pipeline.audio.limits import DEFAULT_LIMITS, AudioLimits
 from diary_pipeline.audio.probe import too_long, too_short
 from diary_pipeline.core.errors import AudioRefused
 from diary_pipeline.core.recording import AudioFacts
@@ -51,7 +51,7 @@ def measured(decoder: Decoder, meter: LevelMeter) -> Measured:
 
 
 def judge(
-    facts: AudioFacts, measured: Measured, *, file_name: str = "The recording", limits: AudioLimits = AudioLimits()
+    facts: AudioFacts, measured: Measured, *, file_name: str = "The recording", limits: AudioLimits = DEFAULT_LIMITS
 ) -> None:
     """Refuse a recording whose end is missing, that is damaged beyond use, or whose true length is out of bounds."""
     missing_s = (facts.declared_s or 0.0) - measured.duration_s
