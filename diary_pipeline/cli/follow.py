@@ -1,0 +1,72 @@
+"""What somebody who waits sees: one line for each recording that ends, and how many are still on their way.
+
+Goes to standard error, so that standard output stays the result. Reads the ledger only.
+"""
+
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from diary_pipeline.cli.output import console
+from diary_pipeline.core.batch import ENDED, Result
+from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger.connect import Ledger
+
+POLL_S = 0.5
+MARKS = {"completed": "[green]done[/]", "degraded": "[yellow]degraded[/]", "failed": "[red]failed[/]"}
+
+
+class Follow:
+    """Shows progress from a thread of its own while the body of the `with` runs."""
+
+    def __init__(self, ledger: Ledger, submission_ids: Sequence[str]) -> None:
+        self._ledger, self._ids = ledger, list(submission_ids)
+        self._told: set[str] = set()
+        self._stop = threading.Event()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console(),
+            transient=True,
+        )
+        self._task = self._progress.add_task("waiting", total=len(self._ids))
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._look()
+        self._progress.stop()
+
+    def on_result(self, result: Result) -> None:
+        """Say what is being worked on; the ledger hears of it only when the whole batch is committed."""
+        self._progress.update(self._task, description=f"{result.outcome}: {result.key}")
+
+    def _run(self) -> None:
+        while not self._stop.wait(POLL_S):
+            self._look()
+
+    def _look(self) -> None:
+        with self._ledger.reading() as conn:
+            rows = submissions.get(conn, self._ids)
+        for row in rows:
+            if row.status in ENDED and row.id not in self._told:
+                self._told.add(row.id)
+                mark = MARKS.get(row.status, f"[red]{row.status}[/]")
+                reason = f"  [dim]{row.reason_code}[/]" if row.reason_code else ""
+                twin = "  [dim]known already[/]" if row.duplicate else ""
+                self._progress.console.print(f"{mark:<18} {escape(row.file_name)}{reason}{twin}", highlight=False)
+        self._progress.update(self._task, completed=len(self._told))

@@ -1,0 +1,91 @@
+"""`diary ingest`: hand in recordings, and with `--wait` stay until their notes can be queried."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from diary_pipeline.cli.home import begin, prepare_home
+from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
+from diary_pipeline.core.batch import PRIORITIES
+
+if TYPE_CHECKING:
+    from diary_pipeline.ledger.submissions import Submission
+    from diary_pipeline.wiring import Wiring
+
+BAD = frozenset({"refused", "failed"})
+COLUMNS = ("file_name", "status", "recording_key", "reason_code", "message", "submission_id")
+
+
+def ingest(
+    paths: Annotated[list[str], typer.Argument(help="Audio files, folders, or file:// URLs.", show_default=False)],
+    user: Annotated[str, typer.Option("--user", help="Whose diary it is; default DIARY_DEFAULT_OWNER.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until the notes of these can be queried.")] = False,
+    model: Annotated[str, typer.Option("--model", help="Whisper model; default DIARY_WHISPER_MODEL.")] = "",
+    language: Annotated[str, typer.Option("--language", help="ISO 639-1 code to force; default: detect.")] = "",
+    priority: Annotated[str, typer.Option("--priority", help=f"One of {', '.join(PRIORITIES)}.")] = "medium",
+    form: FormatOption = Format.table,
+) -> None:
+    """Take in audio files and folders; originals are never moved, renamed or deleted.
+
+    Without --wait they are left to a running daemon (`diary dev`). With --wait the pipeline runs until they have ended:
+    in the daemon if one is alive, in this process otherwise.
+
+      diary ingest ~/Memos --wait
+
+      diary ingest walk.m4a talk.opus --user anna --language de
+
+    Exit code 1: some were refused or failed, and are named. A silent recording is well.
+    """
+    settings = begin()
+    prepare_home(settings)
+    from diary_pipeline.wiring import Wiring
+
+    wiring = Wiring(settings)
+    wanted = {name: said for name, said in (("whisper_model", model), ("language", language)) if said}
+    ids = take_in(wiring, paths, user, wanted, priority)
+    if wait:
+        stay(wiring, ids)
+    rows = _rows(wiring, ids)
+    print_rows(COLUMNS, [(r.file_name, r.status, r.recording_key, r.reason_code, r.message, r.id) for r in rows], form)
+    bad = [r for r in rows if r.status in BAD]
+    if bad:
+        say(f"{len(bad)} of {len(rows)} were refused or failed; the others are well.")
+        raise typer.Exit(1)
+    if not wait:
+        say("Accepted. `diary dev` runs the daemon that transcribes them; `diary status` tells how far it is.")
+
+
+def take_in(wiring: "Wiring", paths: Sequence[str], user: str, wanted: dict[str, str], priority: str) -> list[str]:
+    """Submit the files, probe and store them, with a bar for those who watch; return the submission ids."""
+    from rich.progress import track
+
+    from diary_pipeline.cli.output import console
+
+    ids = wiring.intake.submit(paths, user or wiring.settings.default_owner, "cli", wanted, priority=priority)
+    steps = track(range(len(ids)), "taking in", console=console(), transient=True)
+    bar = iter(steps)
+    wiring.intake.work(float("inf"), len(ids), lambda _: next(bar, None))
+    return ids
+
+
+def stay(wiring: "Wiring", ids: Sequence[str]) -> None:
+    """Run or watch the pipeline until these submissions have ended and are published."""
+    from diary_pipeline.cli.follow import Follow
+    from diary_pipeline.transcription.models import resolve
+
+    waiting = [r for r in _rows(wiring, ids) if r.ended_at is None]
+    for model in sorted({str(r.options.get("whisper_model") or wiring.settings.whisper_model) for r in waiting}):
+        resolve(model, wiring.settings.model_dir)  # a missing model is told at once, not by every recording
+    with Follow(wiring.ledger, ids) as follow:
+        from diary_pipeline.cli.drain import wait_for  # seconds of imports, paid while the first line is on the screen
+
+        wait_for(wiring.settings, ids, follow.on_result)
+
+
+def _rows(wiring: "Wiring", ids: Sequence[str]) -> "list[Submission]":
+    from diary_pipeline.ledger import submissions
+
+    with wiring.ledger.reading() as conn:
+        found = {r.id: r for r in submissions.get(conn, list(ids))}
+    return [found[id] for id in dict.fromkeys(ids)]

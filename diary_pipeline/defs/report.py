@@ -1,0 +1,85 @@
+"""The one place where results become events: a stage's report as materialisations, checks and failed partitions.
+
+Domain commits come first; an event never claims what is not stored. The surprise: Dagster itself emits nothing for our
+runs (`dagster/defer_asset_events`), because its outputs would materialise every key of a batch, good or bad, one slow
+write each. What runs in a batch is written here in one batched write, and the outputs yielded afterwards only let later
+steps of the same run start.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from diary_pipeline.core import tags
+from diary_pipeline.core.batch import Result, StageReport
+from diary_pipeline.defs.checks import GROUPS, evaluation
+from diary_pipeline.defs.events import emit, mark_failed, named
+
+AUDIO_METADATA = frozenset(
+    {"duration_s", "container", "size_bytes", "peak_dbfs", "rms_dbfs", "file_name", "recorded_at"}
+)
+"""What belongs on `raw_audio`; the rest of a speech result belongs on `transcript`."""
+
+
+def report_partitions(context: dg.AssetExecutionContext, report: StageReport) -> Iterator[dg.MaterializeResult[None]]:
+    """Write the events of a batch, then yield one output for each selected asset.
+
+    Raise dg.Failure when every recording failed. Always yields otherwise: an op that yields nothing makes every later
+    step of its run STEP_SKIPPED, and the run still ends green.
+    """
+    context.run.tags[tags.DEFER_ASSET_EVENTS] = "true"  # runs from the UI and backfills come without it
+    assets = sorted(context.selected_asset_keys, key=str)
+    wanted = {(c.asset_key.to_user_string(), c.name) for c in context.selected_asset_check_keys}
+    groups = [g for g in GROUPS if (g.asset, g.name) in wanted]
+    emit(
+        context.instance,
+        context.run,
+        context.op_execution_context.op.name,
+        materializations=[_materialization(asset, r) for asset in assets for r in report.good],
+        checks=[evaluation(g, r) for g in groups for r in (*report.good, *report.failed) if _speaks_of(g.asset, r)],
+    )
+    if report.failed:
+        mark_failed(context.instance, context.run_id, report.failed, assets)
+    context.log.info(summary(report))
+    if report.failed and not report.good:
+        raise dg.Failure(f"all {len(report.failed)} recordings failed: {named(report.failed)}", allow_retries=False)
+    for asset in assets:
+        yield dg.MaterializeResult(asset_key=asset)
+
+
+def summary(report: StageReport) -> str:
+    """Say in one line what a stage did; counts, codes and keys, no diary text."""
+    counts: dict[str, int] = {}
+    for result in report.results:
+        counts[result.outcome] = counts.get(result.outcome, 0) + 1
+    said = ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items())) or "nothing to do"
+    return f"{report.stage}: {said}" + (f" ({named(report.failed)})" if report.failed else "")
+
+
+def _speaks_of(asset: str, result: Result) -> bool:
+    """A recording whose audio failed says nothing about its transcript."""
+    return not (result.outcome == "failed" and asset == "transcript" and (result.code or "").startswith("audio_"))
+
+
+def _materialization(asset: dg.AssetKey, result: Result) -> dg.AssetMaterialization:
+    name = asset.to_user_string()
+    metadata: dict[str, dg.MetadataValue] = {
+        label: _value(value)
+        for label, value in result.metadata.items()
+        if name == "diary_note" or (label in AUDIO_METADATA) == (name == "raw_audio")
+    }
+    if result.preview and name != "raw_audio":
+        metadata["preview"] = dg.MetadataValue.md(result.preview)
+    return dg.AssetMaterialization(asset, partition=result.key, metadata=metadata)
+
+
+def _value(value: str | float | bool) -> dg.MetadataValue:
+    if isinstance(value, bool):
+        return dg.MetadataValue.bool(value)
+    if isinstance(value, int):
+        return dg.MetadataValue.int(value)
+    if isinstance(value, float):
+        return dg.MetadataValue.float(value)
+    if value.startswith("file:///"):
+        return dg.MetadataValue.path(value.removeprefix("file://"))
+    return dg.MetadataValue.text(value)

@@ -1,0 +1,68 @@
+"""What assets and sensors are handed: the domain's own objects, never the settings they were made from."""
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.defs.dispatch import Dispatcher
+from diary_pipeline.wiring import Wiring
+
+
+@dataclass(frozen=True)
+class Leases:
+    """How long a worker may be silent before its recordings are taken over."""
+
+    lease_s: float
+
+
+@dataclass(frozen=True)
+class IntakeBudget:
+    """What one tick may spend on hashing and probing; Dagster ends a tick after 60 s."""
+
+    seconds: float
+    files: int
+
+
+@dataclass(frozen=True)
+class PublishProcess:
+    """Publishes in a process of its own."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+
+    def __call__(self) -> str:
+        """Run the publisher to its end and return its last line."""
+        done = subprocess.run(
+            list(self.command), env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
+        )
+        lines = (done.stdout + done.stderr).strip().splitlines() or [""]
+        if done.returncode:
+            raise ServiceMissing("publish_failed", f"Publishing ended with exit code {done.returncode}: {lines[-1]}")
+        return lines[-1]
+
+
+def resources(wiring: Wiring) -> dict[str, object]:
+    """Declare each object by the name its users ask for; it is built when the first of them needs it."""
+    s = wiring.settings
+    makers: dict[str, Callable[[], object]] = {
+        "ledger": lambda: wiring.ledger,
+        "intake": lambda: wiring.intake,
+        "intake_budget": lambda: IntakeBudget(s.intake_budget_s, s.intake_max_files),
+        "folders": lambda: s.folders,
+        "dispatcher": lambda: Dispatcher(
+            wiring.ledger, wiring.store, wiring.limits, lease_s=s.lease_s, max_attempts=s.max_attempts
+        ),
+        "leases": lambda: Leases(s.lease_s),
+        "transcribe": lambda: wiring.transcribe,
+        "write_note": lambda: wiring.write_note,
+        "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
+    }
+    return {name: _resource(make) for name, make in makers.items()}
+
+
+def _resource(make: Callable[[], object]) -> dg.ResourceDefinition:
+    return dg.ResourceDefinition(lambda _: make())

@@ -1,0 +1,75 @@
+"""What starts runs: files that arrive, transcripts that are finished, commits that are not yet published.
+
+Sensors keep no cursor: the ledger knows what was asked for and what came of it, so a tick that is lost or repeated
+changes nothing.
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from diary_pipeline.core.batch import Stage
+from diary_pipeline.core.folder import WatchedFolder
+from diary_pipeline.defs.dispatch import Dispatcher
+from diary_pipeline.defs.notes import write_notes
+from diary_pipeline.defs.publish import publish as publish_job
+from diary_pipeline.defs.resources import IntakeBudget
+from diary_pipeline.defs.speech import transcribe_recordings
+from diary_pipeline.intake.work import Intake
+from diary_pipeline.ledger import commits
+from diary_pipeline.ledger.connect import Ledger
+
+INTERVAL_S = 5
+"""The daemon's loop takes at least 5 s, whatever is asked for."""
+RUNNING = dg.DefaultSensorStatus.RUNNING
+LIVE = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+@dg.sensor(
+    job=transcribe_recordings, minimum_interval_seconds=INTERVAL_S, default_status=dg.DefaultSensorStatus.RUNNING
+)
+def uploads(
+    context: dg.SensorEvaluationContext,
+    intake: dg.ResourceParam[Intake],
+    intake_budget: dg.ResourceParam[IntakeBudget],
+    folders: dg.ResourceParam[Sequence[WatchedFolder]],
+    dispatcher: dg.ResourceParam[Dispatcher],
+) -> dg.SensorResult | dg.SkipReason:
+    """Take in new files of the watched folders, and ask for a run for each batch of recordings to transcribe."""
+    intake.scan(folders)
+    taken = intake.work(intake_budget.seconds, intake_budget.files)
+    if dead := dispatcher.fail_dead_runs(context.instance):
+        context.log.warning(f"failed {len(dead)} runs whose process is gone: {', '.join(dead)}")
+    return _requests(context, dispatcher, "transcript", f"no recording to transcribe ({taken.left} files waiting)")
+
+
+@dg.sensor(job=write_notes, minimum_interval_seconds=INTERVAL_S, default_status=RUNNING)
+def finished_transcripts(
+    context: dg.SensorEvaluationContext, dispatcher: dg.ResourceParam[Dispatcher]
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask for a run for each batch of transcripts that have no note yet."""
+    return _requests(context, dispatcher, "note", "no transcript without a note")
+
+
+@dg.sensor(job=publish_job, minimum_interval_seconds=INTERVAL_S, default_status=RUNNING)
+def publish(context: dg.SensorEvaluationContext, ledger: dg.ResourceParam[Ledger]) -> dg.SensorResult | dg.SkipReason:
+    """Ask for a publish run when something is committed that users cannot see yet; one at a time."""
+    with ledger.reading() as conn:
+        behind = commits.clock_now(conn) - commits.published_watermark(conn)
+    if not behind:
+        return dg.SkipReason("everything committed is published")
+    if context.instance.get_runs(dg.RunsFilter(job_name=publish_job.name, statuses=LIVE), limit=1):
+        return dg.SkipReason(f"{behind} commits to publish; a publish run is at it")
+    return dg.SensorResult(run_requests=[dg.RunRequest()])
+
+
+def _requests(
+    context: dg.SensorEvaluationContext, dispatcher: Dispatcher, stage: Stage, idle: str
+) -> dg.SensorResult | dg.SkipReason:
+    requests = dispatcher.tick(context.instance, stage)
+    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(idle)

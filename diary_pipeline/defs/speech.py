@@ -1,0 +1,59 @@
+"""`raw_audio` and `transcript`: one step, one decode."""
+
+import dagster as dg
+
+from diary_pipeline.core import tags
+from diary_pipeline.defs.checks import specs_for
+from diary_pipeline.defs.held import BatchConfig, held_batch
+from diary_pipeline.defs.partitions import RECORDINGS
+from diary_pipeline.defs.report import report_partitions
+from diary_pipeline.defs.resources import Leases
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.transcription.batch import TranscribeBatch
+
+SPEECH_PER_RUN = 250
+"""Recordings a backfill run. Not the number of notes.py: equal policies would put GPU and LLM steps into one run."""
+
+RAW_AUDIO = dg.AssetSpec(
+    "raw_audio",
+    description="The recording as it was received: measured duration, levels, and whether it is all there.",
+    group_name="diary",
+    kinds={"audio"},
+    skippable=True,
+)
+TRANSCRIPT = dg.AssetSpec(
+    "transcript",
+    deps=["raw_audio"],
+    description="What was said, with times; every second is speech, inaudible or silence.",
+    group_name="diary",
+    kinds={"whisper"},
+    skippable=True,
+)
+
+
+@dg.multi_asset(
+    specs=[RAW_AUDIO, TRANSCRIPT],
+    check_specs=specs_for(["raw_audio", "transcript"]),
+    partitions_def=RECORDINGS,
+    can_subset=True,
+    pool=tags.GPU_POOL,
+    backfill_policy=dg.BackfillPolicy.multi_run(SPEECH_PER_RUN),
+)
+def speech(
+    context: dg.AssetExecutionContext,
+    config: BatchConfig,
+    ledger: dg.ResourceParam[Ledger],
+    leases: dg.ResourceParam[Leases],
+    transcribe: dg.ResourceParam[TranscribeBatch],
+):
+    """What was said in each recording, with times and checks."""
+    with held_batch(context, config, ledger, "transcript", leases.lease_s) as batch:
+        report = transcribe(batch)
+    yield from report_partitions(context, report)
+
+
+transcribe_recordings = dg.define_asset_job(
+    "transcribe_recordings",
+    selection=["raw_audio", "transcript"],
+    description="Transcribe the recordings of one batch. Asked for by the sensor `uploads`; launch it on any one.",
+)

@@ -1,0 +1,96 @@
+"""Where settings become objects: the one composition root that the Dagster layer and the command line share.
+
+Everything is built on first use and once per process: one connection pool, one loaded model. No rule lives here.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+from diary_pipeline.audio.limits import AudioLimits
+from diary_pipeline.core.batch import Result, Stage
+from diary_pipeline.intake.work import Intake
+from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.planner import PlanLimits
+from diary_pipeline.notes.batch import WriteNotes
+from diary_pipeline.notes.offline import OfflineWriter
+from diary_pipeline.settings import Settings
+from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline.transcription.batch import TranscribeBatch
+from diary_pipeline.transcription.transcriber import Transcriber
+
+
+class Wiring:
+    """The objects of one deployment."""
+
+    def __init__(self, settings: Settings, on_result: Callable[[Result], None] = lambda _: None) -> None:
+        self.settings = settings
+        self.on_result = on_result
+        """Hears of each recording that a stage has done in this process."""
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger at `DIARY_LEDGER_URL`, its schema brought up to date."""
+        return open_ledger(self.settings.ledger_url)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The object store: a folder."""
+        return FolderStore(self.settings.object_dir)
+
+    @cached_property
+    def intake(self) -> Intake:
+        """The way in for files."""
+        s = self.settings
+        return Intake(
+            self.ledger,
+            self.store,
+            owners=s.owner,
+            limits=AudioLimits(s.max_file_size_mb * 1_000_000, s.min_audio_s, s.max_audio_s),
+            default_model=s.whisper_model,
+            allowed_models=s.allowed_models,
+        )
+
+    @cached_property
+    def transcribe(self) -> TranscribeBatch:
+        """The speech stage."""
+        return TranscribeBatch(self.ledger, self.store, self.transcriber, self.settings.owner)
+
+    @cached_property
+    def write_note(self) -> WriteNotes:
+        """The note stage; with no route configured the offline writer is the configured writer."""
+        s = self.settings
+        return WriteNotes(self.ledger, self.store, OfflineWriter(), note_dir=s.note_dir if s.write_note_files else None)
+
+    def transcriber(self, model: str) -> Transcriber:
+        """Load the named model, or hand out the one this process has loaded already."""
+        from diary_pipeline.transcription.faster_whisper import load_transcriber
+        from diary_pipeline.transcription.models import resolve
+
+        s = self.settings
+        return load_transcriber(
+            resolve(model, s.model_dir),
+            model,
+            device=s.device,
+            compute_type=s.compute_type,
+            cpu_threads=s.cpu_threads,
+            beam_size=s.beam_size,
+            batch_size=s.window_batch_size,
+        )
+
+    @property
+    def limits(self) -> Mapping[Stage, PlanLimits]:
+        """How large batches may become, by stage."""
+        s = self.settings
+        return {
+            "transcript": PlanLimits(
+                s.transcript_batch_audio_minutes, s.transcript_batch_recordings, s.transcript_batches_open
+            ),
+            "note": PlanLimits(s.note_batch_audio_minutes, s.note_batch_recordings, s.note_batches_open),
+        }
+
+    @property
+    def publish_command(self) -> list[str]:
+        """The program that publishes: its own process, because a process that reads the catalogue must not write it."""
+        return [sys.executable, "-m", "diary_pipeline.cli.main", "publish"]

@@ -1,0 +1,154 @@
+"""A whole house in a temporary folder: real ledger, store, catalogue and Dagster instance; only the ears are scripted."""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import dagster as dg
+import duckdb
+import numpy as np
+import yaml
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
+
+from diary_pipeline.catalogue.publisher import Publisher
+from diary_pipeline.core.transcript import Engine
+from diary_pipeline.definitions import build_defs
+from diary_pipeline.defs.dispatch import Dispatcher
+from diary_pipeline.defs.partitions import RECORDINGS
+from diary_pipeline.defs.resources import resources
+from diary_pipeline.settings import load_settings
+from diary_pipeline.transcription.scripted import ScriptedTranscriber
+from diary_pipeline.transcription.transcriber import Heard, Hints, Transcriber
+from diary_pipeline.wiring import Wiring
+from diary_pipeline_tests.builders import speech_like, write_audio
+
+SAID = (
+    "This morning I walked along the river with Anna.",
+    "I felt calm for the first time in weeks.",
+    "Tomorrow I need to call Doctor Patel about the headaches.",
+)
+
+
+class CountingTranscriber:
+    """A scripted transcriber that counts how often it was asked, and can be told to break."""
+
+    def __init__(self) -> None:
+        self._ears = ScriptedTranscriber(SAID)
+        self.heard = 0
+        self.broken: BaseException | None = None
+
+    @property
+    def engine(self) -> Engine:
+        return self._ears.engine
+
+    def transcribe(self, blocks: Iterable[np.ndarray], hints: Hints) -> Heard:
+        self.heard += 1
+        if self.broken:
+            raise self.broken
+        return self._ears.transcribe(blocks, hints)
+
+
+class ScriptedWiring(Wiring):
+    """The product's wiring with scripted ears."""
+
+    ears: CountingTranscriber
+
+    def transcriber(self, model: str) -> Transcriber:
+        return self.ears
+
+
+class House:
+    """Drop files, tick sensors, execute what they ask for, look at what came of it."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        said = {"DIARY_HOME": str(home), "DIARY_SETTLE_S": "0", "DIARY_LEASE_S": "3", "DIARY_TIME_ZONE": "UTC"}
+        self.settings = load_settings({**said, **environment})
+        self.wiring = ScriptedWiring(self.settings)
+        self.wiring.ears = CountingTranscriber()
+        self.ledger = self.wiring.ledger
+        self.later_s = 0.0
+        """How much later it is than the clock says."""
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        home = self.settings.dagster_home
+        home.mkdir(parents=True)
+        self.settings.drop_dir.mkdir(parents=True)
+        storage = {
+            "module": "diary_pipeline.instance.event_storage",
+            "class": "BatchingSqliteStorage",
+            "config": {"base_dir": str(home)},
+        }
+        (home / "dagster.yaml").write_text(yaml.safe_dump({"storage": {"custom": storage}, "telemetry": {"enabled": False}}))
+        self.instance = self._stack.enter_context(dg.DagsterInstance.from_config(str(home)))
+        dispatcher = Dispatcher(
+            self.ledger,
+            self.wiring.store,
+            self.wiring.limits,
+            lease_s=self.settings.lease_s,
+            max_attempts=self.settings.max_attempts,
+            clock=lambda: time.time() + self.later_s,
+        )
+        # Publishing in this process is safe here: nothing in it keeps the catalogue open.
+        changes = {"dispatcher": dispatcher, "publisher": self.publish}
+        self.defs = build_defs(self.settings, {**resources(self.wiring), **changes})
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def drop(self, name: str, samples: np.ndarray | None = None, seconds: float = 2.0, **changes: object) -> Path:
+        """Put a recording into the watched folder."""
+        path = self.settings.drop_dir / name
+        write_audio(path, speech_like(seconds) if samples is None else samples, **changes)
+        return path
+
+    def tick(self, name: str) -> Sequence[dg.RunRequest]:
+        """Evaluate a sensor once, as the daemon does."""
+        with dg.build_sensor_context(instance=self.instance, definitions=self.defs, sensor_name=name) as context:
+            return self.defs.resolve_sensor_def(name).evaluate_tick(context).run_requests or []
+
+    def execute(self, job: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """Execute a request in this process; a run that fails is returned, not raised."""
+        key = {"dagster/run_key": request.run_key} if request.run_key else {}
+        return self.defs.resolve_job_def(job).execute_in_process(
+            run_config=request.run_config, instance=self.instance, tags={**request.tags, **key}, raise_on_error=False
+        )
+
+    def once(self) -> list[dg.ExecuteInProcessResult]:
+        """Tick every sensor and execute whatever it asks for."""
+        jobs = {"uploads": "transcribe_recordings", "finished_transcripts": "write_notes", "publish": "publish"}
+        return [self.execute(job, request) for name, job in jobs.items() for request in self.tick(name)]
+
+    def publish(self) -> str:
+        """Publish in this process."""
+        return str(Publisher(self.ledger, self.wiring.store, self.settings.catalogue_file).publish())
+
+    def sql(self, query: str) -> list[tuple[object, ...]]:
+        """Ask the published file."""
+        with duckdb.connect(str(self.settings.catalogue_file), read_only=True) as conn:
+            return conn.execute(query).fetchall()
+
+    def keys(self) -> list[str]:
+        """All partition keys, in order of insertion."""
+        return list(self.instance.get_dynamic_partitions(RECORDINGS.name))
+
+    def status(self, asset: str) -> tuple[set[str], set[str]]:
+        """(materialised, failed) partitions as the UI shows them."""
+        cached = get_and_update_asset_status_cache_value(self.instance, dg.AssetKey(asset), RECORDINGS)
+        if cached is None:
+            return set(), set()
+        done = cached.deserialize_materialized_partition_subsets(RECORDINGS)
+        failed = cached.deserialize_failed_partition_subsets(RECORDINGS)
+        return set(done.get_partition_keys()), set(failed.get_partition_keys())
+
+    def checks(self, asset: str, name: str) -> dict[str, str]:
+        """Partition -> newest status of one asset check."""
+        key = dg.AssetCheckKey(dg.AssetKey(asset), name)
+        history = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=1000)
+        return {h.partition: h.status.value for h in reversed(history) if h.partition}
