@@ -39,6 +39,7 @@ from diary_pipeline.storage.store import ObjectStore
 
 _BLOCK = 1024 * 1024
 _GUESSED_BYTES_PER_S = 8_000  # 64 kbit/s speech, for planning a batch when the header names no duration
+_LATEST_S = 4_102_444_800.0  # the year 2100; file systems hold times that no calendar does
 _GONE = "source_gone"
 logger = log(__name__)
 
@@ -86,14 +87,14 @@ def receive(ledger: Ledger, store: ObjectStore, submission: Submission, rules: R
     with _scratch(rules.scratch) as copy:
         try:
             taken = _take(submission, rules, copy)
+            if not store.exists(object_key := audio_key(submission.owner, taken.sha256)):
+                store.put_file(object_key, copy)
+            return _accept(ledger, submission, taken, object_key, rules.default_model)
         except _NotNow as error:
             logger.warning("source_not_ready", submission=submission.id, code=error.code)
             return Received(submission.id, submission.file_name, "waiting", code=error.code, message=error.message)
         except PermanentError as error:
             return _refuse(ledger, submission, error)
-        if not store.exists(object_key := audio_key(submission.owner, taken.sha256)):
-            store.put_file(object_key, copy)
-    return _accept(ledger, submission, taken, object_key, rules.default_model)
 
 
 def _take(submission: Submission, rules: Rules, copy: Path) -> _Taken:
@@ -108,6 +109,7 @@ def _take(submission: Submission, rules: Rules, copy: Path) -> _Taken:
     wanted = sidecar.under(asked)
     try:
         facts = probe(path, rules.limits)
+        spoken = _spoken(submission, before, facts, wanted.recorded_at, owner.time_zone)
         sha256 = _copy(path, copy)
     except (OSError, PermanentError) as error:
         if look(path) != before:  # a header half written reads like a broken one
@@ -123,19 +125,23 @@ def _take(submission: Submission, rules: Rules, copy: Path) -> _Taken:
         ) from error
     if look(path) != before or copy.stat().st_size != before.size_bytes:
         raise _changing(submission)
-    spoken = recorded_at(
-        file_name=submission.file_name,
-        tags=facts.tags,
-        container=facts.container,
-        duration_s=facts.declared_s,
-        mtime=dt.datetime.fromtimestamp(before.mtime_ns / 1e9, dt.UTC),
-        zone=owner.time_zone,
-        explicit=instant(wanted.recorded_at, owner.time_zone) if wanted.recorded_at else None,
-    )
     if sidecar.code:
         logger.warning("sidecar_ignored", submission=submission.id, code=sidecar.code)
         spoken = replace(spoken, note=f"{spoken.note} The sidecar file was left out ({sidecar.code}).".strip())
     return _Taken(before, wanted, facts, spoken, sha256)
+
+
+def _spoken(submission: Submission, file: FoundFile, facts: AudioFacts, told: str | None, zone: str) -> RecordedAt:
+    changed_s = min(max(file.mtime_ns / 1e9, 0.0), _LATEST_S)
+    return recorded_at(
+        file_name=submission.file_name,
+        tags=facts.tags,
+        container=facts.container,
+        duration_s=facts.declared_s,
+        mtime=dt.datetime.fromtimestamp(changed_s, dt.UTC),
+        zone=zone,
+        explicit=instant(told, zone) if told else None,
+    )
 
 
 def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: str, default_model: str) -> Received:

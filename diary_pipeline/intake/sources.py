@@ -9,7 +9,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from diary_pipeline.core.owner import DEFAULT_OWNER
@@ -48,13 +48,13 @@ class WatchedFolder:
     """Files whose time of change lies further back are left alone."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class FoundFile:
     """A file and the state it was seen in."""
 
     path: Path
-    size_bytes: int = field(compare=False)
-    mtime_ns: int = field(compare=False)
+    size_bytes: int
+    mtime_ns: int
 
 
 def scan(folder: WatchedFolder, settle_s: float, now: float, exclude: Sequence[Path] = ()) -> Iterator[FoundFile]:

@@ -5,6 +5,8 @@ submission it has. The surprise is who may ask twice: somebody who names a file 
 another version with other options; a watched folder, which offers the same files every few seconds, never does.
 """
 
+import hashlib
+import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -87,6 +89,7 @@ def submit_found(
                 file_name=shown_name(file.path),
                 options=wanted.as_json(),
                 priority=priority,
+                id=_id(owner, uri, file, wanted, before),
             )
             submissions.remember(ledger, owner, uri, file.size_bytes, file.mtime_ns, id)
             yield id, True
@@ -100,6 +103,13 @@ def check_model(model: str | None, allowed: Collection[str]) -> None:
             f"Whisper model {model!r} is not offered here; use one of {', '.join(sorted(allowed))} "
             "or add it to DIARY_ALLOWED_MODELS.",
         )
+
+
+def _id(owner: str, uri: str, file: FoundFile, wanted: Options, before: Seen | None) -> str:
+    # The same for everybody who finds this state of the file at once, or again after a crash; another one for each
+    # later try, which follows another submission.
+    said = [owner, uri, file.size_bytes, file.mtime_ns, wanted.as_json(), before.submission_id if before else None]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _unchanged(seen: Seen, file: FoundFile) -> bool:
