@@ -12,7 +12,7 @@ from pathlib import Path
 from diary_pipeline import settings_file
 from diary_pipeline.settings import SETTINGS, Settings, as_text, load_settings
 
-EXAMPLE_HOME = "/home/user/project/.diary"
+EXAMPLE_HOME = "/srv/example/.diary"
 HEADER = (
     "# Generated from diary_pipeline/settings.py by `make env-example`. Copy to .env and uncomment what you change."
 )

@@ -1,0 +1,1 @@
+"""The command `diary`. Thin: arguments in, one verb of the domain, rows or a sentence out."""

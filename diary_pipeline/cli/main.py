@@ -1,0 +1,92 @@
+"""The entry point of `diary`: its commands, and how errors become one sentence and an exit code.
+
+0 all well; 1 some recordings were refused or failed, or a thing that was asked for is not there; 2 wrong usage or
+configuration; 3 a needed service or model is not there. What surprises: importing this must stay light, so no module of
+the CLI imports Dagster, DuckDB, SQLAlchemy or a model at load; `make lint` measures it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from diary_pipeline.cli import demo, ingest, manage, models, read
+from diary_pipeline.cli.output import say
+from diary_pipeline.cli.status import status
+from diary_pipeline.core.errors import DiaryError, ServiceMissing, UsageError
+from diary_pipeline.settings import load_settings
+
+app = typer.Typer(
+    name="diary",
+    help="Spoken diary recordings become dated, searchable notes.",
+    epilog="Data goes to standard output, messages to standard error. `diary COMMAND --help` shows examples.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    demo.demo,
+    ingest.ingest,
+    status,
+    read.notes,
+    read.show,
+    read.sql,
+    manage.publish,
+    manage.doctor,
+    manage.dev,
+):
+    app.command()(command)
+app.add_typer(models.app, name="models")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    try:
+        app(arguments, prog_name="diary")
+    except DiaryError as error:
+        if _is_debugging():
+            raise
+        say(f"diary: {error.message} [{error.code}]")
+        sys.exit(exit_code(error))
+    except BrokenPipeError:  # `diary notes | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def exit_code(error: DiaryError) -> int:
+    """Say with which code a command ends that met this error."""
+    match error:
+        case UsageError():
+            return 2
+        case ServiceMissing():
+            return 3
+        case _:
+            return 1
+
+
+def _is_debugging() -> bool:
+    try:
+        return load_settings().log_level == "debug"
+    except UsageError:
+        return False
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"diary {version('diary-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    return
+
+
+if __name__ == "__main__":
+    main()

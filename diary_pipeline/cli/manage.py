@@ -1,0 +1,66 @@
+"""Commands that look after a deployment: `publish`, `doctor`, `dev`."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from diary_pipeline.cli.home import begin, existing_home, prepare_home
+from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
+
+WATCH_S = 2.0
+
+
+def publish(
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and publish whenever something was committed.")] = False,
+) -> None:
+    """Make everything committed visible in the catalogue that users query."""
+    import time
+
+    from diary_pipeline.catalogue.publisher import Publisher
+    from diary_pipeline.wiring import Wiring
+
+    settings = begin()
+    existing_home(settings)
+    wiring = Wiring(settings)
+    publisher = Publisher(wiring.ledger, wiring.store, settings.catalogue_file)
+    while True:
+        done = publisher.publish()
+        if done.recordings or not watch:
+            say(f"published {done.recordings} recordings up to commit {done.watermark} in {done.seconds:.2f} s")
+        if not watch:
+            return
+        time.sleep(WATCH_S)
+
+
+def doctor(form: FormatOption = Format.table) -> None:
+    """Print every setting with its source, and test what they point at.
+
+    Exit code 3: something that is needed is not there; the row says what to do.
+    """
+    from diary_pipeline.cli.checkup import examine
+    from diary_pipeline.settings_pages import explain
+
+    settings = begin()
+    findings = examine(settings)
+    rows: list[tuple[object, ...]] = [(row.name, row.value, row.source, row.description) for row in explain(settings)]
+    rows += [(f.subject, f.state, "check", f.detail) for f in findings]
+    print_rows(("name", "value", "source", "description"), rows, form)
+    if missing := [f for f in findings if f.state == "missing"]:
+        for finding in missing:
+            say(f"{finding.subject}: {finding.detail}")
+        raise typer.Exit(3)
+
+
+def dev() -> None:
+    """Serve Dagster's UI and daemon on this machine until Ctrl-C; dropped recordings become notes meanwhile."""
+    settings = begin()
+    prepare_home(settings)
+    where = f"http://{settings.ui_host}:{settings.ui_port}"
+    say(f"Dagster: {where}   drop recordings into: {settings.drop_dir}")
+    place = ["--host", settings.ui_host, "--port", str(settings.ui_port)]
+    workspace = ["--workspace", str(settings.dagster_home / "workspace.yaml")]
+    # This process becomes Dagster, so that Ctrl-C and a service manager's SIGTERM reach it.
+    command = [sys.executable, "-m", "dagster", "dev", *workspace, *place]
+    os.execve(sys.executable, command, {**os.environ, **settings.environment()})  # noqa: S606

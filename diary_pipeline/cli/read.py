@@ -1,0 +1,130 @@
+"""`diary notes`, `show` and `sql`: what stands in the published catalogue."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from diary_pipeline.cli.home import begin, existing_home
+from diary_pipeline.cli.output import Format, FormatOption, as_dicts, print_json, print_markdown, print_rows, say
+from diary_pipeline.core.batch import ENDED
+
+if TYPE_CHECKING:
+    from diary_pipeline.catalogue.query import Answer
+    from diary_pipeline.settings import Settings
+
+NOTES = "note_date, title, mood, language, writer, recording_key"
+ITEMS = "kind, text, start_s, end_s, quote, due_date, segment_id"
+UNWELL = frozenset({"failed", "refused", "cancelled"})
+
+
+class ShowFormat(StrEnum):
+    """How one note is printed."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
+    table = "table"
+    csv = "csv"
+
+
+def notes(
+    user: Annotated[str | None, typer.Option("--user", help="Whose notes; without it, everybody's.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="First day, as YYYY-MM-DD.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    form: FormatOption = Format.table,
+) -> None:
+    """List notes, the latest day first.
+
+    Examples: `diary notes`; `diary notes --since 2026-05-01 --format json`.
+    """
+    settings = begin()
+    existing_home(settings)
+    wanted = [("user_id = ?", user), ("note_date >= CAST(? AS DATE)", since)]
+    said = [(condition, value) for condition, value in wanted if value is not None]
+    where = f"WHERE {' AND '.join(condition for condition, _ in said)}" if said else ""
+    found = _query(
+        settings,
+        f"SELECT {NOTES} FROM notes {where} ORDER BY note_date DESC, recording_key DESC LIMIT {limit}",  # noqa: S608
+        *[value for _, value in said],
+    )
+    print_rows(found.columns, found.rows, form)
+    if not found.rows:
+        say("No notes are published yet; `diary status` tells what is under way.")
+
+
+def show(
+    key: Annotated[str, typer.Argument(help="A recording key (its beginning or end will do) or submission id.")],
+    form: Annotated[
+        ShowFormat, typer.Option("--format", "-f", help="json: all; table, csv: the items.")
+    ] = ShowFormat.text,
+) -> None:
+    """Show the note of one recording, or why it has none and what to do.
+
+    Examples: `diary show 2026-05-01-walk`; `diary show 2026-05-01-walk --format markdown > walk.md`.
+
+    Exit code 1: it was refused or has failed.
+    """
+    from diary_pipeline.cli.lookup import find
+    from diary_pipeline.ledger.submissions import Submission
+    from diary_pipeline.wiring import Wiring
+
+    settings = begin()
+    existing_home(settings)
+    found = find(Wiring(settings), key)
+    name = found.file_name if isinstance(found, Submission) else found.recording.file_name
+    markdown = None if isinstance(found, Submission) else _print_note(settings, found.recording.key, form)
+    if markdown is None:
+        say(f"{name}: {_why_no_note(found.status, found.reason_code, found.message)}")
+    if found.status in UNWELL:
+        raise typer.Exit(1)
+
+
+def sql(query: Annotated[str, typer.Argument(help="One SQL statement.")], form: FormatOption = Format.table) -> None:
+    """Query the published catalogue with SQL. It is read-only and cannot reach other files.
+
+    Tables: recordings, segments, notes, note_items, checks.
+
+    Example: `diary sql "SELECT note_date, title, summary FROM notes ORDER BY note_date" --format csv`.
+    """
+    found = _query(begin(), query)
+    print_rows(found.columns, found.rows, form)
+
+
+def _query(settings: "Settings", statement: str, *values: object) -> "Answer":
+    from diary_pipeline.catalogue.query import query
+
+    return query(settings.catalogue_file, statement, values)
+
+
+def _print_note(settings: "Settings", key: str, form: ShowFormat) -> str | None:
+    """Print what is published of a recording and return its Markdown; None: it has no published note."""
+    if not settings.catalogue_file.exists():
+        return None
+    note = _query(settings, "SELECT * FROM notes WHERE recording_key = ?", key)
+    items = _query(settings, f"SELECT {ITEMS} FROM note_items WHERE recording_key = ? ORDER BY item_id", key)  # noqa: S608
+    if form is ShowFormat.json:
+        recording = _query(settings, "SELECT * FROM recordings WHERE recording_key = ?", key)
+        told, written, claims = (as_dicts(answer.columns, answer.rows) for answer in (recording, note, items))
+        print_json({"recording": next(iter(told), None), "note": next(iter(written), None), "items": claims})
+    if not note.rows:
+        return None
+    markdown = str(as_dicts(note.columns, note.rows)[0]["markdown"])
+    match form:
+        case ShowFormat.text:
+            print_markdown(markdown)
+        case ShowFormat.markdown:
+            print(markdown.rstrip("\n"))
+        case ShowFormat.table | ShowFormat.csv:
+            print_rows(items.columns, items.rows, Format(form.value))
+        case ShowFormat.json:
+            pass
+    return markdown
+
+
+def _why_no_note(status: str, code: str | None, message: str | None) -> str:
+    if code:
+        return f"{status} [{code}]: {message or 'no more is known'}"
+    if status in ENDED:
+        return f"{status}, but not published yet; `diary publish` does it now."
+    return f"{status}; `diary status --follow` waits for it."

@@ -1,0 +1,55 @@
+"""What the documents mention exists: make targets, settings, commands; and what is generated is current."""
+
+import re
+
+import pytest
+
+from diary_pipeline.settings import OTHERS, SETTINGS
+from diary_pipeline.settings_pages import FILES
+from diary_pipeline_tests.house.tree import ROOT, files, product_files, shown
+
+DOCUMENTS = [f for f in files() if f.suffix == ".md" or f.name in ("run", "ci.yml", "Makefile", ".env.example")]
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.M))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_generated_file_is_current(name: str) -> None:
+    assert (ROOT / name).read_text(encoding="utf-8") == FILES[name](), "run `make env-example`"
+
+
+def test_every_make_target_that_is_mentioned_exists() -> None:
+    named = {
+        (shown(file), target)
+        for file in DOCUMENTS
+        for said in re.findall(
+            r"(?:`|^\s*|run: )make ((?:[a-z][a-z-]*[ `\n]?)+)", file.read_text(encoding="utf-8"), re.M
+        )
+        for target in re.split(r"[\s`]+", said.split("`")[0].split("\n")[0].strip())
+    }
+    assert not {(file, target) for file, target in named if target and target not in TARGETS}
+
+
+def test_every_make_target_is_explained() -> None:
+    explained = set(re.findall(r"^([a-z][a-z-]*):.*## ", (ROOT / "Makefile").read_text(), re.M))
+    assert explained == TARGETS
+
+
+def test_every_setting_that_is_mentioned_exists() -> None:
+    named = {
+        (shown(file), name)
+        for file in (*DOCUMENTS, *product_files())
+        for name in re.findall(r"\bDIARY_[A-Z0-9_]*[A-Z0-9]\b", file.read_text(encoding="utf-8"))
+    }
+    unknown = {(file, name) for file, name in named if name not in SETTINGS and name not in OTHERS}
+    assert not unknown - {
+        ("diary_pipeline/settings.py", "DIARY_BEEM_SIZE"),
+        ("diary_pipeline/settings.py", "DIARY_UI_SERVICE_HOST"),
+    }
+
+
+def test_every_setting_changes_something() -> None:
+    own = {"settings.py", "settings_file.py", "settings_pages.py"}
+    code = "\n".join(file.read_text(encoding="utf-8") for file in product_files() if file.name not in own)
+    unread = {variable for variable, name in SETTINGS.items() if not re.search(rf"\.{name}\b", code)}
+    # These become owners and folders inside settings.py.
+    assert not unread - {"DIARY_CONFIG", "DIARY_DEFAULT_OWNER", "DIARY_DROP_DIR", "DIARY_TIME_ZONE"}, "read or delete"
