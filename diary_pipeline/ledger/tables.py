@@ -1,6 +1,6 @@
-"""The ledger's tables. Statements about them live beside them, one file a noun; migrations.py brings an old file up to date.
+"""The ledger's tables. Statements about them live beside them, one file a noun; migrations.py updates an old ledger.
 
-Every `*_at` column is seconds since the epoch, UTC, by the *database's* clock, so that leases mean the same on every machine.
+Every `*_at` column is seconds since the epoch, UTC, by the *database's* clock: leases mean the same on every machine.
 No column holds diary text: PostgreSQL pages, WAL and dumps stay clean.
 """
 
@@ -29,6 +29,25 @@ submissions = sa.Table(
 )
 sa.Index("submissions_status", submissions.c.status, submissions.c.created_at)
 sa.Index("submissions_recording", submissions.c.recording_key)
+# Partial, so that what ended long ago is never walked; a query uses it when it repeats the condition word for word.
+# `status` leads, or SQLite prefers `submissions_status` and sorts.
+WAITING = sa.text("status = 'pending' AND recording_key IS NULL")
+REFUSED_UNCOMMITTED = sa.text("status = 'refused' AND commit_seq IS NULL")
+sa.Index(
+    "submissions_waiting",
+    submissions.c.status,
+    submissions.c.priority.desc(),
+    submissions.c.created_at,
+    sqlite_where=WAITING,
+    postgresql_where=WAITING,
+)
+sa.Index(
+    "submissions_refused",
+    submissions.c.status,
+    submissions.c.created_at,
+    sqlite_where=REFUSED_UNCOMMITTED,
+    postgresql_where=REFUSED_UNCOMMITTED,
+)
 
 seen_files = sa.Table(  # a file that did not change is not hashed again
     "seen_files",
@@ -83,7 +102,9 @@ work = sa.Table(  # one row for each (recording, stage): what is to do, and the 
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("audio_s", sa.Float, nullable=False),
     sa.Column("ready_at", sa.Float, nullable=False),
-    sa.Column("batch_id", sa.Text),
+    sa.Column("owner", sa.Text),  # whose turn; NULL for notes, which come in the order of their transcripts
+    sa.Column("turn_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # see recordings.py
+    sa.Column("batch_id", sa.Text),  # the one batch that carries it now
     sa.Column("epoch", sa.BigInteger, nullable=False, default=0),
     sa.Column("holder", sa.Text),  # Dagster run id, or any name a worker gives itself
     sa.Column("expires_at", sa.Float),  # NULL: nobody holds it
@@ -91,7 +112,10 @@ work = sa.Table(  # one row for each (recording, stage): what is to do, and the 
     sa.Column("reason_code", sa.Text),
     sa.Column("message", sa.Text),
 )
-sa.Index("work_ready", work.c.stage, work.c.state, work.c.priority, work.c.ready_at)
+sa.Index("work_ready", work.c.stage, work.c.state, work.c.priority, work.c.turn_at, work.c.ready_at)
+sa.Index("work_turn", work.c.stage, work.c.state, work.c.owner, work.c.turn_at)
+sa.Index("work_attempts", work.c.stage, work.c.state, work.c.attempts)
+sa.Index("work_batch", work.c.batch_id)
 sa.Index("work_holder", work.c.holder)
 
 batches = sa.Table(

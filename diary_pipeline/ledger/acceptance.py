@@ -1,0 +1,162 @@
+"""How a submission becomes a recording: a new one, or the one that is there already.
+
+recordings.py reads what this file writes. Probing, hashing and storing the audio happened before, in intake.
+
+What surprises: an owner's work takes turns in *their own* time. Each new recording's `turn_at` lies its own length
+after the last one the owner still has waiting, but never in the past. Somebody who brings ten years of memos at once
+therefore fills their own future, and the planner, which reads a window of the lowest turns, meets the next person's
+single memo at once, without ever walking the backlog.
+"""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from diary_pipeline.core.batch import ENDED
+from diary_pipeline.core.errors import NotFound, PermanentError, UsageError
+from diary_pipeline.core.recording import Recording
+from diary_pipeline.ledger.connect import Ledger, insert_missing, now
+from diary_pipeline.ledger.tables import pointers, recordings, submissions, work
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of an accepted submission."""
+
+    key: str
+    duplicate: bool
+    """The owner had brought the same audio before."""
+    new_work: bool
+    """Something is to be transcribed because of it."""
+
+
+def accept(ledger: Ledger, submission_id: str, recording: Recording, priority: int, audio_s: float) -> Accepted:
+    """Make a recording of a submission, or let it share the one with the same owner and content.
+
+    Same model and language: the submission takes over that recording's status. Different ones: they are what is wanted
+    from now on, and whoever transcribes with the old ones is fenced. Accepting again answers the same.
+    """
+    return ledger.write(lambda tx: _accept(tx, submission_id, recording, priority, audio_s))
+
+
+def _accept(tx: sa.Connection, submission_id: str, recording: Recording, priority: int, audio_s: float) -> Accepted:
+    before = _before(tx, submission_id)
+    if before is not None:
+        return before
+    at = now(tx)
+    if insert_missing(tx, recordings, _row(recording, submission_id, at)):
+        _add_work(tx, recording, priority, audio_s, at)
+        _answer(tx, submission_id, {"recording_key": recording.key})
+        return Accepted(recording.key, duplicate=False, new_work=True)
+    key = _same_content(tx, recording)
+    todo = (work.c.recording_key == key) & (work.c.stage == "transcript")
+    tx.execute(sa.select(work.c.epoch).where(todo).with_for_update())
+    there = tx.execute(sa.select(recordings).where(recordings.c.key == key).with_for_update()).one()
+    shared: dict[str, object] = {"recording_key": key, "duplicate": True}
+    if (there.whisper_model, there.language) == (recording.whisper_model, recording.language):
+        raised = work.update().where(todo, work.c.state == "ready", work.c.priority < priority)
+        tx.execute(raised.values(priority=priority))
+        _answer(tx, submission_id, {**shared, **_standing(tx, there, at)})
+        return Accepted(key, duplicate=True, new_work=False)
+    _want_again(tx, key, recording, priority, at)
+    _answer(tx, submission_id, shared)
+    return Accepted(key, duplicate=True, new_work=True)
+
+
+def _before(tx: sa.Connection, submission_id: str) -> Accepted | None:
+    """Return the answer a submission has already; the lock keeps a second worker from giving it another one."""
+    columns = (submissions.c.recording_key, submissions.c.duplicate, submissions.c.status)
+    row = tx.execute(sa.select(*columns).where(submissions.c.id == submission_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound("submission_missing", f"There is no submission {submission_id}: submit the file again.")
+    if row.recording_key is not None:
+        return Accepted(row.recording_key, row.duplicate, new_work=False)
+    if row.status != "pending":
+        raise UsageError("submission_ended", f"Submission {submission_id} is {row.status}: submit the file again.")
+    return None
+
+
+def _same_content(tx: sa.Connection, recording: Recording) -> str:
+    same = (recordings.c.owner == recording.owner) & (recordings.c.content_sha256 == recording.content_sha256)
+    key: str | None = tx.execute(sa.select(recordings.c.key).where(same)).scalar_one_or_none()
+    if key is None:
+        raise PermanentError(
+            "key_taken", f"Another recording has the key {recording.key}: rename the file, submit again."
+        )
+    return key
+
+
+def _standing(tx: sa.Connection, there: sa.Row[tuple[object, ...]], at: float) -> dict[str, object]:
+    """What a submission shares with its recording: how it stands, or how and with which commit it ended."""
+    shared = {"status": there.status, "reason_code": there.reason_code, "message": there.message}
+    if there.status not in ENDED:
+        return shared
+    outcome = (pointers.c.subject == there.key) & (pointers.c.kind == "outcome")
+    return {**shared, "ended_at": at, "commit_seq": tx.execute(sa.select(pointers.c.seq).where(outcome)).scalar()}
+
+
+def _want_again(tx: sa.Connection, key: str, recording: Recording, priority: int, at: float) -> None:
+    """Want another model or language of a recording: its transcript is to be made again, whoever makes one now."""
+    todo = (work.c.recording_key == key) & (work.c.stage == "transcript")
+    free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
+    again = {"state": "ready", "model": recording.whisper_model, "priority": priority, "attempts": 0}
+    turn = _turn(tx, recording.owner, at, 0.0)
+    tx.execute(work.update().where(todo).values(epoch=work.c.epoch + 1, ready_at=at, turn_at=turn, **again, **free))
+    wanted = {"whisper_model": recording.whisper_model, "language": recording.language, "status": "pending"}
+    ended = dict.fromkeys(("failed_stage", "reason_code", "message", "ended_at"))
+    tx.execute(recordings.update().where(recordings.c.key == key).values(**wanted, **ended))
+
+
+def _add_work(tx: sa.Connection, recording: Recording, priority: int, audio_s: float, at: float) -> None:
+    tx.execute(
+        work.insert().values(
+            recording_key=recording.key,
+            stage="transcript",
+            state="ready",
+            model=recording.whisper_model,
+            priority=priority,
+            audio_s=audio_s,
+            ready_at=at,
+            owner=recording.owner,
+            turn_at=_turn(tx, recording.owner, at, audio_s),
+            epoch=0,
+            attempts=0,
+        )
+    )
+
+
+def _turn(tx: sa.Connection, owner: str, at: float, audio_s: float) -> float:
+    theirs = (work.c.stage == "transcript") & (work.c.state == "ready") & (work.c.owner == owner)
+    last = tx.execute(sa.select(sa.func.max(work.c.turn_at)).where(theirs)).scalar()
+    return at if last is None else max(at, last + audio_s)
+
+
+def _answer(tx: sa.Connection, submission_id: str, values: dict[str, object]) -> None:
+    tx.execute(submissions.update().where(submissions.c.id == submission_id).values(**values))
+
+
+def _row(recording: Recording, submission_id: str, at: float) -> dict[str, object]:
+    spoken = recording.recorded_at
+    return {
+        "key": recording.key,
+        "owner": recording.owner,
+        "content_sha256": recording.content_sha256,
+        "submission_id": submission_id,
+        "file_name": recording.file_name,
+        "object_key": recording.object_key,
+        "size_bytes": recording.size_bytes,
+        "container": recording.container,
+        "declared_s": recording.declared_s,
+        "recorded_at": spoken.at.timestamp(),
+        "recorded_day": spoken.day.isoformat(),
+        "recorded_zone": spoken.zone,
+        "recorded_at_source": spoken.source,
+        "recorded_at_confidence": spoken.confidence,
+        "recorded_at_note": spoken.note,
+        "title": recording.title,
+        "tags": list(recording.tags),
+        "whisper_model": recording.whisper_model,
+        "language": recording.language,
+        "status": "pending",
+        "created_at": at,
+    }

@@ -1,0 +1,137 @@
+"""Submissions: what somebody asked for, and what became of it; and the files that were seen already.
+
+It becomes a recording in acceptance.py, and ends with that recording (settling.py), or here, when it is refused.
+The surprise: a submission without a recording is the queue of intake; nothing else is written to put it there.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from diary_pipeline.core.batch import PRIORITIES
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.ledger.connect import Ledger, chunks, insert_missing, now, upsert
+from diary_pipeline.ledger.tables import REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One row of `submissions`."""
+
+    id: str
+    owner: str
+    source: str
+    uri: str
+    file_name: str
+    options: Mapping[str, object]
+    priority: int
+    status: str
+    recording_key: str | None
+    duplicate: bool
+    reason_code: str | None
+    message: str | None
+    created_at: float
+    ended_at: float | None
+    commit_seq: int | None
+    """The commit that ended it; users see the result once the published watermark has reached it."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a file looked like when it was last submitted."""
+
+    size_bytes: int
+    mtime_ns: int
+    submission_id: str
+
+
+def submit(
+    ledger: Ledger,
+    *,
+    owner: str,
+    source: str,
+    uri: str,
+    file_name: str,
+    options: Mapping[str, object],
+    priority: str = "medium",
+    id: str | None = None,
+) -> str:
+    """Put a file in the queue of intake and return the submission's id; a known `id` is left as it is."""
+    if priority not in PRIORITIES:
+        raise UsageError("priority_unknown", f"{priority!r} is no priority: choose one of {', '.join(PRIORITIES)}.")
+    id = id or uuid.uuid4().hex
+    row = {
+        "id": id,
+        "owner": owner,
+        "source": source,
+        "uri": uri,
+        "file_name": file_name,
+        "options": dict(options),
+        "priority": PRIORITIES[priority],
+        "status": "pending",
+        "duplicate": False,
+    }
+    with ledger.writing() as tx:
+        insert_missing(tx, submissions, {**row, "created_at": now(tx)})
+    return id
+
+
+def get(conn: sa.Connection, ids: Sequence[str]) -> list[Submission]:
+    """Return the submissions of these ids, in their order; unknown ones are left out."""
+    found: dict[str, Submission] = {}
+    for some in chunks(dict.fromkeys(ids)):
+        found |= {s.id: s for s in map(_submission, conn.execute(_ROWS.where(submissions.c.id.in_(some))))}
+    return [found[id] for id in dict.fromkeys(ids) if id in found]
+
+
+def waiting(conn: sa.Connection, limit: int) -> list[Submission]:
+    """Return what intake has not looked at yet: the highest priority first, then the oldest."""
+    ordered = _ROWS.where(WAITING).order_by(submissions.c.priority.desc(), submissions.c.created_at)
+    return [_submission(row) for row in conn.execute(ordered.limit(limit))]
+
+
+def refused_uncommitted(conn: sa.Connection, limit: int) -> list[str]:
+    """Return the ids of refusals that the catalogue does not tell yet, oldest first."""
+    chosen = sa.select(submissions.c.id).where(REFUSED_UNCOMMITTED).order_by(submissions.c.created_at)
+    return list(conn.execute(chosen.limit(limit)).scalars())
+
+
+def refuse(ledger: Ledger, id: str, code: str, message: str) -> None:
+    """End a submission that cannot become a recording; one that did, or has ended, stays as it is."""
+    with ledger.writing() as tx:
+        values = {"status": "refused", "reason_code": code, "message": message, "ended_at": now(tx)}
+        tx.execute(submissions.update().where(submissions.c.id == id, WAITING).values(**values))
+
+
+def counts(conn: sa.Connection) -> dict[str, int]:
+    """Count all submissions by status; reads a whole index, so it is for people and not for ticks."""
+    counted = sa.select(submissions.c.status, sa.func.count()).group_by(submissions.c.status)
+    return dict(conn.execute(counted).tuples().all())
+
+
+def seen(conn: sa.Connection, owner: str, paths: Sequence[str]) -> dict[str, Seen]:
+    """Return what is remembered of these files of one owner."""
+    t = seen_files.c
+    found: dict[str, Seen] = {}
+    for some in chunks(paths):
+        chosen = sa.select(t.path, t.size_bytes, t.mtime_ns, t.submission_id).where(t.owner == owner, t.path.in_(some))
+        found |= {path: Seen(*rest) for path, *rest in conn.execute(chosen).tuples()}
+    return found
+
+
+def remember(  # noqa: PLR0917 - the columns of one row, in their order
+    ledger: Ledger, owner: str, path: str, size_bytes: int, mtime_ns: int, submission_id: str
+) -> None:
+    """Note what a file looks like, so that it is not hashed again before it changes."""
+    looks = {"size_bytes": size_bytes, "mtime_ns": mtime_ns, "submission_id": submission_id}
+    with ledger.writing() as tx:
+        upsert(tx, seen_files, {"owner": owner, "path": path, **looks})
+
+
+_ROWS = sa.select(*(submissions.c[name] for name in Submission.__dataclass_fields__))
+
+
+def _submission(row: sa.Row[tuple[object, ...]]) -> Submission:
+    return Submission(**row._mapping)

@@ -1,0 +1,108 @@
+"""What was submitted is waiting, accepted or refused; on both databases."""
+
+import pytest
+
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.ledger import recordings, submissions
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.tables import submissions as table
+from diary_pipeline_tests.builders import make_recording
+from diary_pipeline_tests.contract.query_plans import plans
+
+
+def submit(ledger: Ledger, name: str = "memo.m4a", **changes: str) -> str:
+    """Submit a file of `me`."""
+    options = {"whisper_model": "tiny.en", "tags": ["walk"]}
+    said = {"owner": "me", "source": "cli", "uri": f"/memos/{name}", "file_name": name, **changes}
+    return submissions.submit(ledger, options=options, **said)
+
+
+def read(ledger: Ledger, id: str) -> submissions.Submission:
+    """Return one submission."""
+    with ledger.reading() as conn:
+        return submissions.get(conn, [id])[0]
+
+
+def test_a_submission_keeps_what_was_asked_for(ledger: Ledger) -> None:
+    got = read(ledger, submit(ledger, priority="high"))
+    assert (got.owner, got.source, got.uri, got.file_name) == ("me", "cli", "/memos/memo.m4a", "memo.m4a")
+    assert got.options == {"whisper_model": "tiny.en", "tags": ["walk"]}
+    assert (got.priority, got.status, got.recording_key, got.duplicate) == (2, "pending", None, False)
+    assert got.created_at > 1.7e9
+    assert got.ended_at is got.commit_seq is None
+
+
+def test_submitting_again_under_the_same_id_changes_nothing(ledger: Ledger) -> None:
+    first = submit(ledger, id="one")
+    assert submit(ledger, "other.m4a", id="one") == first == "one"
+    assert read(ledger, "one").file_name == "memo.m4a"
+
+
+def test_an_unknown_priority_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(UsageError, match="urgent, high, medium, low"):
+        submit(ledger, priority="now")
+
+
+def test_many_ids_come_back_in_the_order_asked_for_without_the_unknown(ledger: Ledger) -> None:
+    ids = [submit(ledger, f"{n}.m4a") for n in range(3)]
+    asked = [ids[2], "nobody", ids[0], *(f"no-{n}" for n in range(1200)), ids[1], ids[2]]
+    with ledger.reading() as conn:
+        assert [s.id for s in submissions.get(conn, asked)] == [ids[2], ids[0], ids[1]]
+
+
+def test_intake_gets_urgent_submissions_first_then_the_oldest(ledger: Ledger) -> None:
+    low, first, second, urgent = (submit(ledger, f"{p}.m4a", priority=p) for p in ("low", "medium", "medium", "urgent"))
+    with ledger.reading() as conn:
+        assert [s.id for s in submissions.waiting(conn, 9)] == [urgent, first, second, low]
+        assert [s.id for s in submissions.waiting(conn, 2)] == [urgent, first]
+
+
+def test_what_was_accepted_or_refused_waits_no_longer(ledger: Ledger) -> None:
+    taken, refused, left = (submit(ledger, f"{n}.m4a") for n in range(3))
+    recordings.accept(ledger, taken, make_recording(), 1, 60.0)
+    submissions.refuse(ledger, refused, "audio_empty", "2.m4a holds no audio.")
+    with ledger.reading() as conn:
+        assert [s.id for s in submissions.waiting(conn, 9)] == [left]
+        assert submissions.counts(conn) == {"pending": 2, "refused": 1}
+
+
+def test_a_refusal_says_why_and_is_told_until_it_is_committed(ledger: Ledger) -> None:
+    id = submit(ledger)
+    submissions.refuse(ledger, id, "audio_empty", "memo.m4a holds no audio.")
+    submissions.refuse(ledger, id, "audio_too_long", "said later")
+    got = read(ledger, id)
+    assert (got.status, got.reason_code, got.message) == ("refused", "audio_empty", "memo.m4a holds no audio.")
+    assert got.ended_at is not None
+    with ledger.reading() as conn:
+        assert submissions.refused_uncommitted(conn, 9) == [id]
+    with ledger.writing() as tx:
+        tx.execute(table.update().values(commit_seq=1))
+    with ledger.reading() as conn:
+        assert submissions.refused_uncommitted(conn, 9) == []
+
+
+def test_what_became_a_recording_cannot_be_refused(ledger: Ledger) -> None:
+    id = submit(ledger)
+    key = recordings.accept(ledger, id, make_recording(), 1, 60.0).key
+    submissions.refuse(ledger, id, "audio_empty", "said too late")
+    assert (read(ledger, id).status, read(ledger, id).recording_key) == ("pending", key)
+
+
+def test_a_seen_file_is_remembered_for_its_owner_and_replaced_when_it_changes(ledger: Ledger) -> None:
+    submissions.remember(ledger, "me", "/a", 10, 2**62, "s1")
+    submissions.remember(ledger, "you", "/a", 11, 1, "s2")
+    submissions.remember(ledger, "me", "/a", 12, 2**62 + 1, "s3")
+    many = ["/a", *(f"/{n}" for n in range(1200))]
+    with ledger.reading() as conn:
+        assert submissions.seen(conn, "me", many) == {"/a": submissions.Seen(12, 2**62 + 1, "s3")}
+        assert submissions.seen(conn, "me", []) == {}
+
+
+def test_the_queues_of_intake_are_read_from_their_indices(ledger: Ledger) -> None:
+    for ask, index in (
+        (lambda conn: submissions.waiting(conn, 5), "submissions_waiting"),
+        (lambda conn: submissions.refused_uncommitted(conn, 5), "submissions_refused"),
+    ):
+        (plan,) = plans(ledger, ask)
+        assert index in plan
+        assert "SORT" not in plan.upper().replace("TEMP B-TREE", "SORT")
