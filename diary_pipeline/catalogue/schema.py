@@ -82,7 +82,8 @@ class Table:
     @property
     def ddl(self) -> str:
         """The statement that creates the published table."""
-        return f"CREATE TABLE {self.name}({', '.join(f'{c.name} {DUCKDB[c.type]}' for c in self.visible)})"
+        columns = ", ".join(f'"{c.name}" {DUCKDB[c.type]}' for c in self.visible)  # `at` is a reserved word
+        return f"CREATE TABLE {self.name}({columns})"
 
 
 COMMIT_SEQ = Column("commit_seq", "seq", "order of the commit that brought this row; the watermark of readers")
