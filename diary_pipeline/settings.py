@@ -130,7 +130,6 @@ class Settings(BaseModel):
         "Intake", 20.0, "Seconds of hashing and probing in one tick; Dagster ends a tick after 60.", gt=0, le=50
     )
     intake_max_files: int = _setting("Intake", 500, "Most files taken in by one tick.", ge=1)
-    uploads_interval_s: int = _setting("Intake", 10, "Seconds between two looks at the watched folders.", ge=1)
     max_file_size_mb: int = _setting("Intake", 500, "Largest audio file, in millions of bytes.", ge=1)
     min_audio_s: float = _setting("Intake", 0.3, "Shortest recording; below it there is no word to hear.", gt=0)
     max_audio_s: float = _setting("Intake", 86_400.0, "Longest recording: a day.", gt=0)
