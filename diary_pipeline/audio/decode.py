@@ -82,13 +82,18 @@ class Decoder:
             yield from _samples(resampler.resample(None))
 
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+        marked = False
         for packet in self._packets(container, stream):
+            # The demuxer marks what it could not read whole. At the very end of a file that is no damage but a writer
+            # that never closed it; whether the end is missing, the promised length tells.
+            self.damaged_packets += marked and packet.size > 0
+            marked = False
             try:
                 frames = packet.decode()
             except BROKEN:
                 self.damaged_packets += 1
                 continue
-            self.damaged_packets += packet.is_corrupt
+            marked = packet.is_corrupt
             for frame in frames:
                 if frame.samples:
                     yield frame

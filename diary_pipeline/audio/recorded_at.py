@@ -36,6 +36,8 @@ _BOUGHT = frozenset({"purchase_date", "account_id", "apid", "asin", "isrc"})
 # ffmpeg what it was told.
 _END_STAMPING_BRANDS = re.compile(r"mp42|3g[p2]\w")
 
+_CLOCK_ONLY = re.compile(r"\d\d:\d\d:\d\d")
+
 _CONFIDENCE: Mapping[str, float] = {
     "explicit": 1.0,
     "container_offset": 0.95,
@@ -125,12 +127,14 @@ def _from_tags(
         elif (container, tag) not in _ONLY_WITH_OFFSET:
             ends = tag == "creation_time" and _stamps_the_end(tags, container)
             yield "container_utc", clock - dt.timedelta(seconds=duration_s or 0.0) if ends else clock
-    yield from _from_broadcast_wav(tags, now)
+    if container == "wav":
+        yield from _from_broadcast_wav(tags, now)
 
 
 def _from_broadcast_wav(tags: Mapping[str, str], now: dt.datetime) -> Iterator[tuple[str, dt.datetime]]:
-    date, time = tags.get("origination_date") or tags.get("date", ""), tags.get("origination_time", "")
-    reading = read_clock(f"{date} {time}", now) if date and time else None
+    # The demuxer calls bext's two fields `date` and `creation_time`; the second holds nothing but the clock.
+    date, time = tags.get("date", ""), tags.get("creation_time", "")
+    reading = read_clock(f"{date} {time}", now) if _CLOCK_ONLY.fullmatch(time) else None
     if reading and reading.clock and reading.clock.tzinfo is None:
         yield "container_local", reading.clock
 

@@ -135,13 +135,8 @@ UTC_TAG = {"creation_time": "2026-03-04T19:30:00.000000Z"}
         (UTC_TAG, "matroska", "container_utc", "2026-03-04T19:30"),
         ({"date_recorded": "2026-03-04 19:30"}, "flac", "container_local", "2026-03-04T18:30"),
         ({"date": "2026-03-04T19:30"}, "ogg", "container_local", "2026-03-04T18:30"),
-        ({"date": "2026-03-04", "creation_time": "19:30:00"}, "wav", "file_time", None),
-        (
-            {"origination_date": "2026-03-04", "origination_time": "19:30:00"},
-            "wav",
-            "container_local",
-            "2026-03-04T18:30",
-        ),
+        ({"date": "2026-03-04", "creation_time": "19:30:00"}, "wav", "container_local", "2026-03-04T18:30"),
+        ({"date": "2026-03-04"}, "wav", "file_time", None),
         # Purchase, encode and release tags never count.
         ({"date": "2026-03-04"}, "flac", "file_time", None),
         ({"date": "2026-03-04T07:00:00Z"}, "mp4", "file_time", None),
