@@ -106,7 +106,7 @@ def _pieces(run: Span, window: HeardWindow) -> Iterator[_Piece]:
 def _bounds(run: Span, groups: Sequence[list[PlacedWord]]) -> Iterator[tuple[Span, list[PlacedWord]]]:
     # Neighbours meet in the middle between their words, unless so much lies between that it was not understood.
     begin = run.start
-    for group, following in zip(groups, [*groups[1:], None], strict=True):
+    for group, following in zip(groups, [*groups[1:], None], strict=False):
         first, last = group[0].at.start, group[-1].at.end
         if first - begin > UNHEARD:
             begin = first - EDGE
@@ -137,7 +137,7 @@ def _without_empty(bounds: Iterable[tuple[Span, list[PlacedWord]]]) -> list[tupl
 
 def _sentences(words: Sequence[PlacedWord]) -> Iterator[list[PlacedWord]]:
     group: list[PlacedWord] = []
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in zip(words, [*words[1:], None], strict=False):
         group.append(word)
         if following is None or _ends_sentence(word.text) or following.at.start - word.at.end >= PAUSE:
             yield from _short_enough(group)

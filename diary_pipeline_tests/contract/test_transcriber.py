@@ -1,0 +1,134 @@
+"""What every transcriber promises. Another implementation joins by one more line in TRANSCRIBERS."""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from diary_pipeline.audio.decode import decode
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.transcript import Segment
+from diary_pipeline.transcription.scripted import ScriptedTranscriber
+from diary_pipeline.transcription.transcriber import RATE, Block, Heard, Hints, Transcriber
+from diary_pipeline_tests.recordings.faulty import DEMO
+from diary_pipeline_tests.weights import real_transcriber
+
+SPOKEN = DEMO / "2026-03-02 first day back.wav"
+TRANSCRIBERS: dict[str, Callable[[], Transcriber]] = {
+    "scripted": lambda: ScriptedTranscriber(languages=("en",)),
+    "faster_whisper": lambda: real_transcriber("tiny.en"),
+}
+MARKED = [pytest.param(name, marks=[pytest.mark.speech] * (name != "scripted")) for name in TRANSCRIBERS]
+
+
+@pytest.fixture(scope="module", params=MARKED)
+def transcriber(request: pytest.FixtureRequest) -> Transcriber:
+    return TRANSCRIBERS[request.param]()
+
+
+@pytest.fixture(scope="module")
+def spoken() -> Block:
+    return np.concatenate(list(decode(SPOKEN)))
+
+
+@pytest.fixture(scope="module")
+def heard(transcriber: Transcriber, spoken: Block) -> Heard:
+    return transcriber.transcribe([spoken], Hints())
+
+
+def in_blocks(samples: Block, sizes: Iterator[int]) -> Iterator[Block]:
+    at = 0
+    while at < len(samples):
+        size = next(sizes)
+        yield samples[at : at + size]
+        at += size
+
+
+def partition(segments: tuple[Segment, ...]) -> list[tuple[int, int]]:
+    return [(round(s.start_s * RATE), round(s.end_s * RATE)) for s in segments]
+
+
+def test_speech_becomes_words(heard: Heard) -> None:
+    assert [s for s in heard.segments if s.kind == "speech" and s.text and s.words]
+    assert heard.language == "en"
+    assert 0 < heard.language_probability <= 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "taken"),
+    [(0, 0, None), (0, 5 * RATE, None), (RATE + 7, 3, None), (0, 0, 0), (0, 0, 100), (0, 0, 513), (3 * RATE, 0, 0)],
+)
+def test_every_sample_lies_in_exactly_one_segment(
+    transcriber: Transcriber, spoken: Block, before: int, after: int, taken: int | None
+) -> None:
+    samples = np.concatenate([np.zeros(before, np.float32), spoken[:taken], np.zeros(after, np.float32)])
+    found = transcriber.transcribe([samples], Hints())
+    assert found.samples == len(samples)
+    edges = partition(found.segments)
+    assert [start for start, _ in edges] + [len(samples)] == [0] * bool(edges) + [end for _, end in edges] or not edges
+    assert all(start < end for start, end in edges)
+    assert bool(edges) == bool(len(samples))
+
+
+def test_segments_are_numbered_from_zero_in_order_of_time(heard: Heard) -> None:
+    assert [s.id for s in heard.segments] == list(range(len(heard.segments)))
+
+
+def test_words_keep_their_order_inside_their_segment(heard: Heard) -> None:
+    for segment in heard.segments:
+        times = [t for word in segment.words for t in (word.start_s, word.end_s)]
+        assert times == sorted(times)
+        assert all(segment.start_s <= t <= segment.end_s for t in times)
+        assert all(word.text == word.text.strip() != "" and 0 <= word.probability <= 1 for word in segment.words)
+        assert segment.text.split() == [part for word in segment.words for part in word.text.split()]
+
+
+def test_only_speech_has_text_and_names_its_language(heard: Heard) -> None:
+    for segment in heard.segments:
+        assert (segment.kind == "speech") == bool(segment.text) == bool(segment.words)
+        assert segment.language == ("en" if segment.kind == "speech" else None)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 40])
+def test_silence_has_no_text_and_no_language(transcriber: Transcriber, seconds: float) -> None:
+    found = transcriber.transcribe([np.zeros(round(seconds * RATE), np.float32)], Hints(languages=("en", "de")))
+    assert {s.kind for s in found.segments} <= {"silence"}
+    assert (found.language, found.language_probability) == (None, 0.0)
+
+
+def test_no_blocks_at_all_are_no_samples(transcriber: Transcriber) -> None:
+    assert transcriber.transcribe([], Hints()) == Heard(0, None, 0.0, ())
+
+
+@pytest.mark.parametrize("sizes", [[32 * RATE], [1, 511, 512, 513, 7001], [RATE // 3]])
+def test_the_sizes_of_the_blocks_change_nothing(
+    transcriber: Transcriber, spoken: Block, heard: Heard, sizes: list[int]
+) -> None:
+    assert transcriber.transcribe(in_blocks(spoken, itertools.cycle(sizes)), Hints()) == heard
+
+
+def test_a_forced_language_is_the_language(transcriber: Transcriber, spoken: Block) -> None:
+    found = transcriber.transcribe([spoken], Hints(language="en", languages=("de",), vocabulary=("Daniel",)))
+    assert (found.language, found.language_probability) == ("en", 1.0)
+
+
+@pytest.mark.parametrize("hints", [Hints(language="de"), Hints(languages=("de", "fr")), Hints("xx", ("en",))])
+def test_a_language_that_the_weights_do_not_know_is_refused(transcriber: Transcriber, hints: Hints) -> None:
+    with pytest.raises(UsageError) as refused:
+        transcriber.transcribe([np.zeros(RATE, np.float32)], hints)
+    assert refused.value.code == "language_not_supported"
+
+
+def test_the_engine_says_what_it_is_before_it_has_heard_anything(transcriber: Transcriber) -> None:
+    engine = transcriber.engine
+    assert engine.name
+    assert engine.model
+    assert len(engine.model_sha256) == 64
+    assert engine.key == transcriber.engine.key
+
+
+def test_what_is_heard_is_plain_data(heard: Heard) -> None:
+    assert json.loads(json.dumps(dataclasses.asdict(heard)))["samples"] == heard.samples

@@ -1,0 +1,1 @@
+"""Real Whisper weights on real speech: how many words are right."""

@@ -1,0 +1,117 @@
+"""Every check of a transcript holds for a good one and is made to fail by one change."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from diary_pipeline.core.transcript import Engine, Segment, Transcript
+from diary_pipeline.transcription.plausibility import (
+    audio_is_complete,
+    language_is_certain,
+    risks,
+    transcript_covers_audio,
+    transcript_is_plausible,
+)
+
+SENTENCE = "I went for a walk by the river in the morning."
+
+
+def segment(number: int, start_s: float, end_s: float, **changes: Any) -> Segment:
+    spoken = Segment(number, start_s, end_s, "speech", SENTENCE, "en", -0.1, 0.02, 1.2)
+    return dataclasses.replace(spoken, **changes)
+
+
+def quiet(number: int, start_s: float, end_s: float, kind: Any = "silence") -> Segment:
+    return Segment(number, start_s, end_s, kind)
+
+
+def transcript(*segments: Segment, **changes: Any) -> Transcript:
+    good = Transcript(
+        "k", segments[-1].end_s if segments else 0.0, "en", 0.95, segments, Engine("e", "m", "0" * 64), "v"
+    )
+    return dataclasses.replace(good, **changes)
+
+
+GOOD = transcript(quiet(0, 0, 1), segment(1, 1, 4), segment(2, 4, 7, avg_logprob=-0.2), quiet(3, 7, 9))
+
+
+@pytest.mark.parametrize(
+    ("changed", "passed", "severity", "why"),
+    [
+        (GOOD, True, "WARN", "a partition"),
+        (transcript(), True, "WARN", "nothing at all"),
+        (transcript(quiet(0, 0, 30)), True, "WARN", "silence is accounted for"),
+        (dataclasses.replace(GOOD, duration_s=9.5), False, "ERROR", "the end is missing"),
+        (transcript(segment(0, 0.1, 3)), False, "ERROR", "the beginning is missing"),
+        (transcript(segment(0, 0, 3), segment(1, 3.001, 6)), False, "ERROR", "a gap of a millisecond"),
+        (transcript(segment(0, 0, 3), segment(1, 2.9, 6)), False, "ERROR", "an overlap"),
+        (transcript(quiet(0, 0, 4, "inaudible"), segment(1, 4, 7)), False, "WARN", "most sound was not understood"),
+        (transcript(quiet(0, 0, 2, "inaudible"), segment(1, 2, 7)), True, "WARN", "some sound was not understood"),
+    ],
+)
+def test_the_transcript_covers_the_audio(changed: Transcript, passed: bool, severity: str, why: str) -> None:
+    check = transcript_covers_audio(changed)
+    assert (check.name, check.passed, check.severity) == ("transcript_covers_audio", passed, severity), why
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({}, []),
+        ({"avg_logprob": -0.41}, ["avg_logprob"]),
+        ({"avg_logprob": -0.4}, []),
+        ({"compression_ratio": 2.5}, ["compression_ratio"]),
+        ({"end_s": 1.6}, ["too_fast"]),
+        ({"end_s": 1.4}, []),
+        ({"end_s": 12.0}, ["too_little_text"]),
+        ({"avg_logprob": -0.9, "end_s": 20.0}, ["avg_logprob", "too_little_text"]),
+        ({"avg_logprob": None, "compression_ratio": None, "end_s": 60.0}, []),
+    ],
+)
+def test_a_window_is_risky_for_named_reasons(changes: dict[str, Any], codes: list[str]) -> None:
+    assert risks([dataclasses.replace(segment(0, 0, 3), **changes)]) == codes
+
+
+def test_the_speed_is_that_of_a_window_and_not_of_its_short_sentences() -> None:
+    hasty, slow = segment(0, 0, 1.6), segment(1, 1.6, 7)
+    assert risks([hasty]) == ["too_fast"]
+    assert transcript_is_plausible(transcript(hasty, slow)).passed
+
+
+@pytest.mark.parametrize(
+    ("changed", "passed", "severity"),
+    [
+        (GOOD, True, "WARN"),
+        (transcript(quiet(0, 0, 9)), True, "WARN"),
+        (transcript(segment(0, 0, 3), segment(1, 3, 6, avg_logprob=-0.9)), False, "WARN"),
+        (transcript(segment(0, 0, 3), segment(1, 3, 7, avg_logprob=-0.9)), False, "ERROR"),
+    ],
+)
+def test_one_risky_window_warns_and_mostly_risky_speech_is_an_error(
+    changed: Transcript, passed: bool, severity: str
+) -> None:
+    check = transcript_is_plausible(changed)
+    assert (check.passed, check.severity) == (passed, severity)
+
+
+@pytest.mark.parametrize(
+    ("language", "probability", "passed"),
+    [("en", 0.7, True), ("en", 1.0, True), ("ja", 0.63, False), (None, 0.0, True)],
+)
+def test_an_uncertain_language_warns(language: str | None, probability: float, passed: bool) -> None:
+    check = language_is_certain(dataclasses.replace(GOOD, language=language, language_probability=probability))
+    assert (check.passed, check.severity) == (passed, "WARN")
+
+
+@pytest.mark.parametrize(("damaged", "passed"), [(0, True), (1, False)])
+def test_damaged_packets_are_told(damaged: int, passed: bool) -> None:
+    check = audio_is_complete(10.0, None, damaged)
+    assert (check.name, check.passed, check.severity) == ("audio_is_complete", passed, "WARN")
+
+
+def test_details_hold_numbers_and_codes_and_never_what_was_said() -> None:
+    risky = transcript(segment(0, 0, 3, avg_logprob=-0.9))
+    for check in (transcript_covers_audio(risky), transcript_is_plausible(risky), language_is_certain(risky)):
+        assert "=" in check.detail
+        assert not set(check.detail.lower().split()) & set(SENTENCE.lower().split())
