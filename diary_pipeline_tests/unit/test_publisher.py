@@ -293,11 +293,13 @@ def test_killed_at_any_moment_it_loses_doubles_and_tears_nothing(
     PROCESSES.set_forkserver_preload([__name__])
     publisher.publish()
     moments = random.Random(7)
-    committed = 0
+    committed = within = 0
     for _ in range(15):
+        before = rows(publisher.live, "SELECT watermark FROM catalogue_state")
         victim = PROCESSES.Process(target=publish_for_ever, args=(ledger_url, tmp_path / "objects", publisher.live))
         victim.start()
-        deadline = time.monotonic() + moments.uniform(0.1, 1.5)
+        deadline = time.monotonic() + 30  # for starting; its end is drawn once it has published something
+        at_work = False
         while time.monotonic() < deadline:
             batch = diary.accept(*(f"memo {committed + n}.m4a" for n in range(4)))
             diary.transcribe(batch)
@@ -306,9 +308,14 @@ def test_killed_at_any_moment_it_loses_doubles_and_tears_nothing(
             seen, doubled, torn = rows(publisher.live, WHOLE)[0]
             assert (doubled, torn) == (0, 0)
             assert seen <= committed
+            if not at_work and rows(publisher.live, "SELECT watermark FROM catalogue_state") > before:
+                at_work, deadline = True, time.monotonic() + moments.uniform(0, 0.5)
         victim.kill()
         victim.join()
+        assert at_work
+        within += bool(litter(publisher))
         assert rows(publisher.live, WHOLE)[0][1:] == (0, 0)
+    assert within, "some were killed while they published"
     publisher.publish()
     assert rows(publisher.live, WHOLE)[0] == (committed, 0, 0)
     with diary.ledger.reading() as conn:
