@@ -8,7 +8,7 @@ the CLI imports Dagster, DuckDB, SQLAlchemy or a model at load; `make lint` meas
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -75,7 +75,10 @@ def _is_debugging() -> bool:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"diary {version('diary-pipeline')}")
+        try:
+            print(f"diary {version('diary-pipeline')}")
+        except PackageNotFoundError:  # run from a source tree that nobody installed
+            print("diary (not installed)")
         raise typer.Exit
 
 

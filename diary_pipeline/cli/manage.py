@@ -19,10 +19,11 @@ def publish(
     import time
 
     from diary_pipeline.catalogue.publisher import Publisher
-    from diary_pipeline.wiring import Wiring
 
     settings = begin()
     existing_home(settings)
+    from diary_pipeline.wiring import Wiring  # loads what a mistake need not wait for
+
     wiring = Wiring(settings)
     publisher = Publisher(wiring.ledger, wiring.store, settings.catalogue_file)
     while True:

@@ -67,10 +67,11 @@ def show(
     """
     from diary_pipeline.cli.lookup import find
     from diary_pipeline.ledger.submissions import Submission
-    from diary_pipeline.wiring import Wiring
 
     settings = begin()
     existing_home(settings)
+    from diary_pipeline.wiring import Wiring  # loads what a mistake need not wait for
+
     found = find(Wiring(settings), key)
     name = found.file_name if isinstance(found, Submission) else found.recording.file_name
     markdown = None if isinstance(found, Submission) else _print_note(settings, found.recording.key, form)

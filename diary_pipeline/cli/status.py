@@ -33,10 +33,10 @@ def status(
 
     Exit code 1: the recording that was asked for was refused or has failed.
     """
-    from diary_pipeline.wiring import Wiring
-
     settings = begin()
     existing_home(settings)
+    from diary_pipeline.wiring import Wiring  # loads what a mistake need not wait for
+
     wiring = Wiring(settings)
     look: Callable[[], Rows] = (lambda: _one(wiring, key)) if key else (lambda: _all(wiring))
     rows: Rows = []

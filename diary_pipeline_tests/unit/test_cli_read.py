@@ -1,0 +1,186 @@
+"""What people read on the command line, over a small real home: notes, a silence, a failure, a refusal, a queue."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from diary_pipeline.cli.main import main
+from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.settings import load_settings
+from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline_tests.diaries import Diary
+
+
+@dataclass
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `diary ...` in this process, on a home of its own."""
+    monkeypatch.setenv("DIARY_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("DIARY_LOG_LEVEL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> Ran:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        said = capsys.readouterr()
+        return Ran(int(ended.value.code or 0), said.out, said.err)
+
+    return command
+
+
+@pytest.fixture
+def keys(run: Run) -> Iterator[dict[str, str]]:
+    """A home with something of everything; recording keys (or submission ids) by file name."""
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url)
+    diary = Diary(ledger, FolderStore(settings.object_dir))
+    walk, bread, silent, cut, waiting = diary.accept("walk.m4a", "bread.m4a", "silent.m4a", "cut.m4a", "waiting.m4a")
+    diary.transcribe([walk, bread])
+    diary.transcribe([silent], said=())
+    diary.fail("transcript", [cut])
+    diary.write([walk, bread], title="By [the] river")
+    diary.write([silent], said=())
+    refused = diary.refuse("empty.m4a")
+    assert run("publish").code == 0
+    yield {r.file_name: r.key for r in (walk, bread, silent, cut, waiting)} | {"empty.m4a": refused}
+    ledger.close()
+
+
+@pytest.mark.parametrize("command", [["status"], ["notes"], ["show", "2026"], ["publish"]])
+def test_where_no_diary_was_begun_a_command_says_so_and_creates_nothing(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    ran = run(*command)
+    assert ran.code == 1
+    assert ran.out == ""
+    assert "There is no diary at" in ran.err
+    assert "[home_missing]" in ran.err
+    assert not (tmp_path / "home").exists()
+
+
+def test_status_counts_every_submission_once(run: Run, keys: dict[str, str]) -> None:
+    counted = {row["status"]: row["submissions"] for row in json.loads(run("status", "--format", "json").out)}
+    assert sum(counted.values()) == len(keys)
+    assert (counted["completed"], counted["failed"], counted["refused"]) == (3, 1, 1)
+
+
+def test_status_of_a_failed_recording_names_the_reason_and_ends_with_1(run: Run, keys: dict[str, str]) -> None:
+    ran = run("status", keys["cut.m4a"], "--format", "json")
+    (row,) = json.loads(ran.out)
+    assert ran.code == 1
+    assert (row["status"], row["stage"], row["reason_code"]) == ("failed", "transcript", "audio_truncated")
+
+
+def test_status_follow_ends_when_the_recording_has_ended(run: Run, keys: dict[str, str]) -> None:
+    assert run("status", keys["walk.m4a"], "--follow").code == 0
+
+
+def test_a_submission_id_stands_for_its_recording_or_its_refusal(run: Run, keys: dict[str, str]) -> None:
+    ran = run("status", keys["empty.m4a"], "--format", "json")
+    assert ran.code == 1
+    assert json.loads(ran.out)[0]["reason_code"] == "audio_empty"
+
+
+def test_notes_come_as_table_json_and_csv_with_the_same_rows(run: Run, keys: dict[str, str]) -> None:
+    wanted = {keys["walk.m4a"], keys["bread.m4a"]}
+    assert {row["recording_key"] for row in json.loads(run("notes", "--format", "json").out)} == wanted
+    assert {row["recording_key"] for row in csv.DictReader(io.StringIO(run("notes", "--format", "csv").out))} == wanted
+    table = run("notes").out
+    assert all(key in table for key in wanted)
+    assert "By [the] river" in table
+
+
+def test_notes_are_chosen_by_user_and_day(run: Run, keys: dict[str, str]) -> None:
+    assert json.loads(run("notes", "--user", "anna", "--format", "json").out) == []
+    assert json.loads(run("notes", "--since", "2999-01-01", "--format", "json").out) == []
+    assert run("notes", "--since", "tomorrow").code == 2
+
+
+def test_show_accepts_the_beginning_or_the_end_of_a_key(run: Run, keys: dict[str, str]) -> None:
+    key = keys["walk.m4a"]
+    for said in (key, key[:-6], key[-12:]):
+        ran = run("show", said, "--format", "markdown")
+        assert (ran.code, ran.out) == (0, f"# {key}\n")
+
+
+def test_show_refuses_to_guess_between_two(run: Run, keys: dict[str, str]) -> None:
+    ran = run("show", keys["walk.m4a"][:10])
+    assert ran.code == 2
+    assert keys["bread.m4a"] in ran.err
+
+
+def test_show_of_an_unknown_key_ends_with_1(run: Run, keys: dict[str, str]) -> None:
+    ran = run("show", "1999")
+    assert (ran.code, ran.out) == (1, "")
+    assert "[recording_missing]" in ran.err
+
+
+def test_show_gives_the_whole_note_as_json_and_its_items_as_rows(run: Run, keys: dict[str, str]) -> None:
+    told = json.loads(run("show", keys["walk.m4a"], "--format", "json").out)
+    assert told["recording"]["file_name"] == "walk.m4a"
+    assert told["note"]["title"] == "By [the] river"
+    assert [item["quote"] for item in told["items"]] == ["I walked by the river.", "Then I bought bread."]
+    rows = list(csv.DictReader(io.StringIO(run("show", keys["walk.m4a"], "--format", "csv").out)))
+    assert [row["text"] for row in rows] == ["I walked by the river.", "Then I bought bread."]
+
+
+@pytest.mark.parametrize(
+    ("file_name", "code", "reason"),
+    [
+        ("cut.m4a", 1, "audio_truncated"),
+        ("empty.m4a", 1, "audio_empty"),
+        ("silent.m4a", 0, "audio_no_speech"),
+        ("waiting.m4a", 0, "diary status"),
+    ],
+)
+def test_show_says_why_there_is_no_note(run: Run, keys: dict[str, str], file_name: str, code: int, reason: str) -> None:
+    ran = run("show", keys[file_name])
+    assert (ran.code, ran.out) == (code, "")
+    assert file_name in ran.err
+    assert reason in ran.err
+
+
+def test_sql_answers_in_every_format(run: Run, keys: dict[str, str]) -> None:
+    query = "SELECT status, count(*) AS n FROM recordings GROUP BY status ORDER BY status"
+    rows = [("completed", 3), ("failed", 1), ("refused", 1)]
+    assert [(row["status"], row["n"]) for row in json.loads(run("sql", query, "--format", "json").out)] == rows
+    assert run("sql", query, "--format", "csv").out == "status,n\ncompleted,3\nfailed,1\nrefused,1\n"
+    assert "completed" in run("sql", query).out
+
+
+@pytest.mark.parametrize(
+    "query", ["SELEKT 1", "DROP TABLE notes", "SELECT 1; SELECT 2", "SELECT * FROM read_text('/etc/hostname')", ""]
+)
+def test_sql_that_cannot_be_ends_with_2_and_one_sentence(run: Run, keys: dict[str, str], query: str) -> None:
+    ran = run("sql", query)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.count("\n") == 1
+
+
+def test_publish_twice_tells_that_nothing_is_new(run: Run, keys: dict[str, str]) -> None:
+    assert "published 0 recordings" in run("publish").err
+
+
+def test_unpublished_commits_are_told(run: Run, keys: dict[str, str]) -> None:
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url)
+    Diary(ledger, FolderStore(settings.object_dir)).refuse("late.m4a")
+    ledger.close()
+    assert "1 commits are not published yet" in run("status").err
