@@ -17,7 +17,8 @@ models: $(VENV)/base.stamp ## Fetch the Whisper weights of the demo and the test
 	$(BIN)/diary models get tiny.en
 
 demo: $(VENV)/base.stamp ## Real recordings to dated notes: install, fetch the model, transcribe, write, query
-	$(BIN)/diary demo
+	@$(BIN)/python -m diary_pipeline_tests.recordings.lay_out "$${DIARY_HOME:-.diary}/drop"
+	@$(BIN)/diary demo "$${DIARY_HOME:-.diary}/drop"
 
 dev: $(VENV)/base.stamp ## Serve Dagster's UI and daemon on http://127.0.0.1:3000, state below .diary
 	$(BIN)/diary dev

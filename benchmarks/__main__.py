@@ -1,0 +1,23 @@
+"""`python -m benchmarks [short_files|control_plane] ...`: run the named benchmarks, or all, and print Markdown tables."""
+
+import sys
+
+from benchmarks import control_plane, short_files
+
+BENCHMARKS = {"short_files": short_files.main, "control_plane": control_plane.main}
+
+
+def main(names: list[str]) -> int:
+    """Run each named benchmark; an unknown name is told with those there are."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"no benchmark {unknown[0]}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    for name in names or BENCHMARKS:
+        print(f"\n## {name}\n")
+        BENCHMARKS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

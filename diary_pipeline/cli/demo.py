@@ -1,0 +1,62 @@
+"""`diary demo`: the first five minutes, as the commands one would type, each shown before it runs.
+
+Knows no way into the pipeline of its own: every step is a `diary` command. `make demo` lays out the folder.
+"""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diary_pipeline.cli.home import begin
+from diary_pipeline.cli.output import say
+
+WHERE_IT_WAS_SAID = """\
+SELECT n.note_date, n.title, i.kind, i.text, i.start_s
+FROM note_items i JOIN notes n USING (recording_key)
+WHERE i.kind = 'action' ORDER BY n.note_date"""
+WHAT_WENT_WRONG = """\
+SELECT file_name, status, reason_code FROM recordings
+WHERE reason_code IS NOT NULL ORDER BY file_name"""
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Recordings to show it with.", show_default=False)],
+) -> None:
+    """Take a folder of recordings all the way to notes and SQL, showing each command."""
+    settings = begin()
+    _run("models", "get", settings.whisper_model)
+    code = _run("ingest", str(folder), "--wait")
+    if code not in (0, 1):  # 1: some were refused or failed, which the demo's own faulty files are meant to be
+        raise typer.Exit(code)
+    _run("notes")
+    key = _one_note(settings.catalogue_file)
+    _run("show", key)
+    _run("sql", WHERE_IT_WAS_SAID)
+    _run("sql", WHAT_WENT_WRONG)
+    say(
+        f"""
+What was refused or failed is meant to be: the demo holds one file of noise, one that is cut off, one that is silent and
+one that is there twice. Every note lies as Markdown in {settings.note_dir}; the whole catalogue is one DuckDB file:
+
+  {settings.catalogue_file}
+
+Look at it in Dagster:    make dev            then open http://{settings.ui_host}:{settings.ui_port}
+With your own recordings: diary ingest ~/Memos --wait     (or drop them into {settings.drop_dir} while `make dev` runs)"""
+    )
+
+
+def _run(*arguments: str) -> int:
+    from diary_pipeline.cli.main import app
+
+    say(f"\n$ diary {shlex.join(arguments)}")
+    return int(app(list(arguments), prog_name="diary", standalone_mode=False) or 0)
+
+
+def _one_note(catalogue: Path) -> str:
+    """Choose the note with most claims: it shows most."""
+    from diary_pipeline.catalogue.query import query
+
+    found = query(catalogue, "SELECT recording_key FROM note_items GROUP BY ALL ORDER BY count(*) DESC, 1 LIMIT 1")
+    return str(found.rows[0][0])
