@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -16,13 +17,10 @@ def publish(
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and publish whenever something was committed.")] = False,
 ) -> None:
     """Make everything committed visible in the catalogue that users query."""
-    import time
-
-    from diary_pipeline.catalogue.publisher import Publisher
-
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.wiring import Wiring  # loads what a mistake need not wait for
+    from diary_pipeline.catalogue.publisher import Publisher
+    from diary_pipeline.wiring import Wiring
 
     wiring = Wiring(settings)
     publisher = Publisher(wiring.ledger, wiring.store, settings.catalogue_file)
