@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.core.folder import WatchedFolder
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
+from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.settings_file import TimeZone, UserId, first_fault, known_zone, read_people
 from diary_pipeline.transcription.hub import HUB_MODELS
 

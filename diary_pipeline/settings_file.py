@@ -28,8 +28,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.core.folder import WatchedFolder
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
+from diary_pipeline.intake.sources import WatchedFolder
 
 
 def known_zone(name: str) -> str:

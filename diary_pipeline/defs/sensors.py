@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import dagster as dg
 
 from diary_pipeline.core.batch import Stage
-from diary_pipeline.core.folder import WatchedFolder
 from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.notes import write_notes
 from diary_pipeline.defs.publish import publish as publish_job
 from diary_pipeline.defs.resources import IntakeBudget
 from diary_pipeline.defs.speech import transcribe_recordings
+from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger import commits
 from diary_pipeline.ledger.connect import Ledger
