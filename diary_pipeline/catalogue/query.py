@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from diary_pipeline.core.errors import NotFound, UsageError
+from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 
 _LOCKED = {
     "enable_external_access": "false",
@@ -38,7 +38,14 @@ def query(live: Path, sql: str, values: tuple[object, ...] = ()) -> Answer:
             "catalogue_missing",
             f"Nothing has been published to {live} yet; run `diary ingest PATH --wait` or `diary publish` first.",
         )
-    with duckdb.connect(str(live), read_only=True, config=dict(_LOCKED)) as db:
+    try:
+        db = duckdb.connect(str(live), read_only=True, config=dict(_LOCKED))
+    except duckdb.Error as error:
+        raise ServiceMissing(
+            "catalogue_unreadable",
+            f"{live} cannot be opened ({_sentence(error)}); close whoever writes to it, or run `diary publish`.",
+        ) from error
+    with db:
         try:
             statements = db.extract_statements(sql)
             if len(statements) != 1:
@@ -47,4 +54,8 @@ def query(live: Path, sql: str, values: tuple[object, ...] = ()) -> Answer:
             columns = tuple(str(column[0]) for column in result.description or ())
             return Answer(columns, tuple(result.fetchall()) if columns else ())
         except duckdb.Error as error:
-            raise UsageError("sql_invalid", str(error).partition("\n")[0]) from error
+            raise UsageError("sql_invalid", _sentence(error)) from error
+
+
+def _sentence(error: duckdb.Error) -> str:
+    return str(error).partition("\n")[0]

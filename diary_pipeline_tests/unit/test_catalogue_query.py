@@ -6,7 +6,7 @@ import pytest
 
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.query import Answer, query
-from diary_pipeline.core.errors import NotFound, UsageError
+from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 
@@ -58,3 +58,10 @@ def test_before_the_first_publish_it_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="diary publish") as missing:
         query(tmp_path / "catalogue.duckdb", "FROM notes")
     assert missing.value.code == "catalogue_missing"
+
+
+def test_a_file_that_is_no_catalogue_is_named(tmp_path: Path) -> None:
+    (tmp_path / "catalogue.duckdb").write_bytes(b"not a database" * 1000)
+    with pytest.raises(ServiceMissing, match=r"catalogue\.duckdb") as unreadable:
+        query(tmp_path / "catalogue.duckdb", "FROM notes")
+    assert unreadable.value.code == "catalogue_unreadable"
