@@ -1,0 +1,1 @@
+"""From a transcript to a note that says nothing the speaker did not say."""

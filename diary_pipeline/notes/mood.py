@@ -1,0 +1,50 @@
+"""How an entry feels, by the word list of VADER: one number for a text, one mood for an entry.
+
+English only; entries in other languages are `neutral`, and the note says that it could not tell. VADER knows negation
+and degree ("not very happy"), it knows no irony.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol, cast
+
+from diary_pipeline.core.note import Mood
+
+# Weaker sentences are the polite noise of speech ("okay", "nice", "sorry").
+_STRONG = 0.25
+# A word list misreads facts ("what I had missed", "cut it to twelve"): only loud ones count.
+_STRONG_FACT = 0.45
+
+
+class _Lexicon(Protocol):
+    def polarity_scores(self, text: str) -> dict[str, float]: ...
+
+
+def feeling(text: str) -> float:
+    """Score a text from -1 (bad) to 1 (good)."""
+    return _lexicon().polarity_scores(text)["compound"]
+
+
+def mood(own: Sequence[str], rest: Sequence[str]) -> Mood:
+    """Name the mood of what was felt (`own`) and of what else was told; `mixed` when good and bad are both strong."""
+    strong = [score for score in map(feeling, own) if abs(score) > _STRONG]
+    strong += [score for score in map(feeling, rest) if abs(score) > _STRONG_FACT]
+    if not strong:
+        return "neutral"
+    mean = sum(strong) / len(strong)
+    good = sum(score > 0 for score in strong) / len(strong)
+    if 0.3 < good < 0.7 and abs(mean) <= 0.4:
+        return "mixed"
+    if abs(mean) <= 0.15:
+        return "neutral"
+    very = abs(mean) > 0.6 and len(strong) > 1
+    if mean > 0:
+        return "very_positive" if very else "positive"
+    return "very_negative" if very else "negative"
+
+
+@lru_cache(maxsize=1)
+def _lexicon() -> _Lexicon:
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+    return cast(_Lexicon, SentimentIntensityAnalyzer())

@@ -1,0 +1,173 @@
+"""The writer that needs no model: every claim is lifted from the transcript, word for word, with its time.
+
+It cannot rephrase, so it cannot lie; it can only choose badly. Each choice lives beside this file: coverage.py (what
+tells most), cues.py (what a sentence is), names.py, topics.py, spoken_dates.py, titles.py, mood.py. Cue rules read
+English; for other languages it keeps to summary and quotes and says so in `limits`.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Literal
+
+from diary_pipeline.core.note import DiaryNote, ItemKind, Mood, NoteItem
+from diary_pipeline.core.recording import RecordedAt
+from diary_pipeline.core.transcript import Transcript
+from diary_pipeline.notes.coverage import pick
+from diary_pipeline.notes.cues import Told, statements, told
+from diary_pipeline.notes.mood import feeling, mood
+from diary_pipeline.notes.names import Mention, people_and_places
+from diary_pipeline.notes.plain import is_plain
+from diary_pipeline.notes.sentences import Passage, sentences
+from diary_pipeline.notes.spoken_dates import diary_day, spoken_dates
+from diary_pipeline.notes.titles import title_of
+from diary_pipeline.notes.todos import due_date, opens_correction
+from diary_pipeline.notes.topics import topics
+from diary_pipeline.notes.writer import note_version
+
+ENGLISH_CUES_ONLY = "english_cues_only"
+_SUMMARY_WORDS = 110
+_SHORTEST_SUMMARY_WORDS = 25
+"""An entry of up to this length is its own summary; a shorter pick of it would only be a worse one."""
+_MOST_EVENTS = 8
+_MOST_REFLECTIONS = 6
+_MOST_ACTIONS = 12
+_QUOTABLE = (5, 30)
+"""Words of a sentence worth quoting."""
+
+
+class OfflineWriter:
+    """Notes without a language model, the default; deterministic."""
+
+    version = "offline-1"
+    writer: Literal["offline"] = "offline"
+
+    def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
+        """Write the note of a transcript that holds speech."""
+        language = spoken_language(transcript)
+        said = sentences(transcript)
+        liftable = [s for s in said if is_plain(s.text)] or said
+        told_most = pick([s.text for s in liftable], _summary_budget(liftable), language)
+        english = [s for s in liftable if s.english] if language == "en" else []
+        day = diary_day(" ".join(s.text for s in english[:3]), recorded.day)
+        found = _found(english, day)
+        summary = [liftable[i] for i in sorted(told_most)]
+        leading = [*(p for p, kind in _statements(english) if kind == "event"), *(liftable[i] for i in told_most)]
+        return DiaryNote(
+            recording_key=transcript.recording_key,
+            note_date=day,
+            title=title_of(_by_telling(leading, language) or liftable, title),
+            summary=" ".join(_sentence(s.text) for s in summary),
+            mood=_mood(english),
+            items=_numbered([*found, *_quotes(liftable, told_most, english)]),
+            language=language,
+            writer=self.writer,
+            degraded=False,
+            prompt_version=self.version,
+            transcript_version=transcript.version,
+            version=note_version(transcript, self.version, recorded, title),
+            limits=() if language == "en" else (ENGLISH_CUES_ONLY,),
+        )
+
+
+def spoken_language(transcript: Transcript) -> str:
+    """The language in which most of the speech was spoken."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for segment in transcript.speech:
+        seconds[segment.language or transcript.language or "en"] += segment.end_s - segment.start_s
+    return max(seconds, key=seconds.__getitem__, default=transcript.language or "en")
+
+
+def _found(english: Sequence[Passage], day: dt.date) -> list[NoteItem]:
+    """Events, reflections and to-dos in order of time, then names and topics."""
+    told_so = _statements(english)
+    words = sum(len(s.text.split()) for s in english)
+    items = [
+        *(_item("event", p) for p in _most_telling(told_so, "event", _at_most(_MOST_EVENTS, words // 30))),
+        *(
+            _item("reflection", p)
+            for p in _most_telling(told_so, "reflection", _at_most(_MOST_REFLECTIONS, words // 40))
+        ),
+        *_actions(english, told_so, day),
+    ]
+    people, places = people_and_places(english)
+    named = [m.text for m in (*people, *places)]
+    return [
+        *items,
+        *_named("person", people),
+        *_named("place", places),
+        *_named("topic", topics(english, named)),
+    ]
+
+
+def _statements(english: Sequence[Passage]) -> list[tuple[Passage, Told]]:
+    return [statement for sentence in english for statement in statements(sentence)]
+
+
+def _most_telling(told_so: Sequence[tuple[Passage, Told]], kind: Told, most: int) -> list[Passage]:
+    found = [passage for passage, what in told_so if what == kind]
+    if len(found) > most:
+        found = [found[i] for i in sorted(pick([p.text for p in found], 25 * most)[:most])]
+    return found
+
+
+def _actions(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]], day: dt.date) -> list[NoteItem]:
+    corrected = {
+        said.pieces[0]
+        for said, following in pairwise(english)
+        if opens_correction(following.text) and spoken_dates(following.text, day)
+    }
+    actions = [passage for passage, what in told_so if what == "action"][:_MOST_ACTIONS]
+    return [_item("action", p, due=None if p.pieces[0] in corrected else due_date(p.text, day)) for p in actions]
+
+
+def _at_most(most: int, wanted: int) -> int:
+    return min(most, max(4, wanted))
+
+
+def _mood(english: Sequence[Passage]) -> Mood:
+    told_so = [(s.text, told(s.text)) for s in english]
+    felt = [text for text, kind in told_so if kind == "reflection"]
+    return mood(felt, [text for text, kind in told_so if kind not in ("reflection", "action")])
+
+
+def _named(kind: ItemKind, mentions: Iterable[Mention]) -> Iterator[NoteItem]:
+    for mention in mentions:
+        evidence = mention.sentence.evidence(mention.start)
+        yield NoteItem(0, kind, mention.text, evidence.segment_id, evidence.start_s, evidence.end_s, evidence.quote)
+
+
+def _quotes(liftable: Sequence[Passage], told_most: Sequence[int], english: Sequence[Passage]) -> list[NoteItem]:
+    """The sentence felt most strongly, and the one that tells most."""
+    telling = [liftable[i] for i in told_most]
+    felt = [s for s in english if _QUOTABLE[0] <= len(s.text.split()) <= _QUOTABLE[1] and abs(feeling(s.text)) >= 0.5]
+    strongest = sorted(felt, key=lambda s: -abs(feeling(s.text)))[:1]
+    chosen = list({s.text: s for s in (*strongest, *telling)}.values())
+    return [_item("quote", s) for s in sorted(chosen[: 1 if len(liftable) < 4 else 2], key=lambda s: s.start_s)]
+
+
+def _item(kind: ItemKind, passage: Passage, due: dt.date | None = None) -> NoteItem:
+    evidence = passage.evidence()
+    return NoteItem(0, kind, passage.text, evidence.segment_id, evidence.start_s, evidence.end_s, evidence.quote, due)
+
+
+def _numbered(items: Iterable[NoteItem]) -> tuple[NoteItem, ...]:
+    """Count the items from 0; what was said twice stands once."""
+    different = {(item.kind, item.text.casefold()): item for item in reversed(tuple(items))}
+    return tuple(replace(item, id=n) for n, item in enumerate(reversed(different.values())))
+
+
+def _summary_budget(said: Sequence[Passage]) -> int:
+    words = sum(len(s.text.split()) for s in said)
+    return min(_SUMMARY_WORDS, max(_SHORTEST_SUMMARY_WORDS, words // 3))
+
+
+def _by_telling(passages: Sequence[Passage], language: str) -> list[Passage]:
+    return [passages[i] for i in pick([p.text for p in passages], 10_000, language)]
+
+
+def _sentence(text: str) -> str:
+    closed = text if text.endswith((".", "!", "?", "…", "。", "！", "？", '"', "”")) else f"{text.rstrip(' ,;:')}."
+    return closed[0].upper() + closed[1:]

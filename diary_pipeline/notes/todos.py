@@ -1,0 +1,104 @@
+"""What is still to do, and by when. English, by cue words.
+
+Precision first: a to-do that was missed can still be heard, a to-do that nobody has makes the note a liar. So what is
+past ("I had to"), doubted ("not sure if I should"), habitual, already done or a phrase ("I have to say") is none.
+Questions never come here, see cues.py.
+"""
+
+import datetime as dt
+import re
+
+from diary_pipeline.notes.english import ADVERBS, LONG_AGO, has_past
+from diary_pipeline.notes.spoken_dates import SpokenDate, spoken_dates
+
+_OPENING = r"(?:^|[,;:.]\s*|\b(?:and|also|please|so|then|but)\s+)"
+_SAYING = (
+    r"(?:say|admit|confess|laugh|smile|wonder|mention|add|note|tell you|be honest|apologi[sz]e|point out|stress)\b"
+)
+_DOABLE = (
+    r"(?:call|ring|phone|email|write|text|message|book|buy|order|pay|send|ask|check|bring|take|pick|finish|fix|clean|"
+    r"return|cancel|schedule|arrange|talk|speak|tell|visit|apply|submit|renew|print|look into|look up|prepare|cook|"
+    r"bake|invite|remind|drop|reply|sign|register|water|wash|repair|practi[sc]e|start|stop|give|lend|help|meet|try|get)\b"
+)
+_OPEN_CUES = re.compile(
+    "|".join(
+        (
+            rf"\b(?P<have>(?:I|we)(?:'ll|\s+will)?\s+{ADVERBS}(?:need|have|ought)\s+to\s+(?!{_SAYING}))",
+            rf"\b(?:I|we)(?:'ve|\s+have)\s+{ADVERBS}got\s+to\s+(?!{_SAYING})",
+            rf"\b(?:I|we)\s+{ADVERBS}gotta\s+",
+            rf"\b(?:I|we)\s+{ADVERBS}(?:must|should)\s+{ADVERBS}(?:not\s+)?(?!have\b|be\b|feel\b|know\b|{_SAYING})\w",
+            r"\b(?:I|we)\s+(?:mustn't|shouldn't)\s+(?!have\b|be\b)",
+            r"^(?:need\s+to|have\s+to|got\s+to|gotta|must)\s+(?!be\b|have\b)",
+            rf"{_OPENING}(?:don't|do\s+not)\s+forget\b",
+            rf"{_OPENING}remember\s+to\b",
+            rf"{_OPENING}make\s+sure\s+(?:to|that|I|we)\b",
+            rf"(?:{_OPENING}|\b(?:can|could)\s+you\s+)remind\s+me\s+(?:to|that|about)\b",
+            r"\bI(?:'ve|\s+have)?\s+promised\b",
+            r"\b(?:to-?do|action\s+item)s?\s*:|\bnote\s+to\s+self\b",
+            rf"\b(?:I|we)(?:'ll|\s+will|'m\s+going\s+to|\s+am\s+going\s+to|'re\s+going\s+to)\s+{ADVERBS}{_DOABLE}",
+        )
+    ),
+    re.IGNORECASE,
+)
+_NO_CLAIM_BEFORE = re.compile(
+    r"\b(?:what|all|everything|anything|nothing|things?|lot|much|many|which|why|how|where|when|whenever|if|whether|whatever|unless|"
+    r"until|before|than|as|like|fact\s+that|thought|felt|knew|wish(?:ed)?|doubt|don't\s+think|do\s+not\s+think|didn't\s+think|"
+    r"don't\s+know\s+that|not\s+sure|not\s+that|hate\s+that|or|nor)\s+$|\bused\s+to\b|\bI\s+(?:told|said|explained|mentioned)\b",
+    re.IGNORECASE,
+)
+_DONE = re.compile(
+    r"\bwhich\s+I\s+(?:did|have|finally)\b|\band\s+I\s+(?:did|finally\s+did|already|kept)\b|\bI(?:'ve|\s+have)\s+already\b"
+    r"|\bbut\s+I\s+(?:forgot|didn't|did\s+not|couldn't|could\s+not|won't|will\s+not)\b|\bbut\s+not\b",
+    re.IGNORECASE,
+)
+_HABIT = re.compile(
+    r"\b(?:every|each)\s+(?:single\s+)?(?:day|morning|evening|night|week|month|year|time)\b|\b(?:always|usually|whenever|often)\b",
+    re.IGNORECASE,
+)
+_SIGN_OFF = re.compile(
+    r"\b(?:go|stop|leave|run|sleep)(?:\s+(?:now|here|soon|to\s+bed|to\s+sleep))*\s*[.!]*$", re.IGNORECASE
+)
+_FINAL = re.compile(r"\b(?:by|before|until|till)\b", re.IGNORECASE)
+_CORRECTION = re.compile(
+    r"(?:no|wait|sorry|actually|i mean|i meant|correction|scratch that|or rather)\b", re.IGNORECASE
+)
+
+
+def is_todo(text: str) -> bool:
+    """Tell whether a sentence names something its speaker still has to do."""
+    return _open_cue(text.replace("’", "'")) is not None
+
+
+def due_date(text: str, today: dt.date) -> dt.date | None:
+    """The day a to-do is due, if exactly one was said with it; of several, the one behind "by" or "before"."""
+    text = text.replace("’", "'")
+    cue = _open_cue(text)
+    if cue is None:
+        return None
+    said = [date for date in spoken_dates(text, today) if date.day >= today and _belongs(date, cue, text)]
+    if len({date.day for date in said}) > 1:
+        said = [date for date in said if _FINAL.search(text[: date.start][-8:] + text[date.start : date.end])]
+    days = {date.day for date in said}
+    return days.pop() if len(days) == 1 else None
+
+
+def opens_correction(text: str) -> bool:
+    """Tell whether a sentence takes back the one before it ("No, Tuesday.")."""
+    return bool(_CORRECTION.match(text))
+
+
+def _open_cue(text: str) -> re.Match[str] | None:
+    if _DONE.search(text) or LONG_AGO.search(text) or (len(text.split()) <= 8 and _SIGN_OFF.search(text)):
+        return None
+    for cue in _OPEN_CUES.finditer(text):
+        if not _NO_CLAIM_BEFORE.search(text[: cue.start()]) and not (cue["have"] and _HABIT.search(text)):
+            return cue
+    return None
+
+
+def _belongs(date: SpokenDate, cue: re.Match[str], text: str) -> bool:
+    """Tell whether a date is the to-do's own ("call on Monday"), not another's ("the letter that came on Monday")."""
+    if date.start >= cue.end():
+        return not has_past(text[cue.end() : date.start])
+    between = text[date.end : cue.start()]
+    return not between.strip(" ,") and not has_past(text[: date.start])
