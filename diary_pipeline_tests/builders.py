@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from diary_pipeline.core.recording import RecordedAt, Recording, partition_key
 from diary_pipeline.core.transcript import Engine, Segment, Transcript, Word, transcript_version
+from diary_pipeline.storage.keys import audio_key
 
 RATE = 16_000
 Samples = npt.NDArray[np.float32]
@@ -108,7 +109,7 @@ def make_recording(**changes: Any) -> Recording:
         owner=owner,
         content_sha256=content,
         file_name=file_name,
-        object_key=f"audio/{hashlib.sha256(owner.encode()).hexdigest()[:16]}/{content[:2]}/{content}",
+        object_key=audio_key(owner, content),
         size_bytes=480_000,
         container="mp4",
         declared_s=60.0,

@@ -26,6 +26,7 @@ BLOCK_S = 32.0
 _DEMUX_RETRIES = 20
 
 Block = npt.NDArray[np.float32]
+Pcm = npt.NDArray[np.int16]
 
 
 def decode(path: Path, block_s: float = BLOCK_S) -> Iterator[Block]:
@@ -45,7 +46,7 @@ class Decoder:
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks; AudioRefused `audio_unreadable` when not one sample comes out."""
         self.samples = self.damaged_packets = 0
-        waiting: list[npt.NDArray[np.int16]] = []
+        waiting: list[Pcm] = []
         have = 0
         for piece in self._pieces():
             waiting.append(piece)
@@ -61,11 +62,11 @@ class Decoder:
         if self.samples == 0:
             raise unreadable(self.path.name)
 
-    def _given(self, block: npt.NDArray[np.int16]) -> Block:
+    def _given(self, block: Pcm) -> Block:
         self.samples += block.size
         return block.astype(np.float32) / np.float32(32768)
 
-    def _pieces(self) -> Iterator[npt.NDArray[np.int16]]:
+    def _pieces(self) -> Iterator[Pcm]:
         # 16 kHz mono through 16 bits is what decode_audio() yields, and what Whisper was fed when it was measured.
         with open_audio(self.path) as (_, container, stream):
             resampler = _resampler()
@@ -75,11 +76,20 @@ class Decoder:
                     resampled = resampler.resample(frame)
                 except ValueError:
                     # The format changed in mid-stream (HE-AAC signalled late, two files joined): begin anew from here.
-                    yield from _samples(resampler.resample(None))
+                    yield from self._samples(resampler, None)
                     resampler = _resampler()
-                    resampled = resampler.resample(frame)
-                yield from _samples(resampled)
-            yield from _samples(resampler.resample(None))
+                    yield from self._samples(resampler, frame)
+                else:
+                    yield from _pcm(resampled)
+            yield from self._samples(resampler, None)
+
+    def _samples(self, resampler: av.AudioResampler, frame: AudioFrame | None) -> Iterator[Pcm]:
+        try:
+            resampled = resampler.resample(frame)
+        except BROKEN as error:
+            # A header that claims thousands of channels or an absurd rate gets as far as this.
+            raise unreadable(self.path.name) from error
+        yield from _pcm(resampled)
 
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
         marked = False
@@ -118,6 +128,6 @@ def _resampler() -> av.AudioResampler:
     return av.AudioResampler(format="s16", layout="mono", rate=RATE)
 
 
-def _samples(frames: list[AudioFrame]) -> Iterator[npt.NDArray[np.int16]]:
+def _pcm(frames: list[AudioFrame]) -> Iterator[Pcm]:
     for frame in frames:
         yield frame.to_ndarray().ravel().astype(np.int16, copy=False)

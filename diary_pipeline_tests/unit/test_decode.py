@@ -111,6 +111,15 @@ def test_nothing_to_decode_is_refused_by_name(tmp_path: Path) -> None:
         list(Decoder(path).blocks())
 
 
+def test_a_header_with_absurd_channels_is_refused_by_name(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "memo.wav", speech_like(1))
+    raw = bytearray(path.read_bytes())
+    raw[22:24] = (2049).to_bytes(2, "little")
+    path.write_bytes(raw)
+    with pytest.raises(AudioRefused, match=r"memo\.wav"):
+        list(Decoder(path).blocks())
+
+
 def test_a_missing_file_is_not_called_bad_audio(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(decode(tmp_path / "gone.wav"))
