@@ -114,17 +114,26 @@ class Intake:
         return new
 
     def work(
-        self, budget_s: float, max_files: int, on_submission: Callable[[Received], None] = lambda _: None
+        self,
+        budget_s: float,
+        max_files: int,
+        on_submission: Callable[[Received], None] = lambda _: None,
+        *,
+        ids: Sequence[str] | None = None,
     ) -> IntakeReport:
         """Accept or refuse what waits, the most urgent and oldest first, until the time or the number is used up.
 
-        At least one file is looked at. Refusals reach the catalogue in one commit at the end, those of a call that was
-        killed by the next one.
+        At least one file is looked at. With `ids` only these submissions are: who waits for their own files does not work
+        off everybody's backlog first. Refusals reach the catalogue in one commit at the end; those of a call that was
+        killed, with the next one.
         """
         self._sweep()
         deadline = time.monotonic() + budget_s
         with self._ledger.reading() as conn:
-            queue = submissions.waiting(conn, max_files + 1 + len(self._restless))
+            if ids is None:
+                queue = submissions.waiting(conn, max_files + 1 + len(self._restless))
+            else:
+                queue = [s for s in submissions.get(conn, ids) if _waits(s)]
         # A file that never rests must not keep the others from their turn.
         queue.sort(key=lambda s: s.id in self._restless)
         counts = dict.fromkeys(("accepted", "duplicate", "refused", "waiting"), 0)
@@ -144,8 +153,7 @@ class Intake:
 
     def _is_waiting(self, submission: Submission) -> bool:
         with self._ledger.reading() as conn:
-            now = submissions.get(conn, [submission.id])
-        return bool(now) and now[0].status == "pending" and now[0].recording_key is None
+            return any(map(_waits, submissions.get(conn, [submission.id])))
 
     def _commit_refusals(self) -> None:
         with self._ledger.reading() as conn:
@@ -161,3 +169,7 @@ class Intake:
                     left.unlink()
             except FileNotFoundError:
                 continue  # another worker swept it
+
+
+def _waits(submission: Submission) -> bool:
+    return submission.status == "pending" and submission.recording_key is None

@@ -1,5 +1,6 @@
 """From a file to a recording or a refusal, through the whole door, on both ledgers."""
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.audio.limits import AudioLimits
-from diary_pipeline.core.errors import NotFound, UsageError
+from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.intake.receive import Received
@@ -24,6 +25,8 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Submission
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.builders import silence, speech_like, write_audio
+
+LIMITS = AudioLimits(max_size_bytes=1_000_000, max_s=60)
 
 
 class House:
@@ -40,12 +43,12 @@ class House:
         """What happens to a file between the first look and the reading."""
         self.door = self.another_door()
 
-    def another_door(self, store: FolderStore | None = None) -> Intake:
+    def another_door(self, store: FolderStore | None = None, limits: AudioLimits = LIMITS) -> Intake:
         return Intake(
             self.ledger,
             store or self.store,
             owners=self.owner,
-            limits=AudioLimits(max_size_bytes=1_000_000, max_s=60),
+            limits=limits,
             default_model="tiny.en",
             allowed_models=("tiny.en", "base"),
             scratch=self.scratch,
@@ -374,6 +377,45 @@ def test_a_small_budget_leaves_the_rest_for_the_next_call(house: House) -> None:
     report = house.door.work(60, 1)
     assert (report.accepted, report.left) == (1, 1)
     assert house.work() == IntakeReport(accepted=1)
+
+
+def test_somebody_who_waits_for_a_file_does_not_work_off_the_backlog_first(house: House) -> None:
+    for n in range(3):
+        house.sound(f"{n}.wav", pitch_hz=100 + 10 * n)
+    house.scan()
+    mine = house.submit(house.sound("mine.wav", pitch_hz=300))
+    assert house.door.work(60, 100, ids=mine) == IntakeReport(accepted=1)
+    assert house.row(mine[0]).recording_key
+    assert house.door.work(60, 100, ids=mine) == IntakeReport()
+    assert house.work() == IntakeReport(accepted=3)
+
+
+def test_what_nobody_foresaw_in_one_file_is_a_refusal_too(house: House) -> None:
+    (id,) = house.submit(house.sound("a.wav"))
+    nonsense = dataclasses.replace(AudioLimits(), max_s=None)  # type: ignore[arg-type]
+    assert house.another_door(limits=nonsense).work(60, 10) == IntakeReport(refused=1)
+    assert house.row(id).reason_code == "intake_failed"
+    assert "TypeError" in (house.row(id).message or "")
+
+
+def test_a_full_disk_refuses_nothing(house: House) -> None:
+    class Full(FolderStore):
+        def put_file(self, key: str, path: Path) -> None:
+            raise ServiceMissing("store_unwritable", "The disk is full; free some space.")
+
+    house.submit(house.sound("a.wav"))
+    with pytest.raises(ServiceMissing):
+        house.another_door(Full(house.store.root)).work(60, 10)
+    assert list(house.scratch.iterdir()) == []
+    assert house.work() == IntakeReport(accepted=1)
+
+
+def test_a_refusal_whose_commit_was_cut_off_reaches_the_catalogue_with_the_next_call(house: House) -> None:
+    (id,) = house.submit(broken_wav(house))
+    submissions.refuse(house.ledger, id, "audio_unreadable", "no sound")
+    assert house.row(id).commit_seq is None
+    assert house.work() == IntakeReport()
+    assert house.row(id).commit_seq
 
 
 CHILD = """
