@@ -1,31 +1,32 @@
 """From what a person types to one recording: its key, the beginning or end of the key, or a submission's id."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diary_pipeline.core.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
+    from diary_pipeline.ledger.connect import Ledger
     from diary_pipeline.ledger.recordings import RecordingRow
     from diary_pipeline.ledger.submissions import Submission
-    from diary_pipeline.wiring import Wiring
 
 RECENT = 1000
 """So many of the last accepted recordings are looked through; older ones are found in the published catalogue."""
 NAMED = 5
 
 
-def find(wiring: "Wiring", said: str) -> "RecordingRow | Submission":
+def find(ledger: "Ledger", live: Path, said: str) -> "RecordingRow | Submission":
     """Return the one recording that is meant; a submission when it was refused or is not looked at yet."""
     from diary_pipeline.ledger import recordings, submissions
 
-    with wiring.ledger.reading() as conn:
+    with ledger.reading() as conn:
         if exact := recordings.rows(conn, [said]):
             return exact[0]
         if by_id := submissions.get(conn, [said]):
             key = by_id[0].recording_key
             return recordings.rows(conn, [key])[0] if key else by_id[0]
         recent = {row.recording.key for row in recordings.page(conn, limit=RECENT)}
-        keys = sorted({key for key in recent if _fits(key, said)} | _published(wiring, said))
+        keys = sorted({key for key in recent if _fits(key, said)} | _published(live, said))
         match keys:
             case []:
                 raise NotFound(
@@ -42,10 +43,9 @@ def _fits(key: str, said: str) -> bool:
     return bool(said) and (key.startswith(said) or key.endswith(said))
 
 
-def _published(wiring: "Wiring", said: str) -> set[str]:
+def _published(live: Path, said: str) -> set[str]:
     from diary_pipeline.catalogue.query import query
 
-    live = wiring.settings.catalogue_file
     if not said or not live.exists():
         return set()
     fitting = "SELECT recording_key FROM recordings WHERE starts_with(recording_key, ?) OR ends_with(recording_key, ?)"

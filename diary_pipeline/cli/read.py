@@ -65,14 +65,13 @@ def show(
 
     Exit code 1: it was refused or has failed.
     """
-    from diary_pipeline.cli.lookup import find
-    from diary_pipeline.ledger.submissions import Submission
-
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.wiring import Wiring  # loads what a mistake need not wait for
+    from diary_pipeline.cli.lookup import find
+    from diary_pipeline.ledger.connect import open_ledger
+    from diary_pipeline.ledger.submissions import Submission
 
-    found = find(Wiring(settings), key)
+    found = find(open_ledger(settings.ledger_url), settings.catalogue_file, key)
     name = found.file_name if isinstance(found, Submission) else found.recording.file_name
     markdown = None if isinstance(found, Submission) else _print_note(settings, found.recording.key, form)
     if markdown is None:

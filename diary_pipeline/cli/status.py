@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
 from diary_pipeline.core.batch import ENDED
 
 if TYPE_CHECKING:
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.ledger.connect import Ledger
 
 POLL_S = 1.0
 UNWELL = frozenset({"failed", "refused"})
@@ -35,16 +36,16 @@ def status(
     """
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.wiring import Wiring  # loads what a mistake need not wait for
+    from diary_pipeline.ledger.connect import open_ledger
 
-    wiring = Wiring(settings)
-    look: Callable[[], Rows] = (lambda: _one(wiring, key)) if key else (lambda: _all(wiring))
+    ledger = open_ledger(settings.ledger_url)
+    look: Callable[[], Rows] = (lambda: _one(ledger, settings.catalogue_file, key)) if key else (lambda: _all(ledger))
     rows: Rows = []
     for rows in _looks(look, ended=lambda seen: _has_ended(seen, bool(key)), follow=follow):
         print_rows(ONE if key else ALL, rows, form)
     if key and rows[0][1] in UNWELL:
         raise typer.Exit(1)
-    if behind := _behind(wiring):
+    if behind := _behind(ledger):
         say(f"{behind} commits are not published yet; a running daemon or `diary publish` does it.")
 
 
@@ -64,18 +65,18 @@ def _has_ended(rows: Rows, one: bool) -> bool:
     return all(row[1 if one else 0] in ENDED for row in rows)
 
 
-def _all(wiring: "Wiring") -> Rows:
+def _all(ledger: "Ledger") -> Rows:
     from diary_pipeline.ledger import submissions
 
-    with wiring.ledger.reading() as conn:
+    with ledger.reading() as conn:
         return [(name, number) for name, number in sorted(submissions.counts(conn).items()) if number]
 
 
-def _one(wiring: "Wiring", said: str) -> Rows:
+def _one(ledger: "Ledger", live: Path, said: str) -> Rows:
     from diary_pipeline.cli.lookup import find
     from diary_pipeline.ledger.submissions import Submission
 
-    found = find(wiring, said)
+    found = find(ledger, live, said)
     if isinstance(found, Submission):
         return [(None, found.status, None, found.reason_code, found.message, found.file_name, None)]
     r = found.recording
@@ -83,8 +84,8 @@ def _one(wiring: "Wiring", said: str) -> Rows:
     return [(r.key, found.status, stage, code, message, r.file_name, r.recorded_at.at)]
 
 
-def _behind(wiring: "Wiring") -> int:
+def _behind(ledger: "Ledger") -> int:
     from diary_pipeline.ledger import commits
 
-    with wiring.ledger.reading() as conn:
+    with ledger.reading() as conn:
         return commits.clock_now(conn) - commits.published_watermark(conn)

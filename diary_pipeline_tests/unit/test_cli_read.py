@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.cli.main import main
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.settings import load_settings
@@ -58,7 +59,7 @@ def keys(run: Run) -> Iterator[dict[str, str]]:
     diary.write([walk, bread], title="By [the] river")
     diary.write([silent], said=())
     refused = diary.refuse("empty.m4a")
-    assert run("publish").code == 0
+    Publisher(ledger, diary.store, settings.catalogue_file).publish()
     yield {r.file_name: r.key for r in (walk, bread, silent, cut, waiting)} | {"empty.m4a": refused}
     ledger.close()
 
