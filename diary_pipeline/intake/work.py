@@ -123,9 +123,9 @@ class Intake:
     ) -> IntakeReport:
         """Accept or refuse what waits, the most urgent and oldest first, until the time or the number is used up.
 
-        At least one file is looked at. With `ids` only these submissions are: who waits for their own files does not work
-        off everybody's backlog first. Refusals reach the catalogue in one commit at the end; those of a call that was
-        killed, with the next one.
+        At least one file is looked at. With `ids` only these submissions are: who waits for their own files does not
+        work off everybody's backlog first. Refusals reach the catalogue in one commit at the end; those of a call that
+        was killed, with the next one.
         """
         self._sweep()
         deadline = time.monotonic() + budget_s

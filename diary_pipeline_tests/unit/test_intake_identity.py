@@ -1,0 +1,205 @@
+"""What is the same recording and what is another one, whoever comes in, whenever they are killed; on both ledgers."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import wave
+from pathlib import Path
+
+import pytest
+
+from diary_pipeline.intake.sources import WatchedFolder
+from diary_pipeline.intake.work import IntakeReport
+from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline_tests.door import House, written
+
+
+@pytest.fixture
+def house(ledger: Ledger, tmp_path: Path) -> House:
+    return House(ledger, tmp_path)
+
+
+def test_the_same_bytes_under_another_name_are_one_recording(house: House) -> None:
+    first = house.take(house.sound("a.wav"))
+    (house.inbox / "b.wav").write_bytes((house.inbox / "a.wav").read_bytes())
+    second = house.take(house.inbox / "b.wav")
+    assert second.recording_key == first.recording_key
+    assert (first.duplicate, second.duplicate) == (False, True)
+    assert house.count() == 1
+
+
+def test_the_same_bytes_of_another_owner_are_another_recording(house: House) -> None:
+    path = house.sound("a.wav")
+    assert house.take(path).recording_key != house.take(path, owner="anna").recording_key
+    assert house.count() == 2
+
+
+def test_a_copy_does_not_change_the_model_its_owner_chose(house: House) -> None:
+    first = house.take(house.sound("a.wav"), whisper_model="base", language="de")
+    shutil.copy(house.inbox / "a.wav", house.inbox / "b.wav")
+    house.scan()
+    house.work()
+    recording = house.recording(first.recording_key)
+    assert (recording.whisper_model, recording.language) == ("base", "de")
+
+
+def test_the_same_file_with_another_model_is_the_same_recording_with_another_wish(house: House) -> None:
+    path = house.sound("a.wav")
+    first = house.take(path)
+    second = house.take(path, whisper_model="base")
+    assert second.id != first.id
+    assert second.recording_key == first.recording_key
+    assert house.recording(first.recording_key).whisper_model == "base"
+
+
+def test_same_name_new_bytes_are_two_recordings_and_a_restart_adds_none(house: House) -> None:
+    house.sound("memo.wav", pitch_hz=120)
+    (first,) = house.scan()
+    house.work()
+    house.sound("memo.wav", pitch_hz=220)
+    os.utime(house.inbox / "memo.wav", (1_000_000_000, 1_000_000_000))
+    (second,) = house.scan()
+    house.work()
+    assert house.row(first).recording_key != house.row(second).recording_key
+    house.door = house.another_door()  # a restart
+    assert house.scan() == []
+    assert house.work() == IntakeReport()
+    assert house.count() == 2
+
+
+def test_our_own_exports_in_a_watched_folder_add_no_recording(house: House) -> None:
+    house.sound("memo.wav")
+    house.scan()
+    house.work()
+    home = house.inbox / "home"
+    shutil.copytree(house.store.root, home / "objects")
+    (home / ".diary-home").touch()
+    (house.inbox / "memo.md").write_text("a note")
+    assert house.scan() == []
+
+
+def test_an_unchanged_file_answers_with_the_submission_it_has(house: House) -> None:
+    path = house.sound("a.wav")
+    first = house.submit(path)
+    assert house.submit(path, str(path), path.as_uri()) == first
+    assert house.scan() == []
+    house.work()
+    assert house.submit(path) == first
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a, b [c] \"d\" 'e' #f.wav",
+        "walk 🚶‍♀️.wav",
+        "two\nlines.wav",
+        os.fsdecode(b"latin-\xe9.wav"),
+        "日記.wav",
+        "%2e?.wav",
+    ],
+)
+def test_an_odd_name_makes_a_sound_key(house: House, name: str) -> None:
+    path = house.sound(name)
+    house.scan()
+    assert house.work() == IntakeReport(accepted=1)
+    row = house.take(path)
+    assert row.recording_key
+    assert set(row.recording_key) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert row.file_name == os.fsencode(name).decode("utf-8", "replace")
+
+
+def test_an_odd_name_can_be_refused_too(house: House) -> None:
+    path = written(house, os.fsdecode(b"bad \xff\n.wav"), b"no sound")
+    assert house.take(path).reason_code == "audio_unreadable"
+
+
+def test_two_doors_on_one_folder_make_one_recording_of_each_file(house: House) -> None:
+    for n in range(12):
+        house.sound(f"{n}.wav", pitch_hz=100 + 10 * n)
+    together = threading.Barrier(2)
+    failures: list[BaseException] = []
+
+    def come_in() -> None:
+        try:
+            door = house.another_door()
+            together.wait(10)
+            door.scan([WatchedFolder(house.inbox)])
+            together.wait(10)
+            door.work(60, 100)
+        except BaseException as error:  # noqa: BLE001 - shown by the assertion below
+            failures.append(error)
+
+    threads = [threading.Thread(target=come_in) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert house.work() == IntakeReport()
+    assert house.count() == 12
+    with house.ledger.reading() as conn:
+        assert set(submissions.counts(conn)) == {"pending"}
+
+
+CHILD = """
+import signal, sys
+from pathlib import Path
+from diary_pipeline.audio.limits import AudioLimits
+from diary_pipeline.core.owner import Owner
+from diary_pipeline.intake.work import Intake
+from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.storage.folder import STAGING, FolderStore
+
+url, objects, scratch, point = sys.argv[1:]
+
+class Stalling(FolderStore):
+    def put_file(self, key, path):
+        if point == "half stored":
+            (self.root / STAGING).mkdir(parents=True)
+            (self.root / STAGING / "half").write_bytes(path.read_bytes()[:1000])
+        if point == "stored":
+            super().put_file(key, path)
+        print("here", flush=True)
+        signal.pause()
+
+Intake(
+    open_ledger(url), Stalling(Path(objects)), owners=Owner, limits=AudioLimits(),
+    default_model="tiny.en", allowed_models=("tiny.en",), scratch=Path(scratch),
+).work(60, 10)
+"""
+
+
+@pytest.mark.parametrize("point", ["read", "half stored", "stored"])
+def test_a_door_killed_at_work_leaves_nothing_half_and_the_next_one_takes_the_file(house: House, point: str) -> None:
+    path = house.sound("a.wav")
+    (id,) = house.submit(path)
+    url = house.ledger.engine.url.render_as_string(hide_password=False)
+    arguments = [sys.executable, "-c", CHILD, url, str(house.store.root), str(house.scratch), point]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout and child.stdout.readline() == "here\n"
+        child.kill()
+    (left,) = house.scratch.iterdir()
+    assert house.count() == (1 if point == "stored" else 0)
+    os.utime(left, (0, 0))
+    assert house.work() == IntakeReport(accepted=1)
+    assert house.count() == 1
+    assert house.store.get(house.recording(house.row(id).recording_key).object_key) == path.read_bytes()
+    assert list(house.scratch.iterdir()) == [], "what the killed process left is swept once it is old"
+
+
+@pytest.mark.slow
+def test_thousands_of_files_are_read_once(house: House) -> None:
+    for n in range(2_000):
+        with wave.open(str(house.inbox / f"{n:04}, [{n}].wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8_000)
+            file.writeframes(n.to_bytes(2, "little") * 4_000)
+    assert len(house.door.scan([WatchedFolder(house.inbox)], max_files=5_000)) == 2_000
+    assert house.door.work(600, 5_000) == IntakeReport(accepted=2_000)
+    assert house.scan() == []
+    assert house.work() == IntakeReport()
+    assert house.count() == 2_000
