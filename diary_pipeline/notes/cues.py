@@ -43,7 +43,7 @@ _PERHAPS_REFLECTED = re.compile(
 _WITH_FEELING = 0.4
 _NOT_HAPPENED = re.compile(
     r"\b(?:would|could|should|might|must)(?:n't|\s+not)?\s+(?:\w+\s+)?have\b|\bif\b|\bwish|\b(?:was|were)\s+(?:going|supposed|about)\s+to\b"
-    r"|\bimagine|\bdream|\bpretend|\b(?:almost|nearly)\s+(?:\w+ed|fell|lost|hit|forgot|broke)\b|\bwould\b|\bwill\b|\b\w+'ll\b",
+    r"|\bimagine|\bdream|\bpretend|\b(?:almost|nearly)\s+(?:\w+ed|fell|lost|hit|forgot|broke)\b|\bmaybe\b|\bperhaps\b|\bprobably\b|\bpossibly\b|\bwould\b|\bwill\b|\b\w+'ll\b",
     re.IGNORECASE,
 )
 # Cutting a sentence that holds one of these could turn what it says.

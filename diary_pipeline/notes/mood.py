@@ -12,6 +12,10 @@ from diary_pipeline.core.note import Mood
 
 # Weaker sentences are the polite noise of speech ("okay", "nice", "sorry").
 _STRONG = 0.25
+# Share of a sentence that must be good, and bad, for both to count.
+_DIVIDED = 0.12
+# Words of grief that VADER, made for short messages, does not know; its scale is -4 to 4.
+_MISSING = {"buried": -2.4, "burial": -2.2, "bury": -2.0, "miscarriage": -3.0, "chemotherapy": -1.8}
 # A word list misreads facts ("what I had missed", "cut it to twelve"): only loud ones count.
 _STRONG_FACT = 0.45
 
@@ -27,7 +31,7 @@ def feeling(text: str) -> float:
 
 def mood(own: Sequence[str], rest: Sequence[str]) -> Mood:
     """Name the mood of what was felt (`own`) and of what else was told; `mixed` when good and bad are both strong."""
-    strong = [score for score in map(feeling, own) if abs(score) > _STRONG]
+    strong = [score for text in own for score in _both(text) if abs(score) > _STRONG]
     strong += [score for score in map(feeling, rest) if abs(score) > _STRONG_FACT]
     if not strong:
         return "neutral"
@@ -43,8 +47,17 @@ def mood(own: Sequence[str], rest: Sequence[str]) -> Mood:
     return "very_negative" if very else "negative"
 
 
+def _both(text: str) -> tuple[float, ...]:
+    """The score of a text, or one for each side of "happy for her, but also a bit sad", which is no draw."""
+    scores = _lexicon().polarity_scores(text)
+    divided = min(scores["pos"], scores["neg"]) >= _DIVIDED
+    return (0.4, -0.4) if divided else (scores["compound"],)
+
+
 @lru_cache(maxsize=1)
 def _lexicon() -> _Lexicon:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-    return cast(_Lexicon, SentimentIntensityAnalyzer())
+    analyzer = SentimentIntensityAnalyzer()
+    analyzer.lexicon.update(_MISSING)
+    return cast(_Lexicon, analyzer)

@@ -65,7 +65,7 @@ _MOVING = frozenset(
     return returned arrived home ferry boat hike hiked ride rode
     """)
 )
-_AT_PLACE = frozenset(listed("in at near around through towards toward into outside visited visiting visit reached"))
+_AT_PLACE = frozenset(listed("in at near around through towards toward into outside reached"))
 _OWNED_BY_PERSON = frozenset(
     listed("""
     birthday party wedding funeral mother father mum mom dad sister brother husband wife son daughter house flat
@@ -73,12 +73,11 @@ _OWNED_BY_PERSON = frozenset(
     """)
 )
 _KIN = re.compile(
-    r"\bmy\s+(?:(?:big|little|older|younger|best|old|dear|late|new)\s+)?(?:mother|father|mum|mom|dad|sister|brother|wife|husband|son|"
-    r"daughter|grandmother|grandfather|grandma|grandpa|granny|aunt|uncle|cousin|nephew|niece|boss|girlfriend|boyfriend|partner|"
-    r"neighbou?r|therapist|doctor|dentist|friend|colleague|manager|teacher|landlord|flatmate|roommate)(?:-in-law)?\b"
-    r"(?!\s+(?:tongue|jokes?)\b)"
-    r"|\b(?:Mum|Mom|Dad|Grandma|Grandpa|Granny|Nana)\b(?!['’]s\s+Day)"
-    r"|(?<!your\s)(?<!her\s)(?<!his\s)(?<!a\s)(?<!the\s)(?<!our\s)(?<!their\s)(?<!my\s)\b(?:mum|mom|grandma|grandpa)\b"
+    r"\b[Mm]y\s+(?:(?:big|little|older|younger|dear|late)\s+)?(?P<relation>(?:mother|father|mum|mom|dad|sister|brother|wife|"
+    r"husband|son|daughter|grandmother|grandfather|grandma|grandpa|granny|aunt|uncle|cousin|nephew|niece|boss|girlfriend|"
+    r"boyfriend|partner|neighbou?r|therapist|doctor|manager|landlord|flatmate|roommate)(?:-in-law)?)\b(?!\s+(?:tongue|jokes?)\b)"
+    r"|\b(?P<called>Mum|Mom|Mummy|Mommy|Dad|Daddy|Mama|Papa|Grandma|Grandpa|Grandad|Granddad|Granny|Gran|Nan|Nana)\b(?!['’]s\s+Day)"
+    r"|(?<!your\s)(?<!her\s)(?<!his\s)(?<!a\s)(?<!the\s)(?<!our\s)(?<!their\s)(?<!my\s)\b(?P<dear>mum|mom|grandma|grandpa)\b"
 )
 _SPOT = re.compile(
     r"\b(?:at|to|from|in|into|near)\s+(?:the|my|our)\s+(?P<spot>office|gym|hospital|school|park|beach|museum|library|airport|"
@@ -122,6 +121,8 @@ def people_and_places(sentences: Sequence[Passage]) -> tuple[list[Mention], list
             continue
         as_person = [use.mention for use in uses if given or _is_person(use)]
         as_place = [use.mention for use in uses if _is_place(use)]
+        if _KIN.fullmatch(name):
+            continue  # "Mum": _kin finds her
         if as_person:
             people[name] = as_person
         elif as_place:
@@ -155,8 +156,8 @@ def _capitalised(sentence: Passage) -> Iterator[_Capitalised]:
         if any(p not in _TITLES for p in plain[at : last + 1]):
             yield _Capitalised(
                 Mention(name, sentence, words[at].start()),
-                tuple(plain[max(0, at - 6) : at]),
-                tuple(plain[last + 1 : last + 3]),
+                tuple(plain[max(0, at - 6) : at]) if at and _spaced(text, words[at - 1], words[at]) else (),
+                tuple(plain[last + 1 : last + 3]) if _spaced(text, *words[last : last + 2]) else (),
                 any(_stands_inside(sentence, words[n].start()) for n in range(at, last + 1)),
                 words[last][0] != _without_owner(words[last][0]),
             )
@@ -194,7 +195,7 @@ def _kin(sentences: Iterable[Passage], named: set[str]) -> Iterator[Mention]:
         for found in _KIN.finditer(sentence.text):
             following = _NAME_TOKEN.match(sentence.text, found.end() + 1)
             if not following or not any(_without_owner(following[0]) in name.split() for name in named):
-                yield Mention(found[0], sentence, found.start())
+                yield Mention(found[found.lastgroup or 0], sentence, found.start(found.lastgroup or 0))
 
 
 def _spots(sentences: Iterable[Passage]) -> Iterator[Mention]:
@@ -212,7 +213,7 @@ def _ranked(found: dict[str, list[Mention]]) -> list[Mention]:
 def _first_of_each(found: Iterable[Mention]) -> list[Mention]:
     first: dict[str, Mention] = {}
     for mention in found:
-        first.setdefault(mention.text.casefold().removeprefix("my "), mention)
+        first.setdefault(mention.text.casefold(), mention)
     return list(first.values())[:MOST]
 
 
@@ -229,6 +230,11 @@ def _joined(text: str, left: re.Match[str], right: re.Match[str]) -> bool:
     between = text[left.end() : right.start()]
     owner = left[0] != _without_owner(left[0])
     return not owner and (between == " " or (between == ". " and left[0].casefold() in _TITLES))
+
+
+def _spaced(text: str, *pair: re.Match[str]) -> bool:
+    """Tell whether nothing but a blank stands between two words; a comma parts a name from its verb."""
+    return len(pair) == 2 and text[pair[0].end() : pair[1].start()] in (" ", ". ")
 
 
 def _stands_inside(sentence: Passage, at: int) -> bool:

@@ -13,11 +13,14 @@ from diary_pipeline.core.transcript import Segment, Transcript
 
 # Longer silences end a sentence even where the model wrote no full stop.
 PAUSE_S = 2.0
-# A sentence without any full stop (small models drop them for minutes) ends at the next segment once it is this long.
-LONG_WORDS = 45
+# No sentence is longer; what no full stop has closed by then (small models drop them for minutes) never was one.
+LONGEST_WORDS = 60
+# What no full stop closed is taken apart into its segments beyond this.
+RUN_ON_WORDS = 25
 
 _ABBREVIATIONS = ("mr", "mrs", "ms", "dr", "st", "prof", "jr", "sr", "vs", "approx", "e.g", "i.e")
 _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[。！？]+")
+_DANGLING = re.compile(r"(?:[\s,]+(?:and|then|so|but|or|because|um|uh))+[\s,.]*$", re.IGNORECASE)
 _FILLER = re.compile(
     r"(?:(?:okay|ok|so|um+|uh+|uhm|er+m?|hm+|mm+|yeah|and|but)\b[\s,.…-]*"
     # These open many an honest sentence ("right now", "like my mother"): filler only before a comma or full stop.
@@ -102,15 +105,14 @@ def sentences(transcript: Transcript) -> list[Passage]:
     opened: list[Piece] = []
     for segment in transcript.speech:
         if opened and not _continues(opened, segment):
-            found.append(Passage(tuple(opened)))
+            found += _unclosed(opened)
             opened = []
         for piece, closed in _parts(segment):
             opened.append(piece)
             if closed:
                 found.append(Passage(tuple(opened)))
                 opened = []
-    if opened:
-        found.append(Passage(tuple(opened)))
+    found += _unclosed(opened)
     return [said for said in map(without_filler, found) if said.pieces] or found
 
 
@@ -141,8 +143,27 @@ def _closes(text: str, end: int) -> bool:
 
 def _continues(opened: Sequence[Piece], following: Segment) -> bool:
     last = opened[-1].segment
-    words = sum(len(p.text.split()) for p in opened)
-    return following.start_s - last.end_s <= PAUSE_S and words < LONG_WORDS and following.language == last.language
+    if following.start_s - last.end_s > PAUSE_S or following.language != last.language:
+        return False
+    first = following.text.split(maxsplit=1)[0]
+    # Whisper writes a capital where a sentence begins; in German nouns have one too.
+    begins = first[0].isupper() and first.split("'")[0].split("’")[0] != "I" and following.language != "de"
+    return not begins and _words(opened) < LONGEST_WORDS
+
+
+def _unclosed(opened: Sequence[Piece]) -> list[Passage]:
+    if _words(opened) > RUN_ON_WORDS:
+        return [_undangled(Passage((piece,))) for piece in opened]
+    return [Passage(tuple(opened))] if opened else []
+
+
+def _undangled(passage: Passage) -> Passage:
+    ending = _DANGLING.search(passage.text)
+    return passage.cut(0, ending.start()) if ending and ending.start() else passage
+
+
+def _words(pieces: Sequence[Piece]) -> int:
+    return sum(len(p.text.split()) for p in pieces)
 
 
 def _trimmed(piece: Piece) -> Piece:

@@ -59,6 +59,7 @@ _SIGN_OFF = re.compile(
     r"\b(?:go|stop|leave|run|sleep)(?:\s+(?:now|here|soon|to\s+bed|to\s+sleep))*\s*[.!]*$", re.IGNORECASE
 )
 _FINAL = re.compile(r"\b(?:by|before|until|till)\b", re.IGNORECASE)
+_CONDITION = re.compile(r"\b(?:if|unless|in\s+case)\b", re.IGNORECASE)
 _CORRECTION = re.compile(
     r"(?:no|wait|sorry|actually|i mean|i meant|correction|scratch that|or rather)\b", re.IGNORECASE
 )
@@ -100,5 +101,5 @@ def _belongs(date: SpokenDate, cue: re.Match[str], text: str) -> bool:
     """Tell whether a date is the to-do's own ("call on Monday"), not another's ("the letter that came on Monday")."""
     if date.start >= cue.end():
         return not has_past(text[cue.end() : date.start])
-    between = text[date.end : cue.start()]
-    return not between.strip(" ,") and not has_past(text[: date.start])
+    before = text[: date.start]
+    return not text[date.end : cue.start()].strip(" ,") and not has_past(before) and not _CONDITION.search(before)
