@@ -1,0 +1,229 @@
+"""Taking the work of a batch, and giving back what was not done. Planning and requesting is batches.py's business.
+
+Work belongs to one batch at a time (`work.batch_id`). A backfill therefore takes a planned recording over by moving it
+into its own ad-hoc batch; the batch that was planned finds it gone when its run claims, and leaves it alone.
+
+What surprises: an ad-hoc batch is an ordinary batch, born claimed. When its run dies it is planned again like others.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from diary_pipeline.core.batch import ENDED, Batch, Stage
+from diary_pipeline.core.errors import Fenced, NotFound
+from diary_pipeline.ledger.connect import GaveWay, Ledger, chunks, now
+from diary_pipeline.ledger.leases import sign_on, take
+from diary_pipeline.ledger.tables import batch_items, batches, pointers, recordings, submissions, work
+
+WorkRow = sa.Row[tuple[object, ...]]
+NAMED = 5
+"""Unknown keys an error names."""
+_FREE: Mapping[str, None] = {"batch_id": None, "holder": None, "expires_at": None}
+
+
+def claim_batch(ledger: Ledger, batch_id: str, attempt: int, holder: str, lease_s: float) -> Batch:
+    """Take what is open of a batch for one attempt; what others did, hold or took over is skipped.
+
+    Fenced (`batch_superseded`) when the batch is closed or at another attempt: then this run has nothing to do.
+    """
+    return ledger.write(lambda tx: _claim_batch(tx, batch_id, attempt, holder, lease_s))
+
+
+def claim_keys(
+    ledger: Ledger, stage: Stage, keys: Sequence[str], holder: str, lease_s: float, *, force: bool = False
+) -> Batch:
+    """Take chosen recordings, whatever their state; live leases of others and notes without transcript are skipped.
+
+    `force` takes live leases too: their holders are fenced.
+    """
+    wanted = list(dict.fromkeys(keys))
+    return ledger.write(lambda tx: _claim_keys(tx, stage, wanted, holder, lease_s, force=force))
+
+
+def release(ledger: Ledger, batch: Batch) -> None:
+    """Give back what this claim holds and did not commit; the batch closes when nothing of it is open elsewhere."""
+    ledger.write(lambda tx: _release(tx, batch))
+
+
+def _claim_batch(tx: sa.Connection, batch_id: str, attempt: int, holder: str, lease_s: float) -> Batch:
+    row = tx.execute(sa.select(batches).where(batches.c.id == batch_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound("batch_missing", f"There is no batch {batch_id}; the sensor plans its recordings again.")
+    if row.state == "closed" or row.attempt != attempt:
+        raise Fenced(
+            "batch_superseded",
+            f"Attempt {attempt} of batch {batch_id} has nothing to do: the batch is {row.state} at {row.attempt}.",
+        )
+    is_open = (batch_items.c.batch_id == batch_id) & batch_items.c.outcome.is_(None)
+    keys = list(tx.execute(sa.select(batch_items.c.recording_key).where(is_open)).scalars())
+    found, at = _locked(tx, row.stage, keys), now(tx)
+    mine, held, outcomes = [], [], {}
+    for key in sorted(keys):
+        there = found.get(key)
+        if there is None or there.batch_id != batch_id:
+            outcomes[key] = "released"
+        elif there.state != "planned":
+            outcomes[key] = {"done": "committed", "failed": "failed"}.get(there.state, "released")
+        elif _is_held(there, holder, at):
+            held.append(key)
+        else:
+            mine.append(key)
+    leases = take(tx, row.stage, mine, batch_id=batch_id, holder=holder, lease_s=lease_s)
+    if mine or not held:
+        claimed = {"state": "claimed", "run_id": holder, "claimed_at": at}
+        tx.execute(batches.update().where(batches.c.id == batch_id).values(**claimed))
+    settle(tx, batch_id, outcomes)
+    _show(tx, row.stage, mine, "pending", "transcribing")
+    sign_on(tx, holder, lease_s)
+    return Batch(batch_id, row.stage, tuple(leases), tuple(sorted([*held, *outcomes])))
+
+
+def _claim_keys(
+    tx: sa.Connection, stage: Stage, keys: Sequence[str], holder: str, lease_s: float, *, force: bool
+) -> Batch:
+    _must_know(tx, keys)
+    before = _lock_batches(tx, stage, keys)
+    found, at = _locked(tx, stage, keys), now(tx)
+    if any(row.batch_id not in before for row in found.values() if row.batch_id is not None):
+        raise GaveWay
+    mine = [k for k in sorted(keys) if k in found and (force or not _is_held(found[k], holder, at))]
+    batch_id = uuid.uuid4().hex
+    if mine:
+        _add_claimed(tx, batch_id, stage, [found[k] for k in mine], holder=holder, at=at)
+        moved: dict[str, dict[str, str]] = {}
+        for key in mine:
+            old = found[key].batch_id
+            if old is not None and before[old] == "claimed":  # one that is yet to be claimed finds out then
+                moved.setdefault(old, {})[key] = "released"
+        leases = take(tx, stage, mine, batch_id=batch_id, holder=holder, lease_s=lease_s)
+        for old in sorted(moved):
+            settle(tx, old, moved[old])
+        _show(tx, stage, mine, "pending", "transcribing")
+    else:
+        leases = []
+    sign_on(tx, holder, lease_s)
+    return Batch(batch_id, stage, tuple(leases), tuple(k for k in keys if k not in set(mine)))
+
+
+def _release(tx: sa.Connection, batch: Batch) -> None:
+    tx.execute(sa.select(batches.c.id).where(batches.c.id == batch.id).with_for_update())
+    found = _locked(tx, batch.stage, [lease.key for lease in batch.leases])
+    mine = [
+        lease.key
+        for lease in batch.leases
+        if (row := found.get(lease.key)) is not None
+        and (row.state, row.batch_id, row.epoch, row.holder) == ("planned", batch.id, lease.epoch, lease.holder)
+    ]
+    by_state: dict[str, list[str]] = {}
+    for key, state in _states_before(tx, batch.stage, mine).items():
+        by_state.setdefault(state, []).append(key)
+    for state, keys in by_state.items():
+        for some in chunks(keys):
+            given_back = (work.c.stage == batch.stage) & work.c.recording_key.in_(some)
+            tx.execute(work.update().where(given_back).values(state=state, **_FREE))
+    settle(tx, batch.id, {lease.key: "released" for lease in batch.leases})
+    _show(tx, batch.stage, by_state.get("ready", []), "transcribing", "pending")
+
+
+def settle(tx: sa.Connection, batch_id: str, outcomes: Mapping[str, str]) -> None:
+    """Give open items of a locked batch their outcomes, and close it when none is open any more."""
+    by_outcome: dict[str, list[str]] = {}
+    for key, outcome in outcomes.items():
+        by_outcome.setdefault(outcome, []).append(key)
+    of_batch = (batch_items.c.batch_id == batch_id) & batch_items.c.outcome.is_(None)
+    for outcome, keys in by_outcome.items():
+        for some in chunks(sorted(keys)):
+            tx.execute(
+                batch_items.update().where(of_batch, batch_items.c.recording_key.in_(some)).values(outcome=outcome)
+            )
+    finished = (batches.c.id == batch_id) & (batches.c.state != "closed") & ~sa.exists().where(of_batch)
+    tx.execute(batches.update().where(finished).values(state="closed", closed_at=now(tx)))
+
+
+def _locked(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, WorkRow]:
+    found: dict[str, WorkRow] = {}
+    for some in chunks(sorted(keys)):
+        chosen = sa.select(work).where(work.c.stage == stage, work.c.recording_key.in_(some))
+        rows = tx.execute(chosen.order_by(work.c.recording_key).with_for_update())
+        found |= {row.recording_key: row for row in rows}
+    return found
+
+
+def _lock_batches(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, str]:
+    """Lock the batches that carry these recordings now and return their states."""
+    carrying: set[str] = set()
+    for some in chunks(keys):
+        mine = (work.c.stage == stage) & work.c.recording_key.in_(some) & work.c.batch_id.is_not(None)
+        carrying.update(tx.execute(sa.select(work.c.batch_id).where(mine)).scalars())
+    states: dict[str, str] = {}
+    for some in chunks(sorted(carrying)):
+        chosen = sa.select(batches.c.id, batches.c.state).where(batches.c.id.in_(some))
+        states |= dict(tx.execute(chosen.order_by(batches.c.id).with_for_update()).tuples().all())
+    return states
+
+
+def _is_held(row: WorkRow, holder: str, at: float) -> bool:
+    return row.holder not in (None, holder) and row.expires_at is not None and row.expires_at > at
+
+
+def _must_know(tx: sa.Connection, keys: Sequence[str]) -> None:
+    known: set[str] = set()
+    for some in chunks(keys):
+        known.update(tx.execute(sa.select(recordings.c.key).where(recordings.c.key.in_(some))).scalars())
+    if unknown := [k for k in keys if k not in known]:
+        named = ", ".join(unknown[:NAMED]) + (f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else "")
+        raise NotFound("recording_missing", f"The ledger knows no recording {named}; ingest the file again.")
+
+
+def _add_claimed(
+    tx: sa.Connection, batch_id: str, stage: Stage, rows: Sequence[WorkRow], *, holder: str, at: float
+) -> None:
+    models = {row.model for row in rows}
+    tx.execute(
+        batches.insert().values(
+            id=batch_id,
+            stage=stage,
+            model=models.pop() if len(models) == 1 else "",
+            state="claimed",
+            attempt=1,
+            priority=max(row.priority for row in rows),
+            recordings=len(rows),
+            audio_s=sum(row.audio_s for row in rows),
+            run_id=holder,
+            planned_at=at,
+            claimed_at=at,
+        )
+    )
+    for some in chunks(rows):
+        tx.execute(batch_items.insert(), [{"batch_id": batch_id, "recording_key": row.recording_key} for row in some])
+
+
+def _states_before(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, str]:
+    """Say what each recording's work goes back to: `ready` while its result is waited for, else what it was."""
+    waited_for = ("pending", "transcribing") if stage == "transcript" else ("generating_notes",)
+    states: dict[str, str] = {}
+    there = sa.and_(pointers.c.subject == recordings.c.key, pointers.c.kind == stage, pointers.c.object_id.is_not(None))
+    joined = recordings.outerjoin(pointers, there)
+    for some in chunks(keys):
+        chosen = sa.select(recordings.c.key, recordings.c.status, pointers.c.version).select_from(joined)
+        for key, status, version in tx.execute(chosen.where(recordings.c.key.in_(some))).tuples():
+            if status in waited_for:
+                states[key] = "ready"
+            elif version is not None:
+                states[key] = "done"
+            else:
+                states[key] = "failed" if status in ENDED else "ready"
+    return states
+
+
+def _show(tx: sa.Connection, stage: Stage, keys: Sequence[str], before: str, after: str) -> None:
+    """Show users that their recordings are worked on, or no longer; what has ended keeps its status."""
+    if stage != "transcript":
+        return
+    for some in chunks(keys):
+        mine = (recordings.c.key.in_(some), recordings.c.status == before)
+        tx.execute(recordings.update().where(*mine).values(status=after))
+        theirs = (submissions.c.recording_key.in_(some), submissions.c.status == before)
+        tx.execute(submissions.update().where(*theirs).values(status=after))

@@ -1,0 +1,140 @@
+"""Who works on what, and whether they are still alive: leases on work, and the holders of leases.
+
+Which work a batch may take is claims.py's business; whether a late commit counts, that of commits.py.
+
+What surprises: a lease that has expired is still its holder's until somebody else claims the work. Expiry only allows
+others to take it; the epoch, which every claim raises, is what fences the one who was too late.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from diary_pipeline.core.batch import Lease, Stage
+from diary_pipeline.ledger.connect import Ledger, chunks, now, upsert
+from diary_pipeline.ledger.tables import holders, work
+from diary_pipeline.observability.logs import log
+
+logger = log(__name__)
+
+
+def take(
+    tx: sa.Connection, stage: Stage, keys: Sequence[str], *, batch_id: str, holder: str, lease_s: float
+) -> list[Lease]:
+    """Give locked work rows to a holder: a higher epoch, a new expiry, a place in its batch."""
+    at = now(tx)
+    ended = work.c.state.in_(("done", "failed"))
+    epochs: dict[str, int] = {}
+    for some in chunks(keys):
+        mine = (work.c.stage == stage) & work.c.recording_key.in_(some)
+        tx.execute(
+            work.update()
+            .where(mine)
+            .values(
+                state="planned",
+                batch_id=batch_id,
+                epoch=work.c.epoch + 1,
+                holder=holder,
+                expires_at=at + lease_s,
+                attempts=sa.case((ended, 1), else_=work.c.attempts + 1),  # asked for anew, not tried once more
+            )
+        )
+        epochs |= dict(tx.execute(sa.select(work.c.recording_key, work.c.epoch).where(mine)).tuples().all())
+    return [Lease(key, epochs[key], holder) for key in keys]
+
+
+def heartbeat(ledger: Ledger, holder: str, lease_s: float) -> int:
+    """Extend a holder's life and all its leases; return how many leases those are."""
+    return ledger.write(lambda tx: _beat(tx, holder, lease_s))
+
+
+def sign_on(tx: sa.Connection, holder: str, lease_s: float) -> None:
+    """Note that a holder is alive."""
+    upsert(tx, holders, {"holder": holder, "expires_at": now(tx) + lease_s})
+
+
+def sign_off(ledger: Ledger, holder: str) -> None:
+    """Note that a holder has ended; its leases stay until they are released, committed or expire."""
+    with ledger.writing() as tx:
+        tx.execute(holders.delete().where(holders.c.holder == holder))
+
+
+def holder_is_live(conn: sa.Connection, holder: str) -> bool:
+    """Whether a holder has shown itself within its lease."""
+    live = sa.select(holders.c.holder).where(holders.c.holder == holder, holders.c.expires_at > now(conn))
+    return conn.execute(live).first() is not None
+
+
+class Heartbeat:
+    """Keeps a holder and its leases alive while the block runs, from a thread of its own.
+
+    A database that is away for a while is asked again; `lost` says that it was away for longer than the lease, so that
+    others may have taken the work. The commit decides; `lost` only spares the rest of a vain effort.
+    """
+
+    def __init__(
+        self, ledger: Ledger, holder: str, lease_s: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.ledger, self.holder, self.lease_s, self.monotonic = ledger, holder, lease_s, monotonic
+        self._ended = threading.Event()
+        self._crashed = False
+        self._beaten_at = monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{holder}", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Beat once, so that a ledger that cannot be reached is found out here, then go on beating."""
+        heartbeat(self.ledger, self.holder, self.lease_s)
+        self._beaten_at = self.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop beating and sign off; whoever cannot sign off is found dead when the lease expires."""
+        self._ended.set()
+        self._thread.join()
+        try:
+            sign_off(self.ledger, self.holder)
+        except sa.exc.SQLAlchemyError as failed:
+            logger.warning("sign_off_failed", holder=self.holder, error=type(failed).__name__)
+
+    @property
+    def lost(self) -> bool:
+        """Whether others may have taken over what this holder works on."""
+        return self._crashed or self.monotonic() - self._beaten_at > self.lease_s
+
+    def beat(self) -> bool:
+        """Beat once; False when the database did not answer, which the next beat may put right."""
+        asked_at = self.monotonic()
+        try:
+            heartbeat(self.ledger, self.holder, self.lease_s)
+        except sa.exc.SQLAlchemyError as error:
+            logger.warning("heartbeat_failed", holder=self.holder, error=type(error).__name__, lost=self.lost)
+            return False
+        self._beaten_at = asked_at
+        return True
+
+    def _run(self) -> None:
+        try:
+            while not self._ended.wait(self.lease_s / 3):
+                self.beat()
+        except BaseException:
+            self._crashed = True
+            logger.exception("heartbeat_crashed", holder=self.holder)
+            raise
+
+
+def _beat(tx: sa.Connection, holder: str, lease_s: float) -> int:
+    theirs = (work.c.holder == holder) & work.c.expires_at.is_not(None)
+    # Locked in everybody's order first: an UPDATE locks in whatever order it finds the rows.
+    tx.execute(
+        sa.select(work.c.epoch).where(theirs).order_by(work.c.recording_key, work.c.stage).with_for_update()
+    ).all()
+    extended = tx.execute(work.update().where(theirs).values(expires_at=now(tx) + lease_s)).rowcount
+    sign_on(tx, holder, lease_s)
+    return extended
