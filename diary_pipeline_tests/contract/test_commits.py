@@ -300,6 +300,37 @@ def test_commits_at_once_leave_no_gap_and_no_deadlock(diary: Diary) -> None:
         assert len(pointers_since(conn, 0)) == 36
 
 
+def test_rivals_over_the_same_recordings_leave_one_truth_and_no_open_batch(diary: Diary) -> None:
+    some = diary.accept(*(f"memo {n}.m4a" for n in range(5)))
+    seqs: list[int] = []
+
+    def snatch(name: str) -> None:
+        for n in range(5):
+            keys = [r.key for r in some]
+            batch = batches.claim_keys(diary.ledger, "transcript", keys, name, 60, force=True)
+            left = [Change(x.key, x.epoch, "generating_notes", f"{name}{n}") for x in batch.leases]
+            while left:
+                done = commit(diary.ledger, "transcript", left)
+                seqs.extend([done.seq] * bool(done.seq))
+                left = [c for c in left if c.key not in {*done.committed, *done.dropped}]
+            batches.release(diary.ledger, batch)
+
+    threads = [threading.Thread(target=snatch, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with diary.ledger.reading() as conn:
+        assert sorted(seqs) == list(range(1, clock_now(conn) + 1))
+        current = {p.subject: p.seq for p in pointers_since(conn, 0)}
+        newest = sa.select(history.c.subject, sa.func.max(history.c.seq)).group_by(history.c.subject)
+        assert current == dict(conn.execute(newest).tuples().all())
+        assert {state for (state,) in conn.execute(sa.select(batch_table.c.state))} == {"closed"}
+        held = sa.select(work.c.holder).where(work.c.holder.is_not(None))
+        assert conn.execute(held).all() == []
+    assert set(current) == {r.key for r in some}
+
+
 def test_released_work_does_not_reopen_what_was_committed(diary: Diary) -> None:
     done, left = diary.accept("done.m4a", "left.m4a")
     batch = diary.claim("transcript", [done, left])
