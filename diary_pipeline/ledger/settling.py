@@ -13,8 +13,9 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage
+from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.connect import GaveWay, now
-from diary_pipeline.ledger.tables import batch_items, batches, recordings, submissions, work
+from diary_pipeline.ledger.tables import batches, recordings, submissions, work
 
 Reason = Mapping[str, str | None]
 
@@ -108,12 +109,8 @@ class Settlement:
             row = self.work.get((key, stage))
             if row is not None and row.batch_id is not None:
                 carried.setdefault(row.batch_id, []).append(key)
-        for batch_id, some in carried.items():
-            mine = (batch_items.c.batch_id == batch_id) & batch_items.c.recording_key.in_(some)
-            self.tx.execute(batch_items.update().where(mine, batch_items.c.outcome.is_(None)).values(outcome=outcome))
-        is_open = sa.exists().where(batch_items.c.batch_id == batches.c.id, batch_items.c.outcome.is_(None))
-        finished = batches.c.id.in_(sorted(carried)) & (batches.c.state != "closed") & ~is_open
-        self.tx.execute(batches.update().where(finished).values(state="closed", closed_at=self.at))
+        for batch_id, some in sorted(carried.items()):
+            settle(self.tx, batch_id, dict.fromkeys(some, outcome))
 
     def _show(self, keys: Sequence[str], status: str, reason: Reason, failed_stage: str | None) -> None:
         ended_at = self.at if status in ENDED else None
@@ -139,7 +136,7 @@ class Settlement:
         if known:
             self._mark_items("note", known, "released")
             mine = work.c.recording_key.in_(known) & (work.c.stage == "note")
-            self.tx.execute(work.update().where(mine).values(epoch=work.c.epoch + 1, attempts=0, **self._ready()))
+            self.tx.execute(work.update().where(mine).values(epoch=work.c.epoch + 1, **self._ready()))
         fresh = [
             {
                 "recording_key": key,
@@ -148,7 +145,6 @@ class Settlement:
                 "priority": self.work[(key, "transcript")].priority,
                 "audio_s": self.work[(key, "transcript")].audio_s,
                 "epoch": 0,
-                "attempts": 0,
                 **self._ready(),
             }
             for key in keys
@@ -159,7 +155,7 @@ class Settlement:
 
     def _ready(self) -> dict[str, str | float | None]:
         free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
-        return {"state": "ready", "ready_at": self.at, **free}
+        return {"state": "ready", "ready_at": self.at, "attempts": 0, **free}
 
 
 def _locked(tx: sa.Connection, keys: Sequence[str]) -> Mapping[tuple[str, str], Work]:
