@@ -5,7 +5,6 @@ Dagster is asked over HTTP, never imported. Nothing is repaired or created here.
 
 import json
 import os
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,10 @@ from typing import Literal
 from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.settings import Settings
 
-HEALTH = "{instance{daemonHealth{allDaemonStatuses{daemonType healthy required}}}}"
+HEALTH = """{
+  instance { daemonHealth { allDaemonStatuses { daemonType healthy required } } }
+  workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError { __typename } } } }
+}"""
 ANSWER_S = 3.0
 
 
@@ -101,14 +103,16 @@ def _dagster(settings: Settings) -> Finding:
     )
     try:
         with urllib.request.urlopen(question, timeout=ANSWER_S) as answer:  # noqa: S310
-            told = json.load(answer)["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
-    except (urllib.error.URLError, OSError):
-        return Finding(
-            "dagster", "absent", f"nothing answers at {where}; `diary dev` starts it, `ingest --wait` needs none."
-        )
+            told = json.load(answer)["data"]
+        daemons = told["instance"]["daemonHealth"]["allDaemonStatuses"]
+        locations = told["workspaceOrError"]["locationEntries"]
+    except OSError:
+        return Finding("dagster", "absent", f"nothing answers at {where}; `diary dev` starts it.")
     except (ValueError, KeyError, TypeError):
         return Finding("dagster", "absent", f"what answers at {where} is not Dagster; set DIARY_UI_PORT to its port.")
-    ill = [status["daemonType"] for status in told if status["required"] and not status["healthy"]]
-    if ill:
+    if ill := [one["daemonType"] for one in daemons if one["required"] and not one["healthy"]]:
         return Finding("dagster", "missing", f"answers at {where}, but its daemons are silent: {', '.join(ill)}.")
+    broken = [one["name"] for one in locations if one["locationOrLoadError"]["__typename"] == "PythonError"]
+    if broken:
+        return Finding("dagster", "missing", f"answers at {where}, but cannot load {', '.join(broken)}: see its page.")
     return Finding("dagster", "ok", f"answers at {where}; its daemons are healthy.")

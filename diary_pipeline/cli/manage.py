@@ -61,5 +61,7 @@ def dev() -> None:
     place = ["--host", settings.ui_host, "--port", str(settings.ui_port)]
     workspace = ["--workspace", str(settings.dagster_home / "workspace.yaml")]
     # This process becomes Dagster, so that Ctrl-C and a service manager's SIGTERM reach it.
-    command = [sys.executable, "-m", "dagster", "dev", *workspace, *place]
+    # `dg dev`, which the warning recommends, is a development tool that we do not install for users.
+    quiet = ["-W", "ignore:Function `dev_command` is superseded"]
+    command = [sys.executable, *quiet, "-m", "dagster", "dev", *workspace, *place]
     os.execve(sys.executable, command, {**os.environ, **settings.environment()})  # noqa: S606

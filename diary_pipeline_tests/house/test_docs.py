@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from diary_pipeline.cli.main import app
 from diary_pipeline.settings import OTHERS, SETTINGS
 from diary_pipeline.settings_pages import FILES
 from diary_pipeline_tests.house.tree import ROOT, files, parsed, product_files, shown
@@ -29,6 +30,17 @@ def test_every_make_target_that_is_mentioned_exists() -> None:
         for target in re.split(r"[\s`]+", said.split("`")[0].split("\n")[0].strip())
     }
     assert not {(file, target) for file, target in named if target and target not in TARGETS}
+
+
+def test_every_command_that_is_mentioned_exists() -> None:
+    commands = {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
+    commands |= {group.name for group in app.registered_groups if group.name}
+    texts = [(file, file.read_text(encoding="utf-8")) for file in DOCUMENTS]
+    texts += [(file, text) for file in product_files() for text in said_in(file)]
+    named = {
+        (shown(file), name) for file, text in texts for name in re.findall(r"(?:`|^\$ )diary ([a-z]+)", text, re.M)
+    }
+    assert not {(file, name) for file, name in named if name not in commands}
 
 
 def test_every_make_target_is_explained() -> None:

@@ -24,7 +24,9 @@ class Absent:
         if any(name == m or name.startswith(m + ".") for m in sys.argv[2:]):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
-importlib.import_module(sys.argv[1])
+location = importlib.import_module(sys.argv[1])
+import dagster
+dagster.Definitions.validate_loadable(location.defs)
 """
 
 
