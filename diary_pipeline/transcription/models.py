@@ -121,9 +121,13 @@ def installed(root: Path) -> list[Installed]:
 
 
 def verify(folder: Path) -> bool:
-    """Read model.bin again and say whether its SHA-256 is still the recorded one; False when a file is missing."""
+    """Read model.bin again and say whether its SHA-256 is still the recorded one; False when a file is missing.
+
+    Of a folder that somebody else put there, only that it is whole can be said.
+    """
     whole = all((folder / f).is_file() for f in (MODEL_FILE, "config.json", "tokenizer.json"))
-    return whole and sha256_of(folder / MODEL_FILE) == recorded_sha256(folder)
+    recorded = recorded_sha256(folder)
+    return whole and (recorded is None or sha256_of(folder / MODEL_FILE) == recorded)
 
 
 def recorded_sha256(folder: Path) -> str | None:

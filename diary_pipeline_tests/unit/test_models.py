@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
+from diary_pipeline.transcription.faster_whisper import load_transcriber
 from diary_pipeline.transcription.hub import HubModel, HuggingFace, Progress
 from diary_pipeline.transcription.models import KNOWN, fetch, installed, resolve, verify
 from diary_pipeline.transcription.packaged_models import PackagedModel, Wheel
+from diary_pipeline.transcription.transcriber import Hints
 
 WEIGHTS = b"weights" * 1000
 FILES = {"model.bin": WEIGHTS, "config.json": b"{}", "tokenizer.json": b"{}", "vocabulary.txt": b"a\nb\n"}
@@ -230,7 +232,7 @@ def test_the_hubs_own_client_downloads_with_progress(tmp_path: Path, hub_url: st
             "import sys, pathlib; from diary_pipeline.transcription.models import fetch, verify\n"
             "told = []\n"
             "folder = fetch('org/model', pathlib.Path(sys.argv[1]), lambda *what: told.append(what))\n"
-            "assert verify(folder) and sorted(f.name for f in folder.iterdir()) == sorted(sys.argv[2:]), list(folder.iterdir())\n"
+            "assert verify(folder) and {f.name for f in folder.iterdir()} == {*sys.argv[2:]}, list(folder.iterdir())\n"
             "print(max(done for _, done, _ in told))",
             str(tmp_path),
             *FILES,
@@ -252,3 +254,23 @@ def test_a_hub_that_does_not_answer_is_found_out_in_seconds() -> None:
     assert not HuggingFace("http://127.0.0.1:9").answers(HubModel("org/model"))
     assert not HuggingFace("http://no-such-host.invalid").answers(HubModel("org/model"))
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("files", [FILES, {"model.bin": WEIGHTS}])
+def test_weights_that_cannot_be_loaded_say_how_to_mend_them(tmp_path: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    transcriber = load_transcriber(tmp_path, "base", device="cpu")
+    assert transcriber.engine.model_sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+    with pytest.raises(ServiceMissing, match="diary models get base") as damaged:
+        transcriber.transcribe([], Hints())
+    assert damaged.value.code == "model_damaged"
+
+
+def test_one_engine_per_model_and_parameters_in_a_process(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(WEIGHTS)
+    one = load_transcriber(tmp_path, "base", device="cpu", beam_size=1)
+    assert load_transcriber(tmp_path, "base", device="cpu", beam_size=1) is one
+    other = load_transcriber(tmp_path, "base", device="cpu", beam_size=5)
+    assert other is not one
+    assert other.engine.key != one.engine.key

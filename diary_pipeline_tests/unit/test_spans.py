@@ -1,4 +1,4 @@
-"""Speech spans and windows equal those of faster-whisper's whole-file functions, and times map back to where they were said."""
+"""Spans and windows equal those of faster-whisper's whole-file functions, and times map back to their words."""
 
 import itertools
 from pathlib import Path

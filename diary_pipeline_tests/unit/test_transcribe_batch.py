@@ -1,0 +1,222 @@
+"""A batch commits what is good, says what is not, and finds what it made before. Real ledger, store and decoder."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diary_pipeline.audio.content import sha256_of
+from diary_pipeline.catalogue.read import transcript_of
+from diary_pipeline.core.batch import Batch, Lease, Result, StageReport
+from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.core.owner import Owner
+from diary_pipeline.core.recording import RecordedAt, Recording, partition_key
+from diary_pipeline.core.transcript import Engine
+from diary_pipeline.ledger import recordings, submissions
+from diary_pipeline.ledger.claims import claim_keys
+from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.recordings import accept
+from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.storage.keys import audio_key
+from diary_pipeline.transcription.batch import TranscribeBatch
+from diary_pipeline.transcription.scripted import ScriptedTranscriber
+from diary_pipeline.transcription.transcriber import Block, Heard, Hints, Transcriber
+from diary_pipeline_tests.builders import silence, speech_like, write_audio
+
+TEXT = "I went for a walk. The water was high."
+
+
+class Counting:
+    """Another transcriber that counts what it is asked, and may break on a recording of a given length."""
+
+    def __init__(self, inner: Transcriber, breaks_at: int = -1) -> None:
+        self.inner = inner
+        self.breaks_at = breaks_at
+        self.heard: list[Hints] = []
+
+    @property
+    def engine(self) -> Engine:
+        return self.inner.engine
+
+    def transcribe(self, blocks: Iterable[Block], hints: Hints) -> Heard:
+        self.heard.append(hints)
+        found = self.inner.transcribe(blocks, hints)
+        if found.samples == self.breaks_at:
+            raise KeyError(TEXT)
+        return found
+
+
+class House:
+    """One ledger and one store with recordings in them."""
+
+    def __init__(self, folder: Path, transcriber: Transcriber | None = None) -> None:
+        self.folder = folder
+        self.ledger: Ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}")
+        self.store = FolderStore(folder / "objects")
+        self.transcriber = Counting(transcriber or ScriptedTranscriber([TEXT]))
+        self.owner = Owner("me", languages=("en",), vocabulary=("Daniel",))
+        self.transcribers: Callable[[str], Transcriber] = lambda _: self.transcriber
+
+    def add(self, name: str, samples: np.ndarray, *, declared_s: float | None = None, cut: int | None = None) -> str:
+        path = write_audio(self.folder / name, samples)
+        if cut is not None:
+            path.write_bytes(path.read_bytes()[:cut])
+        content = sha256_of(path)
+        at = dt.datetime(2026, 3, 7, 6, 45, tzinfo=dt.UTC)
+        submission = submissions.submit(
+            self.ledger, owner="me", source="cli", uri=str(path), file_name=name, options={}, priority="medium"
+        )
+        recording = Recording(
+            key=partition_key(at.date(), name, "me", content),
+            owner="me",
+            content_sha256=content,
+            file_name=name,
+            object_key=audio_key("me", content),
+            size_bytes=path.stat().st_size,
+            container="wav",
+            declared_s=declared_s if declared_s is not None else len(samples) / 16_000,
+            recorded_at=RecordedAt(at, "UTC", "file_name", 0.9, at.date()),
+            whisper_model="tiny.en",
+            submission_id=submission,
+        )
+        self.store.put_file(recording.object_key, path)
+        return accept(self.ledger, submission, recording, 1, len(samples) / 16_000).key
+
+    def claim(self, *keys: str, holder: str = "run-1") -> Batch:
+        return claim_keys(self.ledger, "transcript", list(keys), holder, 60)
+
+    def transcribe(self, batch: Batch, on_result: Callable[[Result], None] = lambda _: None) -> StageReport:
+        return TranscribeBatch(self.ledger, self.store, self.transcribers, lambda _: self.owner)(batch, on_result)
+
+    def status(self, key: str) -> tuple[str, str | None]:
+        with self.ledger.reading() as conn:
+            (row,) = recordings.rows(conn, [key])
+        return row.status, row.reason_code
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_good_recordings_are_committed_together_with_figures_checks_and_a_preview(house: House) -> None:
+    keys = [house.add("one.wav", speech_like(3)), house.add("two.flac", speech_like(4, pitch_hz=200))]
+    told: list[str] = []
+    report = house.transcribe(house.claim(*keys), lambda result: told.append(result.key))
+    assert [(r.key, r.outcome) for r in report.results] == [(k, "committed") for k in sorted(keys)]
+    assert sorted(told) == sorted(keys)
+    assert report.commit_seq == 1
+    assert {house.status(key) for key in keys} == {("generating_notes", None)}
+    first = next(r for r in report.results if r.key == keys[0])
+    assert first.metadata["duration_s"] == 3.0
+    assert first.metadata["words"] == len(TEXT.split())
+    assert first.metadata["model"] == "scripted"
+    assert -12 < float(first.metadata["peak_dbfs"]) < -9
+    assert {c.name for c in first.checks} == {
+        "audio_is_complete",
+        "transcript_covers_audio",
+        "transcript_is_plausible",
+        "language_is_certain",
+    }
+    assert all(c.passed for c in first.checks)
+    assert first.preview.startswith("- `0:00` I went for a walk.")
+    stored = transcript_of(house.ledger, house.store, keys[0])
+    assert stored is not None
+    assert stored.text == TEXT
+    assert stored.version == first.metadata["transcript_version"]
+
+
+def test_the_owners_languages_and_vocabulary_reach_the_engine(house: House) -> None:
+    house.transcribe(house.claim(house.add("one.wav", speech_like(2))))
+    assert house.transcriber.heard == [Hints(None, ("en",), ("Daniel",))]
+
+
+def test_a_second_run_finds_the_transcript_and_shows_it_again(house: House) -> None:
+    key = house.add("one.wav", speech_like(3))
+    (first,) = house.transcribe(house.claim(key)).results
+    again = house.transcribe(house.claim(key, holder="run-2"))
+    (second,) = again.results
+    assert (second.outcome, again.commit_seq) == ("found", 0)
+    assert len(house.transcriber.heard) == 1
+    assert second.preview == first.preview
+    assert second.metadata["words"] == first.metadata["words"]
+    assert house.status(key) == ("generating_notes", None)
+
+
+@pytest.mark.parametrize("change", ["engine", "vocabulary"])
+def test_another_engine_or_other_hints_make_another_transcript(house: House, change: str) -> None:
+    key = house.add("one.wav", speech_like(3))
+    house.transcribe(house.claim(key))
+    if change == "engine":
+        house.transcriber = Counting(ScriptedTranscriber(["It rained all day."]))
+    else:
+        house.owner = Owner("me", vocabulary=("Martha",))
+    (result,) = house.transcribe(house.claim(key, holder="run-2")).results
+    assert result.outcome == "committed"
+
+
+def test_silence_is_a_good_recording_without_words(house: House) -> None:
+    (result,) = house.transcribe(house.claim(house.add("quiet.wav", silence(5)))).results
+    assert (result.outcome, result.metadata["words"], result.metadata["language"]) == ("committed", 0, "none")
+    assert result.preview == "Nothing was said."
+
+
+def test_bad_recordings_fail_alone_each_with_its_code(house: House) -> None:
+    good = house.add("good.wav", speech_like(3))
+    truncated = house.add("cut.wav", speech_like(6), cut=60_000)
+    noise = house.add("noise.wav", speech_like(1), cut=30)
+    crashing = house.add("crash.wav", speech_like(5))
+    house.transcriber.breaks_at = 5 * 16_000
+    missing = house.add("gone.wav", speech_like(2))
+    with house.ledger.reading() as conn:
+        house.store.delete(recordings.get(conn, missing).object_key)
+    report = house.transcribe(house.claim(good, truncated, noise, crashing, missing))
+    codes = {r.key: (r.outcome, r.code) for r in report.results}
+    assert codes == {
+        good: ("committed", None),
+        truncated: ("failed", "audio_truncated"),
+        noise: ("failed", "audio_unreadable"),
+        crashing: ("failed", "internal_error"),
+        missing: ("failed", "object_missing"),
+    }
+    assert house.status(crashing) == ("failed", "internal_error")
+    assert house.status(good) == ("generating_notes", None)
+    said = {r.key: r.message for r in report.results}
+    assert "cut.wav" in said[truncated]
+    assert "noise.wav" in said[noise]
+    assert "KeyError" in said[crashing]
+    assert "walk" not in said[crashing], "no diary text in messages"
+
+
+def test_a_missing_model_fails_every_recording_with_its_own_code(house: House) -> None:
+    def no_model(name: str) -> Transcriber:
+        raise ServiceMissing("model_missing", f"Whisper model {name} is not on this machine.")
+
+    house.transcribers = no_model
+    report = house.transcribe(house.claim(house.add("a.wav", speech_like(1)), house.add("b.wav", speech_like(2))))
+    assert {(r.outcome, r.code) for r in report.results} == {("failed", "model_missing")}
+
+
+def test_a_language_the_weights_do_not_know_fails_with_its_code(tmp_path: Path) -> None:
+    house = House(tmp_path, ScriptedTranscriber([TEXT], languages=("de",)))
+    (result,) = house.transcribe(house.claim(house.add("a.wav", speech_like(1)))).results
+    assert (result.outcome, result.code) == ("failed", "language_not_supported")
+
+
+def test_what_was_taken_over_meanwhile_is_skipped(house: House) -> None:
+    kept, lost = house.add("kept.wav", speech_like(2)), house.add("lost.wav", speech_like(3))
+    batch = house.claim(kept, lost)
+    older = tuple(Lease(x.key, x.epoch - (x.key == lost), x.holder) for x in batch.leases)
+    report = house.transcribe(Batch(batch.id, batch.stage, older, skipped=("elsewhere",)))
+    assert {(r.key, r.outcome, r.code) for r in report.results} == {
+        (kept, "committed", None),
+        (lost, "skipped", "fenced"),
+        ("elsewhere", "skipped", "held_elsewhere"),
+    }
+    assert transcript_of(house.ledger, house.store, lost) is None
+
+
+def test_an_empty_batch_commits_nothing(house: House) -> None:
+    assert house.transcribe(Batch("b", "transcript", ())) == StageReport("transcript", ())
