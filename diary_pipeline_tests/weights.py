@@ -19,4 +19,5 @@ def weights(name: str) -> Path:
 @functools.cache
 def real_transcriber(name: str) -> FasterWhisperTranscriber:
     """Return the one engine of this process for a model."""
-    return FasterWhisperTranscriber(weights(name), name)
+    threads = 1 if "PYTEST_XDIST_WORKER" in os.environ else 0  # each worker one core
+    return FasterWhisperTranscriber(weights(name), name, cpu_threads=threads)

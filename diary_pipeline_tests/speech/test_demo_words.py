@@ -20,7 +20,7 @@ from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import real_transcriber, weights
 from diary_pipeline_tests.word_errors import Wer, word_errors
 
-pytestmark = pytest.mark.speech
+pytestmark = [pytest.mark.speech, pytest.mark.slow]
 SAID: dict[str, dict[str, str]] = json.loads((DEMO / "said.json").read_text(encoding="utf-8"))
 OVER_ALL, A_RECORDING = 0.04, 0.08
 """Homophones count as errors, so 0 is not to be had; base made 1.4 to 3.2 % with these voices."""
