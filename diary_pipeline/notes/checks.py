@@ -32,6 +32,8 @@ _CLOCK_SLACK_S = 0.05
 _COUNTED = 12
 """Numbers up to here are counted by people who write ("three friends") without being said."""
 _LONG_S = 300.0
+_OPENING_SEGMENTS = 20
+"""Where an entry may say what day it is; short segments make many of three sentences."""
 
 
 def check_note(
@@ -81,7 +83,7 @@ def numbers_supported(said: Said, texts: Sequence[str]) -> Check:
 
 def dates_supported(note: DiaryNote, transcript: Transcript, recorded_day: dt.date) -> Check:
     """The note is dated by recording or speech, and every due date was said beside its to-do."""
-    opening = " ".join(s.text for s in transcript.speech[:5])
+    opening = " ".join(s.text for s in transcript.speech[:_OPENING_SEGMENTS])
     dated = note.note_date in (recorded_day, diary_day(opening, recorded_day))
     due = [i for i in note.items if i.due_date]
     unsaid = sum(i.due_date not in _dates_near(i, transcript, note.note_date) for i in due)
@@ -173,7 +175,10 @@ def _dates_near(item: NoteItem, transcript: Transcript, day: dt.date) -> set[dt.
     at = next((n for n, s in enumerate(speech) if s.id == item.segment_id), None)
     if at is None:
         return set()
-    return {date.day for date in spoken_dates(" ".join(s.text for s in speech[max(0, at - 1) : at + 2]), day)}
+    near = " ".join(s.text for s in speech[max(0, at - 1) : at + 2])
+    # A sentence may run over more segments than its quote's neighbours; what was said in one piece counts whole.
+    said = item.text if item.text in transcript.text else ""
+    return {date.day for text in (near, said) for date in spoken_dates(text, day)}
 
 
 def _spoken_words(transcript: Transcript) -> int:

@@ -20,8 +20,8 @@ _SHORTEST, _LONGEST = 4, 45
 _FEW = 40
 """Below so many sentences a word that was said once counts too."""
 
-_ENOUGH = 0.6
-"""Of the budget; above it a sentence that does not fit is left out."""
+_ENOUGH, _FULL, _TOO_MUCH = 0.6, 0.9, 1.15
+"""Of the budget: sentences are taken until it is full; once there is enough, none that is too much."""
 
 
 def pick(texts: Sequence[str], budget_words: int, language: str = "en") -> list[int]:
@@ -30,7 +30,8 @@ def pick(texts: Sequence[str], budget_words: int, language: str = "en") -> list[
     stems = _weighable([content_stems(t, language) for t in texts])
     counted = Counter(stem for found in stems for stem in found)
     gain = {stem: math.log1p(n) for stem, n in counted.items() if n >= 2 or len(texts) < _FEW}
-    left = [i for i, n in enumerate(lengths) if _SHORTEST <= n <= _LONGEST and stems[i]] or list(range(len(texts)))
+    fit = [i for i, n in enumerate(lengths) if _SHORTEST <= n <= _LONGEST and stems[i]]
+    rest = sorted(set(range(len(texts))) - set(fit))
 
     def worth(i: int) -> float:
         lead = 1 + math.exp(-i / (0.03 * len(texts) + 1))
@@ -39,15 +40,17 @@ def pick(texts: Sequence[str], budget_words: int, language: str = "en") -> list[
 
     chosen: list[int] = []
     spent = 0
-    while left and spent < 0.9 * budget_words:
-        best = max(left, key=worth)
-        left.remove(best)
-        if spent > _ENOUGH * budget_words and spent + lengths[best] > 1.15 * budget_words:
-            continue
-        chosen.append(best)
-        spent += lengths[best]
-        for stem in stems[best]:
-            gain[stem] = gain.get(stem, 0.0) * _DECAY
+    # What does not fit is taken only where the rest would leave the reader with almost nothing.
+    for left, until in ((fit, _FULL * budget_words), (rest, _ENOUGH * budget_words)):
+        while left and spent < until:
+            best = max(left, key=worth)
+            left.remove(best)
+            if spent > _ENOUGH * budget_words and spent + lengths[best] > _TOO_MUCH * budget_words:
+                continue
+            chosen.append(best)
+            spent += lengths[best]
+            for stem in stems[best]:
+                gain[stem] = gain.get(stem, 0.0) * _DECAY
     return chosen
 
 

@@ -44,11 +44,12 @@ NEGATIONS = frozenset(listed("not no never nothing nobody none neither nor hardl
 
 _IRREGULAR_PAST = frozenset(
     listed("""
-    ate beat became began bent bit blew bought broke brought built burnt came caught chose clung crept cried cut did
-    drank drew drove fed fell felt fled flew fought found forgot forgave froze gave got grew had heard held hid hit
-    hung hurt kept knelt knew laid lay learnt led left lent let lit lost made meant met paid put quit ran rang rode
-    rose said sang sank sat saw sent set shook shot shut slept slid sold spent spilt split spoke spread stood stole
-    stuck struck sung swam swept taught threw told took tore understood was went wept were woke won wore wrote
+    died lied tied ate beat became began bent bit blew bought broke brought built burnt came caught chose clung crept
+    cried cut did drank drew drove fed fell felt fled flew fought found forgot forgave froze gave got grew had heard
+    held hid hit hung hurt kept knelt knew laid lay learnt led left lent let lit lost made meant met paid put quit ran
+    rang rode rose said sang sank sat saw sent set shook shot shut slept slid sold spent spilt split spoke spread
+    stood stole stuck struck sung swam swept taught threw told took tore understood was went wept were woke won wore
+    wrote
     """)
 )
 # These stand as past and present alike; alone they do not show that something happened.

@@ -142,7 +142,7 @@ def _capitalised(sentence: Passage) -> Iterator[_Capitalised]:
         w[0][0].isupper() and (p in _TITLES or p not in _NO_NAME) and not (w[0].isupper() and len(w[0]) <= 4)
         for w, p in zip(words, plain, strict=True)
     ]
-    if len(words) >= 6 and sum(w[0][0].isupper() for w in words) > len(words) / 2:
+    if len(words) >= 6 and sum(w[0][0].isupper() for w in words) > 0.6 * len(words):
         return  # written in capitals throughout: they tell nothing
     at = 0
     while at < len(words):

@@ -154,7 +154,7 @@ def _continues(opened: Sequence[Piece], following: Segment) -> bool:
 def _unclosed(opened: Sequence[Piece]) -> list[Passage]:
     if _words(opened) > RUN_ON_WORDS:
         return [_undangled(Passage((piece,))) for piece in opened]
-    return [Passage(tuple(opened))] if opened else []
+    return [_undangled(Passage(tuple(opened)))] if opened else []
 
 
 def _undangled(passage: Passage) -> Passage:
