@@ -84,7 +84,8 @@ def _print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> No
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # a key is there to be copied: it stays on one line
+        table.add_column(column, overflow="fold", no_wrap=column.endswith("_key"))
     for row in rows:
         # Text and not str: square brackets of a title are no markup
         table.add_row(*[Text(_cell(value)) for value in row])
