@@ -155,11 +155,13 @@ def _window(tx: sa.Connection, stage: Stage, limits: PlanLimits, room: int) -> l
 
 def _still_ready(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> list[str]:
     """Lock what nobody took since it was read; what somebody is just taking is not waited for."""
-    locked: set[str] = set()
+    states: dict[str, str] = {}
     for some in chunks(keys):
-        chosen = _ready(stage).where(work.c.recording_key.in_(some)).with_for_update(skip_locked=True)
-        locked.update(tx.execute(chosen).scalars())
-    return [key for key in keys if key in locked]
+        # The state is looked at here: in the statement it would lead SQLite to walk all that is ready.
+        mine = (work.c.stage == stage) & work.c.recording_key.in_(some)
+        chosen = sa.select(work.c.recording_key, work.c.state).where(mine).with_for_update(skip_locked=True)
+        states |= dict(tx.execute(chosen).tuples().all())
+    return [key for key in keys if states.get(key) == "ready"]
 
 
 def _add_planned(tx: sa.Connection, batch: PlannedBatch, keys: Sequence[str]) -> str:

@@ -223,7 +223,8 @@ def _show(tx: sa.Connection, stage: Stage, keys: Sequence[str], before: str, aft
     if stage != "transcript":
         return
     for some in chunks(keys):
-        mine = (recordings.c.key.in_(some), recordings.c.status == before)
-        tx.execute(recordings.update().where(*mine).values(status=after))
-        theirs = (submissions.c.recording_key.in_(some), submissions.c.status == before)
-        tx.execute(submissions.update().where(*theirs).values(status=after))
+        # An expression, because a plain `status = ...` leads SQLite to walk all that have that status.
+        mine = recordings.c.key.in_(some) & (recordings.c.status.concat("") == before)
+        tx.execute(recordings.update().where(mine).values(status=after))
+        theirs = submissions.c.recording_key.in_(some) & (submissions.c.status.concat("") == before)
+        tx.execute(submissions.update().where(theirs).values(status=after))

@@ -12,14 +12,14 @@ from diary_pipeline.ledger.connect import Ledger
 
 
 def plans(ledger: Ledger, ask: Callable[[sa.Connection], object]) -> list[str]:
-    """Return the plan of each SELECT that `ask` sends, in order."""
+    """Return the plan of each SELECT and UPDATE that `ask` sends, in order."""
     said: list[tuple[str, object]] = []
 
     def note(_conn: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
-        if statement.lstrip().startswith(("SELECT", "WITH")):
+        if statement.lstrip().startswith(("SELECT", "UPDATE")):
             said.append((statement, parameters))
 
-    with ledger.reading() as conn:
+    with ledger.writing() as conn:
         sa.event.listen(ledger.engine, "before_cursor_execute", note)
         try:
             ask(conn)

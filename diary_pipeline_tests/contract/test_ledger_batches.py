@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Batch, Stage
 from diary_pipeline.core.errors import Fenced, NotFound
-from diary_pipeline.ledger import batches, leases, recordings
+from diary_pipeline.ledger import batches, claims, leases, recordings
 from diary_pipeline.ledger.commits import Change, record
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import PlanLimits
@@ -201,6 +201,26 @@ def test_a_tick_reads_from_indices_only(ledger: Ledger) -> None:
             assert not (line.startswith("SCAN ") and "CONSTANT ROW" not in line), said
         assert "Sort Key: work.turn_at" not in said
         assert not ("work_ready" in said and "TEMP B-TREE" in said), said
+    (said,) = plans(ledger, lambda conn: batches._still_ready(conn, "transcript", ["a", "b"]))
+    assert "(recording_key=? AND stage=?)" in said or ledger.engine.dialect.name == "postgresql"
+
+
+def test_claiming_and_releasing_read_by_key_and_never_by_status(ledger: Ledger) -> None:
+    id, keys = batch_of(ledger)
+
+    def run(tx: sa.Connection) -> None:
+        claims._release(tx, claims._claim_batch(tx, id, 1, "run1", LEASE_S))
+        batch = claims._claim_keys(tx, "transcript", keys, "backfill", LEASE_S, force=False)
+        leases._beat(tx, "backfill", LEASE_S)
+        batches._next_attempt(tx, batch.id, None)
+
+    said = plans(ledger, run)
+    assert len(said) > 20
+    for plan_ in said:
+        assert "Seq Scan" not in plan_, plan_
+        assert "SCAN " not in plan_.replace("SCAN CONSTANT ROW", ""), plan_
+        if ledger.engine.dialect.name == "sqlite":  # PostgreSQL chooses among indices by what it counted
+            assert not any(index in plan_ for index in ("_status", "work_ready", "work_turn", "work_attempts")), plan_
 
 
 # claiming
