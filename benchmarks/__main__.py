@@ -1,4 +1,4 @@
-"""`python -m benchmarks [short_files|control_plane] ...`: run the named benchmarks, or all, and print Markdown tables."""
+"""`python -m benchmarks [short_files|control_plane] ...`: run the named benchmarks, or all, and print tables."""
 
 import sys
 

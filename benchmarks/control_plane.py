@@ -1,14 +1,16 @@
 """CPU and wall time a recording with transcription taken out, step by step.
 
-A scripted transcriber stands for the model, so what is left is the platform: hashing and storing, ledger, decode, notes,
-checks, Parquet, Dagster's own bookkeeping, and the publisher. Steps run in one process, children counted with them.
+A scripted transcriber stands for the model, so what is left is the platform: hashing and storing, ledger, decode,
+notes, checks, Parquet, Dagster's own bookkeeping, and the publisher. Steps run in one process, children counted in.
 """
 
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import dagster as dg
 
 from diary_pipeline_tests.builders import speech_like, write_audio
 from diary_pipeline_tests.defs.house import House
@@ -25,13 +27,13 @@ def main() -> None:
             write_audio(house.settings.drop_dir / f"2026-03-{n % 28 + 1:02d} memo {n}.wav", samples)
         print(f"{RECORDINGS} recordings of {SECONDS:.0f} s, scripted transcriber, SQLite ledger and Dagster storage\n")
         print("| step | CPU ms a recording | wall ms a recording |\n|---|---|---|")
-        requests = []
+        requests: list[dg.RunRequest] = []
         _measure("intake: stat, hash, probe, copy, ledger rows", lambda: _take_in(house))
         _measure("tick: plan batches, add partitions", lambda: requests.extend(house.tick("uploads")))
-        _measure("speech runs: decode, commit, events", lambda: _execute_all(house, "transcribe_recordings", requests))
-        notes: list[object] = []
+        _measure("speech runs: decode, commit, events", lambda: _execute_all(house, "uploads", requests))
+        notes: list[dg.RunRequest] = []
         _measure("tick: plan notes", lambda: notes.extend(house.tick("finished_transcripts")))
-        _measure("note runs: write, check, commit, events", lambda: _execute_all(house, "write_notes", notes))
+        _measure("note runs: write, check, commit, events", lambda: _execute_all(house, "finished_transcripts", notes))
         _measure("publish: fold and swap", house.publish)
         [(done,)] = house.sql("SELECT count(*) FROM recordings WHERE status = 'completed'")
         if done != RECORDINGS:
@@ -43,12 +45,11 @@ def _take_in(house: House) -> None:
     house.wiring.intake.work(float("inf"), RECORDINGS)
 
 
-def _execute_all(house: House, job: str, requests: list) -> None:
+def _execute_all(house: House, sensor: str, requests: Sequence[dg.RunRequest]) -> None:
     while requests:
         for request in requests:
-            house.execute(job, request)
-        sensor = "uploads" if job == "transcribe_recordings" else "finished_transcripts"
-        requests = list(house.tick(sensor))
+            house.execute(sensor, request)
+        requests = house.tick(sensor)
 
 
 def _measure(step: str, work: Callable[[], object]) -> None:

@@ -57,7 +57,9 @@ def main() -> None:
             bare.append(_timed([sys.executable, "-c", BARE, model, str(root / "files")], {}))
             command = [sys.executable, "-m", "diary_pipeline.cli.main", "ingest", str(root / "files"), "--wait"]
             platform.append(_timed(command, {"DIARY_HOME": str(root / f"home{round_}"), "DIARY_WHISPER_MODEL": MODEL}))
-    print(f"{FILES} files, {audio_s:.0f} s of speech, {MODEL}, {ROUNDS} rounds in turn, {os.cpu_count()} cores; medians\n")
+    print(
+        f"{FILES} files, {audio_s:.0f} s of speech, {MODEL}, {ROUNDS} rounds in turn, {os.cpu_count()} cores; medians\n"
+    )
     print("| | wall s | CPU s | CPU s a recording |\n|---|---|---|---|")
     for name, costs in (("bare loop", bare), ("diary ingest --wait", platform)):
         cpu_s = statistics.median(c.cpu_s for c in costs)

@@ -1,1 +1,1 @@
-"""Turns spoken diary recordings into truthful, dated, searchable notes. Holds no code: every name has one import path."""
+"""Spoken diary recordings become truthful, dated, searchable notes. Holds no code: a name has one import path."""

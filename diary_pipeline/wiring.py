@@ -47,15 +47,18 @@ class Wiring:
             self.ledger,
             self.store,
             owners=s.owner,
-            limits=AudioLimits(s.max_file_size_mb * 1_000_000, s.min_audio_s, s.max_audio_s),
+            limits=self.audio_limits,
             default_model=s.whisper_model,
             allowed_models=s.allowed_models,
+            scratch=s.home / "scratch",
+            settle_s=s.settle_s,
+            exclude=(s.object_dir, s.note_dir, s.dagster_home),
         )
 
     @cached_property
     def transcribe(self) -> TranscribeBatch:
         """The speech stage."""
-        return TranscribeBatch(self.ledger, self.store, self.transcriber, self.settings.owner)
+        return TranscribeBatch(self.ledger, self.store, self.transcriber, self.settings.owner, self.audio_limits)
 
     @cached_property
     def write_note(self) -> WriteNotes:
@@ -78,6 +81,12 @@ class Wiring:
             beam_size=s.beam_size,
             batch_size=s.window_batch_size,
         )
+
+    @property
+    def audio_limits(self) -> AudioLimits:
+        """What audio is taken at all."""
+        s = self.settings
+        return AudioLimits(s.max_file_size_mb * 1_000_000, s.min_audio_s, s.max_audio_s)
 
     @property
     def limits(self) -> Mapping[Stage, PlanLimits]:

@@ -43,7 +43,8 @@ one that is there twice. Every note lies as Markdown in {settings.note_dir}; the
   {settings.catalogue_file}
 
 Look at it in Dagster:    make dev            then open http://{settings.ui_host}:{settings.ui_port}
-With your own recordings: diary ingest ~/Memos --wait     (or drop them into {settings.drop_dir} while `make dev` runs)"""
+With your own recordings: diary ingest ~/Memos --wait   (or, while `make dev` runs, drop them into
+                          {settings.drop_dir})"""
     )
 
 

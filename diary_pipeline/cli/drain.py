@@ -7,7 +7,6 @@ twice.
 """
 
 import os
-
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -39,8 +38,14 @@ def wait_for(
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(settings.dagster_home)))
         defs = build_defs(settings, resources(wiring))
         while not _done(wiring, submission_ids):
-            if _daemon_is_live(instance) or not _tick(defs, instance):
+            if _daemon_is_live(instance) or not _round(defs, instance):
                 time.sleep(POLL_S)
+
+
+def _round(defs: dg.Definitions, instance: dg.DagsterInstance) -> int:
+    """Tick each sensor once and execute what it asks for; return the number of runs executed."""
+    runs = [execute(defs, instance, name, request) for name in SENSORS for request in tick(defs, instance, name)]
+    return sum(run is not None for run in runs)
 
 
 def _done(wiring: Wiring, submission_ids: Sequence[str]) -> bool:
@@ -55,26 +60,24 @@ def _daemon_is_live(instance: dg.DagsterInstance) -> bool:
     return beat is not None and time.time() - beat.timestamp < DAEMON_SILENT_S
 
 
-def _tick(defs: dg.Definitions, instance: dg.DagsterInstance) -> int:
-    """Tick each sensor once and execute what it asks for; return the number of runs executed."""
-    executed = 0
-    for name in SENSORS:
-        sensor = defs.resolve_sensor_def(name)
-        with dg.build_sensor_context(instance=instance, definitions=defs, sensor_name=name) as context:
-            asked = sensor.evaluate_tick(context).run_requests or []
-        for request in asked:
-            executed += _execute(defs, instance, name, sensor.job_name, request)
-    return executed
+def tick(defs: dg.Definitions, instance: dg.DagsterInstance, name: str) -> Sequence[dg.RunRequest]:
+    """Evaluate a sensor once, as the daemon does, and return the runs it asks for."""
+    sensor = defs.resolve_sensor_def(name)
+    handed = {key: (defs.resources or {})[key] for key in sensor.required_resource_keys}
+    with dg.build_sensor_context(instance=instance, definitions=defs, sensor_name=name, resources=handed) as context:
+        return sensor.evaluate_tick(context).run_requests or []
 
 
-def _execute(defs: dg.Definitions, instance: dg.DagsterInstance, sensor: str, job: str, request: dg.RunRequest) -> int:
-    if request.run_key and instance.get_runs(dg.RunsFilter(tags={RUN_KEY: request.run_key, SENSOR: sensor}), limit=1):
-        return 0  # as the daemon does: a run key is good for one run
-    key = {RUN_KEY: request.run_key} if request.run_key else {}
-    defs.resolve_job_def(job).execute_in_process(
-        run_config=request.run_config,
-        instance=instance,
-        tags={**request.tags, **key, SENSOR: sensor},
-        raise_on_error=False,  # what failed stands in the ledger and in the run's page
+def execute(
+    defs: dg.Definitions, instance: dg.DagsterInstance, sensor: str, request: dg.RunRequest
+) -> dg.ExecuteInProcessResult | None:
+    """Execute what a sensor asked for, here; None when its run key was used: as for the daemon, it is good for one run.
+
+    A run that fails is returned and not raised: what failed stands in the ledger and on the run's page.
+    """
+    mine = {SENSOR: sensor, **({RUN_KEY: request.run_key} if request.run_key else {})}
+    if request.run_key and instance.get_runs(dg.RunsFilter(tags=mine), limit=1):
+        return None
+    return defs.resolve_job_def(str(defs.resolve_sensor_def(sensor).job_name)).execute_in_process(
+        run_config=request.run_config, instance=instance, tags={**request.tags, **mine}, raise_on_error=False
     )
-    return 1

@@ -58,14 +58,14 @@ def ingest(
 
 def take_in(wiring: "Wiring", paths: Sequence[str], user: str, wanted: dict[str, str], priority: str) -> list[str]:
     """Submit the files, probe and store them, with a bar for those who watch; return the submission ids."""
-    from rich.progress import track
+    from rich.progress import Progress
 
     from diary_pipeline.cli.output import console
 
     ids = wiring.intake.submit(paths, user or wiring.settings.default_owner, "cli", wanted, priority=priority)
-    steps = track(range(len(ids)), "taking in", console=console(), transient=True)
-    bar = iter(steps)
-    wiring.intake.work(float("inf"), len(ids), lambda _: next(bar, None))
+    with Progress(console=console(), transient=True) as bar:
+        task = bar.add_task("taking in", total=len(ids))
+        wiring.intake.work(float("inf"), len(ids), lambda _: bar.advance(task), ids=ids)
     return ids
 
 

@@ -13,9 +13,8 @@ import dagster as dg
 
 from diary_pipeline.catalogue.commit import Failed, commit_notes, commit_transcripts
 from diary_pipeline.core import tags
-from diary_pipeline.core.batch import Result, Stage
+from diary_pipeline.core.batch import Batch, Result, Stage
 from diary_pipeline.defs.events import mark_failed
-from diary_pipeline.defs.partitions import RECORDINGS
 from diary_pipeline.ledger import batches, leases, recordings
 from diary_pipeline.ledger.batches import OpenBatch
 from diary_pipeline.ledger.connect import Ledger
@@ -42,16 +41,24 @@ class Dispatcher:
     def tick(self, instance: dg.DagsterInstance, stage: Stage) -> list[dg.RunRequest]:
         """Recover, plan, and ask for every batch of `stage` that no run has claimed yet."""
         for batch in self._open(stage):
-            if self._is_lost(instance, batch):
-                batches.next_attempt(self.ledger, batch.id)
-        self._give_up(instance, stage)
+            if not self._is_lost(instance, batch):
+                continue
+            if batch.attempt < self.max_attempts:
+                batches.next_attempt(self.ledger, batch.id, batch.attempt)
+            else:
+                claimed = batches.claim_batch(self.ledger, batch.id, batch.attempt, HOLDER, self.lease_s)
+                self._give_up(instance, claimed)
+        with self.ledger.reading() as conn:  # given back again and again by runs that raised
+            exhausted = batches.exhausted(conn, stage, self.max_attempts)
+        if exhausted:
+            self._give_up(instance, batches.claim_keys(self.ledger, stage, exhausted, HOLDER, self.lease_s))
         batches.plan_waiting(self.ledger, stage, self.limits[stage])
         waiting = [b for b in self._open(stage) if b.state in ("planned", "requested")]
         for batch in waiting:
             with self.ledger.reading() as conn:
                 keys = batches.keys_of(conn, batch.id)
             # Not SensorResult.dynamic_partitions_requests: the daemon asks the database for every key one by one.
-            instance.add_dynamic_partitions(RECORDINGS.name, keys)
+            instance.add_dynamic_partitions(tags.PARTITIONS, keys)
         batches.mark_requested(self.ledger, [b.id for b in waiting])
         return [_request(b) for b in waiting]
 
@@ -59,10 +66,10 @@ class Dispatcher:
         """Fail the runs that a dead machine left STARTED, so that they hold no pool slot; return their ids."""
         dead = []
         for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-            run_id, age_s = record.dagster_run.run_id, self.clock() - (record.start_time or self.clock())
+            run_id, started_at = record.dagster_run.run_id, record.start_time or record.create_timestamp.timestamp()
             with self.ledger.reading() as conn:
                 alive = leases.holder_is_live(conn, run_id)
-            if alive or age_s < self.lease_s:
+            if alive or self.clock() - started_at < self.lease_s:
                 continue
             instance.report_run_failed(
                 record.dagster_run,
@@ -86,22 +93,18 @@ class Dispatcher:
             return batch.state == "claimed"
         return runs[0].is_finished
 
-    def _give_up(self, instance: dg.DagsterInstance, stage: Stage) -> None:
+    def _give_up(self, instance: dg.DagsterInstance, batch: Batch) -> None:
         """Fail the recordings whose every attempt died, so that they end and do not take others down for ever."""
-        with self.ledger.reading() as conn:
-            keys = batches.exhausted(conn, stage, self.max_attempts)
-        if not keys:
-            return
-        batch = batches.claim_keys(self.ledger, stage, keys, HOLDER, self.lease_s)
         message = f"Its run died {self.max_attempts} times; look at the runs, then launch the partition again."
         with self.ledger.reading() as conn:
             failed = [
-                Failed(recordings.get(conn, lease.key), lease, stage, "worker_lost", message) for lease in batch.leases
+                Failed(recordings.get(conn, lease.key), lease, batch.stage, "worker_lost", message)
+                for lease in batch.leases
             ]
-        commit = commit_transcripts if stage == "transcript" else commit_notes
+        commit = commit_transcripts if batch.stage == "transcript" else commit_notes
         commit(self.ledger, self.store, (), failed)
         results = [Result(f.recording.key, "failed", f.code, f.message) for f in failed]
-        mark_failed(instance, batch.id, results, [dg.AssetKey(a) for a in ASSETS[stage]])
+        mark_failed(instance, f"batch {batch.id}", results, [dg.AssetKey(a) for a in ASSETS[batch.stage]])
 
 
 def _request(batch: OpenBatch) -> dg.RunRequest:

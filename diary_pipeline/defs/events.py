@@ -77,14 +77,16 @@ def named(failed: Sequence[Result]) -> str:
     return said + (f"; and {len(failed) - FAILURES_IN_MESSAGE} more" if len(failed) > FAILURES_IN_MESSAGE else "")
 
 
-def _event(kind: dg.DagsterEventType, job: str, step: str, data: object) -> DagsterEvent:
+def _event(
+    kind: dg.DagsterEventType, job: str, step: str, data: StepMaterializationData | dg.AssetCheckEvaluation
+) -> DagsterEvent:
     return DagsterEvent(
         event_type_value=kind.value, job_name=job, step_key=step, event_specific_data=data, pid=os.getpid()
     )
 
 
 def _entry(run: dg.DagsterRun, step: str, event: DagsterEvent) -> EventLogEntry:
-    return EventLogEntry(
+    return EventLogEntry(  # type: ignore[no-untyped-call]
         error_info=None,
         level=10,
         user_message="",

@@ -4,15 +4,20 @@ The keys are not in tags or config: a batch of thousands would be stored with ev
 ledger's business; what is here only translates between a Dagster run and a claim.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import dagster as dg
 
-from diary_pipeline.core.batch import Batch, Stage
+from diary_pipeline.core.batch import Batch, Result, Stage
+from diary_pipeline.core.errors import Fenced
 from diary_pipeline.ledger import batches
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.leases import Heartbeat
+
+LOG_EVERY_S = 15.0
 
 
 class BatchConfig(dg.Config):
@@ -22,20 +27,55 @@ class BatchConfig(dg.Config):
     attempt: int = 1
 
 
-@contextmanager
-def held_batch(
-    context: dg.AssetExecutionContext, config: BatchConfig, ledger: Ledger, stage: Stage, lease_s: float
-) -> Iterator[Batch]:
-    """Claim this run's recordings and keep the leases alive; whatever was not committed is given back at the end."""
-    holder = context.run_id
-    with Heartbeat(ledger, holder, lease_s):
-        if config.batch_id:
-            batch = batches.claim_batch(ledger, config.batch_id, config.attempt, holder, lease_s)
-        else:
-            batch = batches.claim_keys(ledger, stage, list(context.partition_keys), holder, lease_s)
-        if batch.skipped:
-            context.log.info(f"{len(batch.skipped)} recordings are held by another live run and were left to it")
+@dataclass(frozen=True)
+class Leases:
+    """How runs hold what they work on."""
+
+    ledger: Ledger
+    lease_s: float
+    """How long a worker may be silent before its recordings are taken over."""
+    watcher: Callable[[Result], None]
+    """Hears of each recording done in this process: the progress of `ingest --wait`."""
+
+    def alive(self, run_id: str) -> Heartbeat:
+        """Show that a run lives while the block runs; one that is silent is failed by the sensor `uploads`."""
+        return Heartbeat(self.ledger, run_id, self.lease_s)
+
+    @contextmanager
+    def batch(self, context: dg.AssetExecutionContext, config: BatchConfig, stage: Stage) -> Iterator[Batch]:
+        """Claim this run's recordings and keep the leases alive; what was not committed is given back at the end."""
+        with self.alive(context.run.run_id):
+            batch = self._claim(context, config, stage)
+            if batch.skipped:
+                context.log.info(f"{len(batch.skipped)} recordings were done, or are held by another live run")
+            try:
+                yield batch
+            finally:
+                batches.release(self.ledger, batch)
+
+    def progress(self, context: dg.AssetExecutionContext, batch: Batch) -> Callable[[Result], None]:
+        """Tell the run's log now and then how far it is, and the watcher of each recording.
+
+        Not a line a recording: each is an event to store, and a batch may hold thousands.
+        """
+        done, told_at = 0, time.monotonic()
+
+        def on_result(result: Result) -> None:
+            nonlocal done, told_at
+            done += 1
+            self.watcher(result)
+            if time.monotonic() - told_at >= LOG_EVERY_S:
+                told_at = time.monotonic()
+                context.log.info(f"{done} of {len(batch.leases)} recordings")
+
+        return on_result
+
+    def _claim(self, context: dg.AssetExecutionContext, config: BatchConfig, stage: Stage) -> Batch:
+        run_id = context.run.run_id
+        if not config.batch_id:
+            return batches.claim_keys(self.ledger, stage, list(context.partition_keys), run_id, self.lease_s)
         try:
-            yield batch
-        finally:
-            batches.release(ledger, batch)
+            return batches.claim_batch(self.ledger, config.batch_id, config.attempt, run_id, self.lease_s)
+        except Fenced as error:  # a late twin of a run that did the work: nothing to do is no failure
+            context.log.info(error.message)
+            return Batch(config.batch_id, stage, ())

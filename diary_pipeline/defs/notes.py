@@ -1,14 +1,14 @@
 """`diary_note`: reads the transcript by ledger pointer, never the audio."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from diary_pipeline.core import tags
 from diary_pipeline.defs.checks import specs_for
-from diary_pipeline.defs.held import BatchConfig, held_batch
+from diary_pipeline.defs.held import BatchConfig, Leases
 from diary_pipeline.defs.partitions import RECORDINGS
 from diary_pipeline.defs.report import report_partitions
-from diary_pipeline.defs.resources import Leases
-from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.notes.batch import WriteNotes
 
 NOTES_PER_RUN = 500
@@ -35,13 +35,12 @@ DIARY_NOTE = dg.AssetSpec(
 def note(
     context: dg.AssetExecutionContext,
     config: BatchConfig,
-    ledger: dg.ResourceParam[Ledger],
     leases: dg.ResourceParam[Leases],
     write_note: dg.ResourceParam[WriteNotes],
-):
+) -> Iterator[dg.MaterializeResult[None]]:
     """What each recording says, as a note whose claims were all said."""
-    with held_batch(context, config, ledger, "note", leases.lease_s) as batch:
-        report = write_note(batch)
+    with leases.batch(context, config, "note") as batch:
+        report = write_note(batch, leases.progress(context, batch))
     yield from report_partitions(context, report)
 
 

@@ -2,20 +2,18 @@
 
 import dagster as dg
 
-from diary_pipeline.defs.resources import Leases, PublishProcess
-from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.ledger.leases import Heartbeat
+from diary_pipeline.defs.held import Leases
+from diary_pipeline.defs.resources import PublishProcess
 
 
 @dg.op(description="Start `diary publish` in a process of its own and wait for it.")
 def fold_and_swap(
     context: dg.OpExecutionContext,
-    ledger: dg.ResourceParam[Ledger],
     leases: dg.ResourceParam[Leases],
     publisher: dg.ResourceParam[PublishProcess],
 ) -> None:
     """Publish everything committed so far."""
-    with Heartbeat(ledger, context.run_id, leases.lease_s):
+    with leases.alive(context.run_id):
         context.log.info(publisher())
 
 

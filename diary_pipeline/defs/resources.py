@@ -9,14 +9,8 @@ import dagster as dg
 
 from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.defs.dispatch import Dispatcher
+from diary_pipeline.defs.held import Leases
 from diary_pipeline.wiring import Wiring
-
-
-@dataclass(frozen=True)
-class Leases:
-    """How long a worker may be silent before its recordings are taken over."""
-
-    lease_s: float
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "dispatcher": lambda: Dispatcher(
             wiring.ledger, wiring.store, wiring.limits, lease_s=s.lease_s, max_attempts=s.max_attempts
         ),
-        "leases": lambda: Leases(s.lease_s),
+        "leases": lambda: Leases(wiring.ledger, s.lease_s, wiring.on_result),
         "transcribe": lambda: wiring.transcribe,
         "write_note": lambda: wiring.write_note,
         "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),

@@ -1,14 +1,14 @@
 """`raw_audio` and `transcript`: one step, one decode."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from diary_pipeline.core import tags
 from diary_pipeline.defs.checks import specs_for
-from diary_pipeline.defs.held import BatchConfig, held_batch
+from diary_pipeline.defs.held import BatchConfig, Leases
 from diary_pipeline.defs.partitions import RECORDINGS
 from diary_pipeline.defs.report import report_partitions
-from diary_pipeline.defs.resources import Leases
-from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.transcription.batch import TranscribeBatch
 
 SPEECH_PER_RUN = 250
@@ -42,13 +42,12 @@ TRANSCRIPT = dg.AssetSpec(
 def speech(
     context: dg.AssetExecutionContext,
     config: BatchConfig,
-    ledger: dg.ResourceParam[Ledger],
     leases: dg.ResourceParam[Leases],
     transcribe: dg.ResourceParam[TranscribeBatch],
-):
+) -> Iterator[dg.MaterializeResult[None]]:
     """What was said in each recording, with times and checks."""
-    with held_batch(context, config, ledger, "transcript", leases.lease_s) as batch:
-        report = transcribe(batch)
+    with leases.batch(context, config, "transcript") as batch:
+        report = transcribe(batch, leases.progress(context, batch))
     yield from report_partitions(context, report)
 
 

@@ -60,7 +60,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         made = [(e, i) for e, i, _ in stored if _kind(e) in MATERIALIZED]
         if made:
             self._store_asset_event_tags(conn, [e for e, _ in made], [i for _, i in made])
-        newest: dict[tuple[str, DagsterEventType], tuple[EventLogEntry, int]] = {}
+        newest: dict[tuple[str, DagsterEventType | None], tuple[EventLogEntry, int]] = {}
         for event, event_id, _ in stored:
             if (asset := _asset(event)) is not None:
                 newest[(asset.to_string(), _kind(event))] = (event, event_id)
@@ -95,7 +95,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 "execution_status": CheckStatus.PLANNED.value,
                 # Stock repeats the whole event, with all N keys, in each of N rows: O(N^2) bytes. Readers accept none.
                 "evaluation_event": body if len(keys) == 1 else None,
-                "evaluation_event_timestamp": self._event_insert_timestamp(event),
+                "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
                 "evaluation_event_storage_id": event_id,
             }
 
@@ -113,7 +113,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                     "partition": data.partition,
                     "execution_status": (CheckStatus.SUCCEEDED if data.passed else CheckStatus.FAILED).value,
                     "evaluation_event": body,
-                    "evaluation_event_timestamp": self._event_insert_timestamp(event),
+                    "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
                     "evaluation_event_storage_id": event_id,
                     "materialization_event_storage_id": target.storage_id if target else None,
                 }
@@ -127,8 +127,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 conn.execute(table.delete().where(of_run, table.c.partition.is_(None)))
             for chunk in _chunks(sorted(p for p in partitions if p is not None)):
                 conn.execute(table.delete().where(of_run, table.c.partition.in_(chunk)))
-        for chunk in _chunks(rows):
-            conn.execute(table.insert(), chunk)
+        for some in _chunks(rows):
+            conn.execute(table.insert(), some)
 
 
 class BatchingSqliteStorage(DagsterSqliteStorage):

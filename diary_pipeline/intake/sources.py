@@ -69,7 +69,7 @@ def scan(folder: WatchedFolder, settle_s: float, now: float, exclude: Sequence[P
         logger.warning("watched_folder_is_ours", folder=str(folder.path))
         return
     waiting = [root]
-    entered = {place for place in map(_place, ours) if place}
+    entered = {place for path in ours if path.exists() and (place := _place(path))}
     while waiting:
         here = waiting.pop()
         place = _place(here)

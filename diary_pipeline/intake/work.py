@@ -1,6 +1,6 @@
 """Intake as a worker: look into the watched folders, then work off what was submitted, within a budget.
 
-Called in slices by the `uploads` tick, by `diary ingest` and by any number of `diary watch` processes at once; the
+Called in slices by the `uploads` tick, by `diary ingest` and by any number of workers at once; the
 queue is the ledger's, so it does not matter who submitted. The surprise: no slice holds a lease on a submission. Two
 workers on one file cost double reading and end as one recording, and a worker that meets another parts from it.
 """

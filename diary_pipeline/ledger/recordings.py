@@ -36,7 +36,7 @@ def get(conn: sa.Connection, key: str) -> Recording:
     """Return one recording."""
     row = conn.execute(sa.select(recordings).where(recordings.c.key == key)).one_or_none()
     if row is None:
-        raise NotFound("recording_missing", f"There is no recording {key}; `diary list` shows those that there are.")
+        raise NotFound("recording_missing", f"There is no recording {key}; `diary notes` shows those that there are.")
     return _recording(row)
 
 

@@ -65,7 +65,7 @@ _MOVING = frozenset(
     return returned arrived home ferry boat hike hiked ride rode
     """)
 )
-_AT_PLACE = frozenset(listed("in at near around through towards toward into outside reached"))
+_AT_PLACE = frozenset(listed("in near around through towards toward into outside reached"))
 _OWNED_BY_PERSON = frozenset(
     listed("""
     birthday party wedding funeral mother father mum mom dad sister brother husband wife son daughter house flat
@@ -149,6 +149,9 @@ def _capitalised(sentence: Passage) -> Iterator[_Capitalised]:
         if not capital[at]:
             at += 1
             continue
+        if at + 1 < len(words) and capital[at + 1] and _only_opens(sentence, words[at], plain[at]):
+            at += 1  # "Ask Stefan": the first capital is the sentence's
+            continue
         last = at
         while last + 1 < len(words) and capital[last + 1] and _joined(text, words[last], words[last + 1]):
             last += 1
@@ -224,6 +227,10 @@ def _is_part(name: str, others: Iterable[str]) -> bool:
 
 def _without_owner(word: str) -> str:
     return word.removesuffix("'s").removesuffix("’s").removesuffix("'").removesuffix("’")
+
+
+def _only_opens(sentence: Passage, word: re.Match[str], plain: str) -> bool:
+    return plain not in _TITLES and plain not in GIVEN_NAMES and not _stands_inside(sentence, word.start())
 
 
 def _joined(text: str, left: re.Match[str], right: re.Match[str]) -> bool:

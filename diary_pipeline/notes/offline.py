@@ -23,12 +23,14 @@ from diary_pipeline.notes.plain import is_plain
 from diary_pipeline.notes.sentences import Passage, sentences
 from diary_pipeline.notes.spoken_dates import diary_day, spoken_dates
 from diary_pipeline.notes.titles import title_of
-from diary_pipeline.notes.todos import due_date, opens_correction
+from diary_pipeline.notes.todos import due_date, opens_correction, takes_back
 from diary_pipeline.notes.topics import topics
 from diary_pipeline.notes.writer import note_version
 
 ENGLISH_CUES_ONLY = "english_cues_only"
 _SUMMARY_WORDS = 110
+_TITLE_WORDS = 150
+"""Worth of sentences among which a title is looked for."""
 _SHORTEST_SUMMARY_WORDS = 25
 """An entry of up to this length is its own summary; a shorter pick of it would only be a worse one."""
 _MOST_EVENTS = 8
@@ -114,13 +116,14 @@ def _most_telling(told_so: Sequence[tuple[Passage, Told]], kind: Told, most: int
 
 
 def _actions(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]], day: dt.date) -> list[NoteItem]:
-    corrected = {
-        said.pieces[0]
-        for said, following in pairwise(english)
-        if opens_correction(following.text) and spoken_dates(following.text, day)
-    }
-    actions = [passage for passage, what in told_so if what == "action"][:_MOST_ACTIONS]
-    return [_item("action", p, due=None if p.pieces[0] in corrected else due_date(p.text, day)) for p in actions]
+    withdrawn, redated = set(), set()
+    for said, following in pairwise(english):
+        if takes_back(following.text):
+            withdrawn.add(said.pieces[-1])
+        if opens_correction(following.text) and spoken_dates(following.text, day):
+            redated.add(said.pieces[-1])
+    actions = [p for p, what in told_so if what == "action" and p.pieces[-1] not in withdrawn][:_MOST_ACTIONS]
+    return [_item("action", p, due=None if p.pieces[-1] in redated else due_date(p.text, day)) for p in actions]
 
 
 def _at_most(most: int, wanted: int) -> int:
@@ -165,7 +168,7 @@ def _summary_budget(said: Sequence[Passage]) -> int:
 
 
 def _by_telling(passages: Sequence[Passage], language: str) -> list[Passage]:
-    return [passages[i] for i in pick([p.text for p in passages], 10_000, language)]
+    return [passages[i] for i in pick([p.text for p in passages], _TITLE_WORDS, language)]
 
 
 def _sentence(text: str) -> str:

@@ -35,6 +35,9 @@ _OPEN_CUES = re.compile(
             rf"(?:{_OPENING}|\b(?:can|could)\s+you\s+)remind\s+me\s+(?:to|that|about)\b",
             r"\bI(?:'ve|\s+have)?\s+promised\b",
             r"\b(?:to-?do|action\s+item)s?\s*:|\bnote\s+to\s+self\b",
+            # A bare order at the start, as people jot: "Ask Stefan about the invoice", not "Call with Stefan at ten".
+            r"^(?:call|ask|buy|send|pay|book|email|order|return|cancel|renew|text|ring|pick\s+up)\s+"
+            r"(?:(?:the|a|an|my|our|his|her|him|them|some|new|more)\b|(?-i:[A-Z]))",
             rf"\b(?:I|we)(?:'ll|\s+will|'m\s+going\s+to|\s+am\s+going\s+to|'re\s+going\s+to)\s+{ADVERBS}{_DOABLE}",
         )
     ),
@@ -59,6 +62,12 @@ _SIGN_OFF = re.compile(
     r"\b(?:go|stop|leave|run|sleep)(?:\s+(?:now|here|soon|to\s+bed|to\s+sleep))*\s*[.!]*$", re.IGNORECASE
 )
 _FINAL = re.compile(r"\b(?:by|before|until|till)\b", re.IGNORECASE)
+_TAKEN_BACK = re.compile(
+    r"(?:I\s+(?:probably\s+|already\s+|definitely\s+|just\s+)?(?:won't|will\s+not|did|didn't|did\s+not|have)\b|never\s+mind\b|or\s+not\b)"
+    r"(?:\s+\w+){0,2}\W*$",
+    re.IGNORECASE,
+)
+_SUBORDINATE = re.compile(r"\b(?:whether|if|that|who|which|because|when|what|why|how)\b", re.IGNORECASE)
 _CONDITION = re.compile(r"\b(?:if|unless|in\s+case)\b", re.IGNORECASE)
 _CORRECTION = re.compile(
     r"(?:no|wait|sorry|actually|i mean|i meant|correction|scratch that|or rather)\b", re.IGNORECASE
@@ -83,6 +92,11 @@ def due_date(text: str, today: dt.date) -> dt.date | None:
     return days.pop() if len(days) == 1 else None
 
 
+def takes_back(text: str) -> bool:
+    """Tell whether a short sentence says that the to-do before it will not be done, or is."""
+    return bool(_TAKEN_BACK.match(text.replace("’", "'")))
+
+
 def opens_correction(text: str) -> bool:
     """Tell whether a sentence takes back the one before it ("No, Tuesday.")."""
     return bool(_CORRECTION.match(text))
@@ -100,6 +114,7 @@ def _open_cue(text: str) -> re.Match[str] | None:
 def _belongs(date: SpokenDate, cue: re.Match[str], text: str) -> bool:
     """Tell whether a date is the to-do's own ("call on Monday"), not another's ("the letter that came on Monday")."""
     if date.start >= cue.end():
-        return not has_past(text[cue.end() : date.start])
+        between = text[cue.end() : date.start]
+        return not has_past(between) and ("promised" in cue[0] or not _SUBORDINATE.search(between))
     before = text[: date.start]
     return not text[date.end : cue.start()].strip(" ,") and not has_past(before) and not _CONDITION.search(before)

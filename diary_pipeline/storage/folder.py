@@ -187,4 +187,4 @@ def _remove(path: Path) -> None:
 
 
 def _missing(key: str) -> NotFound:
-    return NotFound("object_missing", f"Object {key} is not in the store; `diary reconcile` tells what depends on it.")
+    return NotFound("object_missing", f"Object {key} is not in the store; restore it from a backup, or ingest its recording again.")

@@ -1,4 +1,4 @@
-"""A whole house in a temporary folder: real ledger, store, catalogue and Dagster instance; only the ears are scripted."""
+"""A whole house in a temporary folder: real ledger, store, catalogue and Dagster; only the ears are scripted."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -14,6 +14,7 @@ import yaml
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from diary_pipeline.catalogue.publisher import Publisher
+from diary_pipeline.cli import drain
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.dispatch import Dispatcher
@@ -82,7 +83,9 @@ class House:
             "class": "BatchingSqliteStorage",
             "config": {"base_dir": str(home)},
         }
-        (home / "dagster.yaml").write_text(yaml.safe_dump({"storage": {"custom": storage}, "telemetry": {"enabled": False}}))
+        (home / "dagster.yaml").write_text(
+            yaml.safe_dump({"storage": {"custom": storage}, "telemetry": {"enabled": False}})
+        )
         self.instance = self._stack.enter_context(dg.DagsterInstance.from_config(str(home)))
         dispatcher = Dispatcher(
             self.ledger,
@@ -108,22 +111,19 @@ class House:
         write_audio(path, speech_like(seconds) if samples is None else samples, **changes)
         return path
 
-    def tick(self, name: str) -> Sequence[dg.RunRequest]:
+    def tick(self, sensor: str) -> Sequence[dg.RunRequest]:
         """Evaluate a sensor once, as the daemon does."""
-        with dg.build_sensor_context(instance=self.instance, definitions=self.defs, sensor_name=name) as context:
-            return self.defs.resolve_sensor_def(name).evaluate_tick(context).run_requests or []
+        return drain.tick(self.defs, self.instance, sensor)
 
-    def execute(self, job: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        """Execute a request in this process; a run that fails is returned, not raised."""
-        key = {"dagster/run_key": request.run_key} if request.run_key else {}
-        return self.defs.resolve_job_def(job).execute_in_process(
-            run_config=request.run_config, instance=self.instance, tags={**request.tags, **key}, raise_on_error=False
-        )
+    def execute(self, sensor: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """Execute what a sensor asked for; a run that fails is returned, not raised."""
+        done = drain.execute(self.defs, self.instance, sensor, request)
+        assert done is not None, f"the run key {request.run_key} was used"
+        return done
 
     def once(self) -> list[dg.ExecuteInProcessResult]:
         """Tick every sensor and execute whatever it asks for."""
-        jobs = {"uploads": "transcribe_recordings", "finished_transcripts": "write_notes", "publish": "publish"}
-        return [self.execute(job, request) for name, job in jobs.items() for request in self.tick(name)]
+        return [self.execute(name, request) for name in drain.SENSORS for request in self.tick(name)]
 
     def publish(self) -> str:
         """Publish in this process."""

@@ -23,7 +23,9 @@ START_S = 120.0
 
 def readme_operation(name: str) -> str:
     """Return a GraphQL operation as the README prints it, so that what people paste is what is tested."""
-    found = re.search(rf"```graphql\n((?:query|mutation) {name}\b.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.search(
+        rf"```graphql\n((?:query|mutation) {name}\b.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+    )
     assert found, f"README.md has no GraphQL operation {name}"
     return found[1]
 
@@ -70,7 +72,7 @@ class Stack:
     def graphql(self, operation: str, variables: Mapping[str, Any] | None = None) -> Any:
         """POST one operation and return its data; a webserver that is not there yet answers None."""
         body = json.dumps({"query": operation, "variables": variables or {}}).encode()
-        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+        request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
         )
         try:

@@ -1,10 +1,9 @@
-"""`make demo` after its set-up, in a network namespace without routes: real speech, real weights, nothing to call home to."""
+"""`make demo` after its set-up, in a network namespace without routes: real speech, real weights, no way out."""
 
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def ask(home: Path, query: str) -> list[tuple[object, ...]]:
 
 
 def test_the_demo_ends_well_without_a_network(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    home, done = demo
+    _, done = demo
     assert done.returncode == 0, done.stderr[-3000:]
     assert "make dev" in done.stderr and "diary ingest" in done.stderr
     assert "Traceback" not in done.stderr
@@ -61,22 +60,20 @@ def test_every_demo_file_ended_as_it_should(demo: tuple[Path, subprocess.Complet
 
 def test_dates_come_from_names_and_tags_and_say_which(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     home, _ = demo
-    dated = dict(
-        (name, (str(at)[:10], source))
+    dated = {
+        name: (str(at)[:10], source)
         for name, at, source in ask(home, "SELECT file_name, recorded_at, recorded_at_source FROM recordings")
-    )
+    }
     assert dated["20260303_201500.mp3"] == ("2026-03-03", "file_name")
     assert dated["memo_2026-03-04_07-45.ogg"] == ("2026-03-04", "file_name")
     assert dated["New Recording 7.m4a"] == ("2026-03-12", "container_offset")
     assert dated["birthday idea.mp3"][1] == "file_time"
 
 
-def test_a_second_demo_takes_seconds_and_does_nothing_twice(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_second_demo_does_nothing_twice(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     home, first = demo
     before = ask(home, "SELECT * FROM catalogue_state")
-    began = time.monotonic()
     again = run_demo(home)
     assert again.returncode == 0
-    assert time.monotonic() - began < 60  # a hang, not a benchmark: see benchmarks/
     assert ask(home, "SELECT * FROM catalogue_state") == before
     assert again.stdout == first.stdout

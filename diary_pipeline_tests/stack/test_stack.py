@@ -68,7 +68,9 @@ def test_a_graphql_client_submits_polls_and_reads_the_note(stack: Stack, tmp_pat
     assert until("the ingest run ends", lambda: ended(stack, run), WAIT_S) == "SUCCESS"
     until("three recordings are published", lambda: len(keys_by_file(stack)) == 3, WAIT_S)
     key = keys_by_file(stack)["20260303_201500.mp3"]
-    [note] = stack.graphql(readme_operation("Note"), {"key": key})["assetNodeOrError"]["latestMaterializationByPartition"]
+    [note] = stack.graphql(readme_operation("Note"), {"key": key})["assetNodeOrError"][
+        "latestMaterializationByPartition"
+    ]
     preview = next(e["mdStr"] for e in note["metadataEntries"] if e["label"] == "preview")
     assert "cupboard" in preview and "## " in preview
     [check] = stack.graphql(readme_operation("Check"), {"key": key})["assetCheckExecutions"]
@@ -107,7 +109,8 @@ def partitions(stack: Stack, asset: str) -> dict[str, int]:
 
 def running(stack: Stack) -> list[dict[str, Any]]:
     said = stack.graphql(
-        "{ runsOrError(filter: {statuses: [STARTED, STARTING, QUEUED]}) { ... on Runs { results { runId status jobName } } } }"
+        "{ runsOrError(filter: {statuses: [STARTED, STARTING, QUEUED]}) {"
+        " ... on Runs { results { runId status jobName } } } }"
     )
     return list(said["runsOrError"]["results"]) if said else []
 
@@ -129,6 +132,8 @@ def test_power_cut_in_the_middle_of_a_batch_loses_nothing_and_repeats_nothing(st
     assert sql(stack, "SELECT status, count(*) FROM recordings GROUP BY ALL") == [("completed", before + fresh)]
     notes = sql(stack, "SELECT recording_key, count(*) FROM notes GROUP BY ALL")
     assert len(notes) == before + fresh - 1 and {n for _, n in notes} == {1}  # all but the silent one
-    assert sql(stack, "SELECT count(*) FROM (SELECT recording_key, segment_id FROM segments GROUP BY ALL HAVING count(*) > 1)") == [(0,)]
+    assert sql(
+        stack, "SELECT count(*) FROM (SELECT recording_key, segment_id FROM segments GROUP BY ALL HAVING count(*) > 1)"
+    ) == [(0,)]
     until("no run holds a slot any more", lambda: not running(stack), WAIT_S)
     assert partitions(stack, "diary_note") == {"numMaterialized": before + fresh, "numFailed": 0}

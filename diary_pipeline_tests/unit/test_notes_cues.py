@@ -33,6 +33,8 @@ from diary_pipeline_tests.builders import make_transcript
         "If it rains on Saturday, I will cancel the barbecue.",
         "The doctor said that I need to rest.",
         "I ought to write down the questions before I forget them.",
+        "Ask Stefan about the invoice, and call the insurance.",
+        "Note to self, buy a thermometer.",
     ],
 )
 def test_what_is_still_to_do_is_an_action(text: str) -> None:
@@ -65,6 +67,9 @@ def test_what_is_still_to_do_is_an_action(text: str) -> None:
         "They remind me to breathe.",
         "Tom needs to send me the file.",
         "I want to learn the piano.",
+        "Call with Stefan at ten.",
+        "Call me crazy.",
+        "Order arrived.",
         "I'll be happy when it is over.",
         "I will never forget this day.",
     ],
@@ -148,6 +153,8 @@ def test_a_sentence_is_taken_apart_only_where_neither_side_needs_the_other(text:
         ("They asked me why I left Siemens, and I told them.", [], []),
         ("My father called. I visited Grandma at the hospital.", ["father", "Grandma"], ["hospital"]),
         ("I didn't go to the gym.", [], []),
+        ("Ask Stefan about it, and pay Thierry back. Thierry snores.", ["Stefan"], []),
+        ("I handed in my notice at Bosch.", [], []),
         ("We had tea at Ayşe's flat, and Ayşe laughed.", ["Ayşe"], []),
         ("I took the train from Novi Sad to Belgrade.", [], ["Novi Sad", "Belgrade"]),
         ("THE WHOLE LINE IS LOUD WITH Bob In Town", [], []),

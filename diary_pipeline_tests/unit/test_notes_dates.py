@@ -122,6 +122,9 @@ def test_an_entry_is_dated_by_its_recording_unless_it_says_what_day_it_is(text: 
         ("If they call on Friday, I have to decide fast.", None),
         ("Tomorrow I give a talk, and I still have to cut it.", None),
         ("I need to answer the mail from last Tuesday.", None),
+        ("I must ask my mother whether she can take the kids on Saturday.", None),  # her Saturday, not the question's
+        ("I promised her that I would call on Friday.", "2026-03-06"),
+        ("Send Ms. Okafor the signed lease by Monday.", "2026-03-09"),
         ("I should call her more often.", None),
     ],
 )

@@ -143,6 +143,11 @@ def test_a_corrected_day_is_no_due_date() -> None:
     assert "three hundred and forty pounds" in note.summary
 
 
+@pytest.mark.parametrize("after", ["I probably won't.", "Never mind.", "I already did.", "I did it."])
+def test_a_todo_that_is_taken_back_is_none(after: str) -> None:
+    assert note_of(["I saw Mia.", "I should delete the old photos.", after]).of("action") == ()
+
+
 def test_speech_that_gives_orders_is_not_lifted() -> None:
     note = note_of(INJECTED)
     assert note.title == "Went for a run this morning, eleven kilometres"
