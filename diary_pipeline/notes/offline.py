@@ -33,6 +33,8 @@ _TITLE_WORDS = 150
 """Worth of sentences among which a title is looked for."""
 _SHORTEST_SUMMARY_WORDS = 25
 """An entry of up to this length is its own summary; a shorter pick of it would only be a worse one."""
+_FEWEST = 4
+"""Events or reflections that even a short entry may have; longer ones have more, up to these."""
 _MOST_EVENTS = 8
 _MOST_REFLECTIONS = 6
 _MOST_ACTIONS = 12
@@ -54,16 +56,16 @@ class OfflineWriter:
         told_most = pick([s.text for s in liftable], _summary_budget(liftable), language)
         english = [s for s in liftable if s.english] if language == "en" else []
         day = diary_day(" ".join(s.text for s in english[:3]), recorded.day)
-        found = _found(english, day)
+        told_so = [statement for sentence in english for statement in statements(sentence)]
         summary = [liftable[i] for i in sorted(told_most)]
-        leading = [*(p for p, kind in _statements(english) if kind == "event"), *(liftable[i] for i in told_most)]
+        leading = [*(p for p, kind in told_so if kind == "event"), *(liftable[i] for i in told_most)]
         return DiaryNote(
             recording_key=transcript.recording_key,
             note_date=day,
             title=title_of(_by_telling(leading, language) or liftable, title),
             summary=" ".join(_sentence(s.text) for s in summary),
             mood=_mood(english),
-            items=_numbered([*found, *_quotes(liftable, told_most, english)]),
+            items=_numbered([*_claims(english, told_so, day), *_quotes(liftable, told_most, english)]),
             language=language,
             writer=self.writer,
             degraded=False,
@@ -82,30 +84,20 @@ def spoken_language(transcript: Transcript) -> str:
     return max(seconds, key=seconds.__getitem__, default=transcript.language or "en")
 
 
-def _found(english: Sequence[Passage], day: dt.date) -> list[NoteItem]:
+def _claims(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]], day: dt.date) -> list[NoteItem]:
     """Events, reflections and to-dos in order of time, then names and topics."""
-    told_so = _statements(english)
     words = sum(len(s.text.split()) for s in english)
-    items = [
-        *(_item("event", p) for p in _most_telling(told_so, "event", _at_most(_MOST_EVENTS, words // 30))),
-        *(
-            _item("reflection", p)
-            for p in _most_telling(told_so, "reflection", _at_most(_MOST_REFLECTIONS, words // 40))
-        ),
-        *_actions(english, told_so, day),
-    ]
+    events = _most_telling(told_so, "event", min(_MOST_EVENTS, max(_FEWEST, words // 30)))
+    reflections = _most_telling(told_so, "reflection", min(_MOST_REFLECTIONS, max(_FEWEST, words // 40)))
     people, places = people_and_places(english)
-    named = [m.text for m in (*people, *places)]
     return [
-        *items,
+        *(_item("event", p) for p in events),
+        *(_item("reflection", p) for p in reflections),
+        *_actions(english, told_so, day),
         *_named("person", people),
         *_named("place", places),
-        *_named("topic", topics(english, named)),
+        *_named("topic", topics(english, [m.text for m in (*people, *places)])),
     ]
-
-
-def _statements(english: Sequence[Passage]) -> list[tuple[Passage, Told]]:
-    return [statement for sentence in english for statement in statements(sentence)]
 
 
 def _most_telling(told_so: Sequence[tuple[Passage, Told]], kind: Told, most: int) -> list[Passage]:
@@ -124,10 +116,6 @@ def _actions(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]]
             redated.add(said.pieces[-1])
     actions = [p for p, what in told_so if what == "action" and p.pieces[-1] not in withdrawn][:_MOST_ACTIONS]
     return [_item("action", p, due=None if p.pieces[-1] in redated else due_date(p.text, day)) for p in actions]
-
-
-def _at_most(most: int, wanted: int) -> int:
-    return min(most, max(4, wanted))
 
 
 def _mood(english: Sequence[Passage]) -> Mood:
