@@ -14,7 +14,7 @@ from diary_pipeline.core.note import Mood
 _STRONG = 0.25
 # Share of a sentence that must be good, and bad, for both to count.
 _DIVIDED = 0.12
-# Words of grief that VADER, made for short messages, does not know, and one it takes for a bad one; its scale is -4 to 4.
+# Words of grief that VADER, made for short messages, lacks, and one it takes for a bad one; its scale is -4 to 4.
 _MISSING = {"buried": -2.4, "burial": -2.2, "bury": -2.0, "miscarriage": -3.0, "chemotherapy": -1.8, "strangely": 0.0}
 # A word list misreads facts ("what I had missed", "cut it to twelve"): only loud ones count.
 _STRONG_FACT = 0.45
