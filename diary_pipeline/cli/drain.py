@@ -26,6 +26,8 @@ POLL_S = 1.0
 SENSORS = ("uploads", "finished_transcripts", "publish")
 RUN_KEY = "dagster/run_key"
 SENSOR = "dagster/sensor_name"
+QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+"""The terminal belongs to whoever waits; the run's page has every line."""
 
 
 def wait_for(
@@ -79,5 +81,8 @@ def execute(
     if request.run_key and instance.get_runs(dg.RunsFilter(tags=mine), limit=1):
         return None
     return defs.resolve_job_def(str(defs.resolve_sensor_def(sensor).job_name)).execute_in_process(
-        run_config=request.run_config, instance=instance, tags={**request.tags, **mine}, raise_on_error=False
+        run_config={**request.run_config, "loggers": QUIET},
+        instance=instance,
+        tags={**request.tags, **mine},
+        raise_on_error=False,
     )

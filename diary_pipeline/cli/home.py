@@ -24,9 +24,9 @@ load_from:
 
 
 def begin() -> Settings:
-    """Read the settings and set up logs; commands stay quiet below warnings unless DIARY_LOG_LEVEL is said."""
+    """Read the settings and set up logs; commands say themselves what went wrong, unless DIARY_LOG_LEVEL is said."""
     settings = load_settings()
-    level = settings.log_level if "log_level" in settings.origins else "warning"
+    level = settings.log_level if "log_level" in settings.origins else "error"
     configure_logging(level, settings.log_format == "json")
     return settings
 

@@ -47,10 +47,15 @@ def ingest(
     if wait:
         stay(wiring, ids)
     rows = _rows(wiring, ids)
-    print_rows(COLUMNS, [(r.file_name, r.status, r.recording_key, r.reason_code, r.message, r.id) for r in rows], form)
-    bad = [r for r in rows if r.status in BAD]
-    if bad:
-        say(f"{len(bad)} of {len(rows)} were refused or failed; the others are well.")
+    if form is Format.table:
+        print_rows(COLUMNS[:4], [(r.file_name, r.status, r.recording_key, r.reason_code) for r in rows], form)
+    else:
+        everything = [(r.file_name, r.status, r.recording_key, r.reason_code, r.message, r.id) for r in rows]
+        print_rows(COLUMNS, everything, form)
+    if bad := [r for r in rows if r.status in BAD]:
+        say(f"{len(bad)} of {len(rows)} were refused or failed; the others are well:")
+        for row in bad:
+            say(f"  {row.message or row.file_name} [{row.reason_code}]")
         raise typer.Exit(1)
     if not wait:
         say("Accepted. `diary dev` runs the daemon that transcribes them; `diary status` tells how far it is.")

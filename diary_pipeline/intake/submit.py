@@ -25,6 +25,8 @@ from diary_pipeline.ledger.submissions import Seen, Submission
 _LOOKUP = 500  # places in one question to the ledger; SQLite takes a limited number of variables
 _NAMED_IN_ERROR = 3
 _TRY_AGAIN = frozenset({"refused", "cancelled"})
+_SAME_BYTES_SAME_ANSWER = frozenset({"audio_empty", "audio_unreadable", "audio_truncated"})
+"""Refusals that no setting and no second look could change."""
 
 
 def submit_paths(
@@ -122,7 +124,9 @@ def _answers(seen: Seen, row: Submission | None, file: FoundFile, asked: Options
     if not _unchanged(seen, file) and not (row and row.status == "pending" and row.recording_key is None):
         return False
     return asked is None or bool(
-        row and row.status not in _TRY_AGAIN and Options.read(row.options).as_json() == asked.as_json()
+        row
+        and (row.status not in _TRY_AGAIN or row.reason_code in _SAME_BYTES_SAME_ANSWER)
+        and Options.read(row.options).as_json() == asked.as_json()
     )
 
 

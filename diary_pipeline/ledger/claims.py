@@ -123,7 +123,9 @@ def _release(tx: sa.Connection, batch: Batch) -> None:
         for some in chunks(keys):
             given_back = (work.c.stage == batch.stage) & work.c.recording_key.in_(some)
             tx.execute(work.update().where(given_back).values(state=state, **_FREE))
-    settle(tx, batch.id, {lease.key: "released" for lease in batch.leases})
+    # What another run claimed under a later attempt of this batch is still open, and that run's to settle.
+    theirs = {key for key, row in found.items() if (row.state, row.batch_id) == ("planned", batch.id)} - set(mine)
+    settle(tx, batch.id, {lease.key: "released" for lease in batch.leases if lease.key not in theirs})
     _show(tx, batch.stage, by_state.get("ready", []), "transcribing", "pending")
 
 

@@ -10,10 +10,11 @@ writing transaction has the whole file (BEGIN IMMEDIATE), while readers see thei
 import os
 import random
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,6 +41,7 @@ class Ledger:
     """An open ledger; safe to share between threads, not over a fork."""
 
     engine: sa.Engine
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -55,8 +57,15 @@ class Ledger:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """Give one transaction: committed at the end of the block, rolled back when the block raises."""
-        with self.engine.begin() as tx:
-            yield tx
+        # SQLite's writers poll for the file and may starve; within one process they can simply stand in line. Whoever
+        # waited as long as SQLite would goes on to SQLite's own error.
+        in_line = self.engine.dialect.name == "sqlite" and self._turn.acquire(timeout=BUSY_TIMEOUT_S)
+        try:
+            with self.engine.begin() as tx:
+                yield tx
+        finally:
+            if in_line:
+                self._turn.release()
 
     def write(self, verb: Callable[[sa.Connection], Answer]) -> Answer:
         """Run `verb` in one transaction, again from its start when the database made it give way to another."""

@@ -514,7 +514,10 @@ def test_release_leaves_alone_what_somebody_else_holds_by_now(ledger: Ledger) ->
     batches.next_attempt(ledger, id)
     new = claim(ledger, id, 2, "run2")
     batches.release(ledger, old)
+    assert outcomes(ledger, id) == dict.fromkeys(keys)
+    assert open_(ledger)[id].run_id == "run2"
     assert commit(ledger, new).committed == tuple(keys)
+    assert open_(ledger) == {}
 
 
 def test_a_rerun_of_something_done_that_is_released_is_done_again(ledger: Ledger) -> None:

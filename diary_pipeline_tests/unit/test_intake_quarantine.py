@@ -62,8 +62,14 @@ def test_pages_follow_each_other_without_gap_while_new_troubles_come(ledger: Led
 
 def test_a_refusal_leaves_the_list_when_its_file_is_submitted_again(ledger: Ledger, tmp_path: Path) -> None:
     refused(ledger, tmp_path / "a.wav")
+    (tmp_path / "a.wav").write_bytes(b"mended")
     submit_paths(ledger, [tmp_path / "a.wav"], "me", "cli", {})
     assert quarantine(ledger).rows == ()
+
+
+def test_bytes_that_are_no_audio_are_not_refused_twice(ledger: Ledger, tmp_path: Path) -> None:
+    id = refused(ledger, tmp_path / "a.wav")
+    assert submit_paths(ledger, [tmp_path / "a.wav"], "me", "cli", {}) == [id]
 
 
 @pytest.mark.parametrize("cursor", ["x", "x~y", "12"])
