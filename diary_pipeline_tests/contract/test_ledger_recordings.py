@@ -131,7 +131,7 @@ def test_submissions_that_are_not_there_or_have_ended_cannot_be_accepted(ledger:
         recordings.accept(ledger, id, make_recording(), 1, 60)
     with ledger.reading() as conn:
         assert recordings.counts(conn) == {}
-        with pytest.raises(NotFound, match="diary list"):
+        with pytest.raises(NotFound, match="no recording nobody"):
             recordings.get(conn, "nobody")
 
 
