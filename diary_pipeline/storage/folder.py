@@ -187,4 +187,6 @@ def _remove(path: Path) -> None:
 
 
 def _missing(key: str) -> NotFound:
-    return NotFound("object_missing", f"Object {key} is not in the store; restore it from a backup, or ingest its recording again.")
+    return NotFound(
+        "object_missing", f"Object {key} is not in the store; restore it from a backup, or ingest its recording again."
+    )

@@ -1,4 +1,4 @@
-"""`python -m diary_pipeline_tests.recordings.lay_out FOLDER`: what `make demo` drops: ten diaries and four faulty files.
+"""`python -m diary_pipeline_tests.recordings.lay_out FOLDER`: what `make demo` drops: ten diaries, four faulty files.
 
 A file that lies there already is left alone, so that its time does not change and it is not taken for a new one.
 """

@@ -29,7 +29,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         DIARY_TRANSCRIPT_BATCH_RECORDINGS="6",
         DIARY_BEAM_SIZE="1",
     )
-    found.settings.drop_dir.mkdir(parents=True)
     try:
         found.start()
         yield found

@@ -1,0 +1,163 @@
+"""Claims and attempts: a batch belongs to one run at a time, and to the next one only when that run is dead."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from diary_pipeline.core.errors import Fenced, NotFound
+from diary_pipeline.ledger import batches, leases
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline_tests.contract.batch_work import (
+    LIMITS,
+    accept,
+    batch_of,
+    claim,
+    claim_keys,
+    commit,
+    held,
+    open_,
+    status,
+    works,
+)
+
+
+def test_a_claim_gives_every_recording_with_a_higher_epoch(ledger: Ledger) -> None:
+    id, keys = batch_of(ledger)
+    batch = claim(ledger, id)
+    assert (batch.id, batch.stage, held(batch), batch.skipped) == (id, "transcript", keys, ())
+    assert {(lease.epoch, lease.holder) for lease in batch.leases} == {(1, "run1")}
+    there = open_(ledger)[id]
+    assert (there.state, there.run_id, there.lease_live) == ("claimed", "run1", True)
+    with ledger.reading() as conn:
+        assert leases.holder_is_live(conn, "run1")
+    assert status(ledger, keys[0]) == "transcribing"
+
+
+def test_claiming_again_under_the_same_name_raises_the_epoch_and_gives_the_same(ledger: Ledger) -> None:
+    id, keys = batch_of(ledger)
+    first, again = claim(ledger, id), claim(ledger, id)
+    assert held(again) == keys
+    assert {lease.epoch for lease in again.leases} == {2}
+    assert commit(ledger, first).fenced == tuple(keys)
+    assert commit(ledger, again, "v2").committed == tuple(keys)
+
+
+def test_two_runs_that_claim_one_batch_at_once_share_nothing(ledger: Ledger) -> None:
+    id, keys = batch_of(ledger)
+    with ThreadPoolExecutor(6) as pool:
+        got = list(pool.map(lambda n: claim(ledger, id, holder=f"run{n}"), range(6)))
+    winners = [b for b in got if b.leases]
+    assert len(winners) == 1
+    assert held(winners[0]) == keys
+    assert all(b.skipped == tuple(keys) for b in got if not b.leases)
+    assert open_(ledger)[id].run_id == winners[0].leases[0].holder
+
+
+@pytest.mark.parametrize("attempt", [0, 2])
+def test_a_run_of_another_attempt_is_fenced(ledger: Ledger, attempt: int) -> None:
+    id, _ = batch_of(ledger)
+    with pytest.raises(Fenced, match="nothing to do") as caught:
+        claim(ledger, id, attempt)
+    assert caught.value.code == "batch_superseded"
+
+
+def test_a_closed_batch_is_fenced_and_an_unknown_one_not_found(ledger: Ledger) -> None:
+    id, _ = batch_of(ledger)
+    commit(ledger, claim(ledger, id))
+    assert open_(ledger) == {}
+    with pytest.raises(Fenced, match="closed"):
+        claim(ledger, id)
+    with pytest.raises(NotFound, match="no batch nothing"):
+        claim(ledger, "nothing")
+
+
+def test_requesting_again_moves_nothing_that_went_on(ledger: Ledger) -> None:
+    id, _ = batch_of(ledger)
+    claim(ledger, id)
+    batches.mark_requested(ledger, [id, "nothing"])
+    batches.mark_requested(ledger, [])
+    assert open_(ledger)[id].state == "claimed"
+
+
+# attempts
+
+
+def test_the_next_attempt_takes_over_from_a_dead_run_at_once_and_fences_it(ledger: Ledger) -> None:
+    id, keys = batch_of(ledger)
+    dead = claim(ledger, id)
+    batches.next_attempt(ledger, id)
+    there = open_(ledger)[id]
+    assert (there.state, there.attempt, there.run_id, there.requested_at, there.lease_live) == (
+        "planned",
+        2,
+        None,
+        None,
+        False,
+    )
+    batches.mark_requested(ledger, [id])
+    second = claim(ledger, id, 2, "run2")
+    assert held(second) == keys
+    assert {lease.epoch for lease in second.leases} == {2}
+    assert commit(ledger, dead).fenced == tuple(keys)
+    assert commit(ledger, second, "v2").committed == tuple(keys)
+    assert open_(ledger) == {}
+
+
+def test_the_next_attempt_carries_only_what_the_dead_run_had_not_committed(ledger: Ledger) -> None:
+    id, keys = batch_of(ledger)
+    commit(ledger, claim(ledger, id), keys=keys[:1])
+    batches.next_attempt(ledger, id)
+    second = claim(ledger, id, 2, "run2")
+    assert held(second) == keys[1:]
+
+
+def test_a_dead_run_that_committed_late_after_all_closes_the_batch(ledger: Ledger) -> None:
+    id, keys = batch_of(ledger)
+    slow = claim(ledger, id)
+    batches.next_attempt(ledger, id)
+    assert commit(ledger, slow).committed == tuple(keys)
+    assert open_(ledger) == {}
+
+
+def test_two_callers_who_saw_the_same_dead_run_move_its_batch_on_once(ledger: Ledger) -> None:
+    id, _ = batch_of(ledger)
+    claim(ledger, id)
+    batches.next_attempt(ledger, id, 1)
+    batches.mark_requested(ledger, [id])
+    batches.next_attempt(ledger, id, 1)
+    assert (open_(ledger)[id].attempt, open_(ledger)[id].state) == (2, "requested")
+
+
+def test_a_planned_batch_has_no_attempt_to_follow(ledger: Ledger) -> None:
+    accept(ledger, 1)
+    (id,) = batches.plan_waiting(ledger, "transcript", LIMITS)
+    batches.next_attempt(ledger, id)
+    batches.next_attempt(ledger, "nothing")
+    assert open_(ledger)[id].attempt == 1
+
+
+def test_recordings_whose_every_run_died_are_exhausted(ledger: Ledger) -> None:
+    id, keys = batch_of(ledger)
+
+    def exhausted() -> list[str]:
+        with ledger.reading() as conn:
+            return batches.exhausted(conn, "transcript", 2)
+
+    for attempt in (1, 2):
+        assert exhausted() == []
+        claim(ledger, id, attempt, f"run{attempt}")
+        assert exhausted() == []  # its last run may still do it
+        batches.next_attempt(ledger, id)
+    assert exhausted() == keys
+    commit(ledger, claim_keys(ledger, keys[:1]))
+    assert exhausted() == keys[1:]
+
+
+def test_work_that_somebody_asks_for_anew_has_all_its_attempts_again(ledger: Ledger) -> None:
+    (key,) = accept(ledger, 1)
+    for n in range(3):
+        commit(ledger, claim_keys(ledger, [key]), f"v{n}")
+    assert works(ledger)[key].attempts == 1
+
+
+# backfills
