@@ -65,7 +65,7 @@ def evaluation(group: CheckGroup, result: Result) -> dg.AssetCheckEvaluation:
         asset_key=dg.AssetKey(group.asset),
         check_name=group.name,
         passed=not bad and not stopped,
-        severity=dg.AssetCheckSeverity.ERROR if errors or stopped else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.WARN if bad and not errors else dg.AssetCheckSeverity.ERROR,
         partition=result.key,
         description=_sentence(bad, result if stopped else None),
         metadata=_metadata(singles, result),

@@ -9,7 +9,7 @@ from diary_pipeline.ledger import leases
 from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.leases import Heartbeat
 from diary_pipeline.ledger.tables import holders, work
-from diary_pipeline_tests.contract.test_ledger_batches import accept, claim_keys, commit, expire, held
+from diary_pipeline_tests.contract.batch_work import accept, claim_keys, commit, expire, held
 
 
 class Clock:

@@ -15,7 +15,7 @@ from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.ledger.tables import batch_items, work
 from diary_pipeline.ledger.tables import batches as batch_table
 from diary_pipeline_tests.builders import make_recording
-from diary_pipeline_tests.contract.test_ledger_batches import LEASE_S, accept, open_, plan
+from diary_pipeline_tests.contract.batch_work import LEASE_S, accept, open_, plan
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
 
 ROUNDS = 12
