@@ -7,7 +7,7 @@ Pure. The order, with the confidence each has alone:
     file_name           0.9   a clock in the file name, in the owner's zone
     container_local     0.85  a tag with a clock but no offset (broadcast wav), in the owner's zone
     container_utc       0.8   a tag in UTC, less the duration where the recorder stamps the end
-    file_name, no clock 0.6   that day at 12:00 in the owner's zone
+    file_name_day       0.6   a day in the file name; `at` is its noon in the owner's zone, and nobody said noon
     file_time           0.3   copies carry the time of copying
 
 What surprises: only tags that say when sound was recorded are read. `date` of a song is its release, `creation_time`
@@ -44,7 +44,7 @@ _CONFIDENCE: Mapping[str, float] = {
     "file_name": 0.9,
     "container_local": 0.85,
     "container_utc": 0.8,
-    "file_day": 0.6,
+    "file_name_day": 0.6,
     "file_time": 0.3,
 }
 _SAID: Mapping[str, str] = {
@@ -53,7 +53,7 @@ _SAID: Mapping[str, str] = {
     "file_name": "the file name",
     "container_local": "the recorder's tag",
     "container_utc": "the recorder's tag",
-    "file_day": "the file name",
+    "file_name_day": "the file name",
     "file_time": "the file's time",
 }
 _DOUBTED = 0.8
@@ -102,7 +102,7 @@ def recorded_at(
     return RecordedAt(
         at=best.at,
         zone=zone,
-        source="file_name" if best.source == "file_day" else best.source,
+        source=best.source,
         confidence=round(confidence, 3),
         day=best.day,
         note=_told(best, against) if against else "",
@@ -150,7 +150,7 @@ def _from_name(file_name: str, now: dt.datetime) -> Iterator[tuple[str, dt.datet
     reading: Reading | None = read_clock(file_name.rpartition(".")[0] or file_name, now)
     if reading is not None:
         noon = dt.datetime.combine(reading.day, dt.time(12))
-        yield ("file_name", reading.clock) if reading.clock else ("file_day", noon)
+        yield ("file_name", reading.clock) if reading.clock else ("file_name_day", noon)
 
 
 def _witness(source: str, clock: dt.datetime, local: ZoneInfo) -> _Witness:
@@ -165,7 +165,7 @@ def _contradicts(best: _Witness, other: _Witness) -> bool:
     if other.day == best.day or (other.source == "file_time" and (other.at > best.at or other.day < EARLIEST)):
         return False
     # Two clocks a quarter of an hour apart at midnight mean the same evening.
-    return other.source == "file_day" or abs(other.at - best.at) > dt.timedelta(minutes=15)
+    return other.source == "file_name_day" or abs(other.at - best.at) > dt.timedelta(minutes=15)
 
 
 def _told(best: _Witness, against: _Witness) -> str:

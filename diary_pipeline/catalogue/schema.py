@@ -102,7 +102,11 @@ RECORDINGS = Table(
         Column("content_sha256", "text", "of the audio bytes; NULL: refused before they were hashed"),
         Column("duration_s", "number", "seconds, measured by decoding; NULL: never decoded to the end"),
         Column("recorded_at", "instant", "when it was spoken, UTC"),
-        Column("recorded_at_source", "text", "explicit, container_offset, file_name, container_utc or file_time"),
+        Column(
+            "recorded_at_source",
+            "text",
+            "explicit, container_offset, file_name, container_local, container_utc, file_name_day or file_time",
+        ),
         Column("recorded_at_confidence", "number", "0 to 1"),
         Column("recorded_day", "day", "the day it was spoken, in time_zone"),
         Column("time_zone", "text", "IANA name of the owner's time zone"),

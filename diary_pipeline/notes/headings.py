@@ -18,6 +18,8 @@ class Headings:
     quotes: str
     due: str
     recorded: str
+    by_file_time: str
+    """Said where the instant is only a guess."""
     nothing: str
     """One honest line in a section about which nothing was said."""
     mood_unknown: str
@@ -39,6 +41,7 @@ _ENGLISH = Headings(
     quotes="In my own words",
     due="due",
     recorded="recorded",
+    by_file_time="by the time of the file",
     nothing="Nothing found in this recording.",
     mood_unknown="Not judged: only English entries are.",
     english_cues_only="Written without a language model: events, thoughts and takeaways are found in English entries "
@@ -60,6 +63,7 @@ _HEADINGS = {
         quotes="In meinen Worten",
         due="bis",
         recorded="aufgenommen",
+        by_file_time="nach der Zeit der Datei",
         nothing="In dieser Aufnahme nicht gefunden.",
         mood_unknown="Nicht beurteilt: das geschieht nur bei englischen Einträgen.",
         english_cues_only="Ohne Sprachmodell geschrieben: Ereignisse, Gedanken und Vorhaben werden nur in englischen "
@@ -79,6 +83,7 @@ _HEADINGS = {
         quotes="Avec mes mots",
         due="pour le",
         recorded="enregistré",
+        by_file_time="d'après la date du fichier",
         nothing="Rien trouvé dans cet enregistrement.",
         mood_unknown="Non évaluée : seules les entrées en anglais le sont.",
         english_cues_only="Écrit sans modèle de langue : événements, pensées et choses à faire ne sont trouvés que "
@@ -98,6 +103,7 @@ _HEADINGS = {
         quotes="Con mis palabras",
         due="para el",
         recorded="grabado",
+        by_file_time="según la fecha del archivo",
         nothing="No se encontró nada en esta grabación.",
         mood_unknown="Sin valorar: solo se valoran las entradas en inglés.",
         english_cues_only="Escrito sin modelo de lenguaje: los acontecimientos, pensamientos y tareas solo se "

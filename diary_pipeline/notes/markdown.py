@@ -60,7 +60,9 @@ def escaped(text: str) -> str:
 
 def _when(note: DiaryNote, recorded: RecordedAt, words: Headings) -> str:
     local = recorded.at.astimezone(ZoneInfo(recorded.zone))
-    spoken = f"{words.weekdays[local.weekday()]} {local:%Y-%m-%d, %H:%M} ({recorded.zone})"
+    clock = "" if recorded.source == "file_name_day" else f"{local:, %H:%M} ({recorded.zone})"
+    guess = f", {words.by_file_time}" if recorded.source == "file_time" else ""
+    spoken = f"{words.weekdays[local.weekday()]} {local:%Y-%m-%d}{clock}{guess}"
     if note.note_date == local.date():
         return spoken
     return f"{words.weekdays[note.note_date.weekday()]} {note.note_date} ({words.recorded}: {spoken})"

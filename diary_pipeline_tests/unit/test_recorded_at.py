@@ -83,7 +83,7 @@ def test_a_clock_in_the_file_name_is_read_in_the_owners_zone(file_name: str, exp
 )
 def test_a_date_without_a_clock_is_noon_of_that_day(file_name: str, day: str) -> None:
     found = ask(file_name=file_name)
-    assert (found.day.isoformat(), found.source, found.confidence) == (day, "file_name", 0.6)
+    assert (found.day.isoformat(), found.source, found.confidence) == (day, "file_name_day", 0.6)
     assert found.at == utc(f"{day}T11:00")
 
 
