@@ -105,7 +105,7 @@ RECORDINGS = Table(
         Column(
             "recorded_at_source",
             "text",
-            "explicit, container_offset, file_name, container_local, container_utc, file_name_day or file_time",
+            "what told it: see audio/recorded_at.py for the words and their order",
         ),
         Column("recorded_at_confidence", "number", "0 to 1"),
         Column("recorded_day", "day", "the day it was spoken, in time_zone"),

@@ -34,7 +34,7 @@ class RecordedAt:
     zone: str
     """IANA name of the owner's time zone; `day` is local to it."""
     source: str
-    """`explicit`, `container_offset`, `file_name`, `container_local`, `container_utc`, `file_name_day` (the clock is not
+    """`explicit`, `container_offset`, `file_name`, `container_local`, `container_utc`, `file_name_day` (no clock is
     known) or `file_time` (a guess)."""
     confidence: float
     """0 to 1."""

@@ -6,6 +6,7 @@ write each. What runs in a batch is written here in one batched write, and the o
 steps of the same run start.
 """
 
+import re
 from collections.abc import Iterator
 from typing import cast
 
@@ -78,7 +79,8 @@ def _materialization(asset: dg.AssetKey, result: Result) -> dg.AssetMaterializat
         if name == "diary_note" or (label in AUDIO_METADATA) == (name == "raw_audio")
     }
     if result.preview and name != "raw_audio":
-        metadata["preview"] = dg.MetadataValue.md(result.preview)
+        # Dagster sets a first-level heading so tight that the lines of a long title overlap.
+        metadata["preview"] = dg.MetadataValue.md(re.sub(r"\A# (.*)", r"**\1**", result.preview))
     return dg.AssetMaterialization(asset, partition=result.key, metadata=metadata)
 
 
