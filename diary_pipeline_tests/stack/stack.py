@@ -30,6 +30,13 @@ def readme_operation(name: str) -> str:
     return found[1]
 
 
+def readme_curl() -> dict[str, Any]:
+    """Return the body that the README's curl line posts."""
+    found = re.search(r"curl [^\n]* -d '({.*})'", README.read_text(encoding="utf-8"))
+    assert found, "README.md shows no curl line"
+    return dict(json.loads(found[1]))
+
+
 def until(what: str, ask: Callable[[], Any], within_s: float) -> Any:
     """Ask until the answer is true, and return it."""
     deadline = time.monotonic() + within_s

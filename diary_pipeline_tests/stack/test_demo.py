@@ -21,7 +21,7 @@ NAMESPACE = ["unshare", "--net"]
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
     if not shutil.which("unshare") or subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode:
         missing_server("this machine lets nobody make a network namespace (unshare --net)")
-    home = tmp_path_factory.mktemp("demo") / "home"
+    home = tmp_path_factory.mktemp("demo") / ".diary"  # the default, so that the README's lines work as pasted
     lay_out(home / "drop")
     yield home, run_demo(home)
 
@@ -68,6 +68,27 @@ def test_dates_come_from_names_and_tags_and_say_which(demo: tuple[Path, subproce
     assert dated["memo_2026-03-04_07-45.ogg"] == ("2026-03-04", "file_name")
     assert dated["New Recording 7.m4a"] == ("2026-03-12", "container_offset")
     assert dated["birthday idea.mp3"][1] == "file_time"
+
+
+def pasted(beginning: str) -> list[str]:
+    lines = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("$ ") for line in lines if line.startswith(f"$ {beginning}")]
+
+
+@pytest.mark.parametrize("line", [*pasted("diary sql"), *pasted("python -c"), *pasted("diary notes")])
+def test_the_readmes_one_liners_work_as_pasted(demo: tuple[Path, subprocess.CompletedProcess[str]], line: str) -> None:
+    home, _ = demo
+    here = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=home.parent,
+        env={**os.environ, "PATH": here},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2026-03-05" in done.stdout
 
 
 def test_a_second_demo_does_nothing_twice(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

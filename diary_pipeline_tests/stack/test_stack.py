@@ -9,11 +9,10 @@ import duckdb
 import pytest
 
 from diary_pipeline_tests.builders import silence, write_audio
-from diary_pipeline_tests.stack.stack import Stack, readme_operation, until
+from diary_pipeline_tests.stack.stack import Stack, readme_curl, readme_operation, until
 
 pytestmark = pytest.mark.stack
 DEMO = Path(__file__).parents[1] / "recordings" / "demo"
-SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "diary_pipeline"}
 LEASE_S = 6.0
 WAIT_S = 240.0
 
@@ -43,9 +42,12 @@ def sql(stack: Stack, query: str) -> list[tuple[Any, ...]]:
         return conn.execute(query).fetchall()
 
 
-def launched(stack: Stack, job: str, run_config: dict[str, Any], **selector: Any) -> str:
-    params = {"selector": {**SELECTOR, "jobName": job, **selector}, "runConfigData": run_config}
-    answer = stack.graphql(readme_operation("Launch"), {"params": params})["launchRun"]
+def ingested(stack: Stack, folder: Path) -> str:
+    """Post what the README's curl line posts, with another path in it; return the run's id."""
+    body = readme_curl()
+    config = body["variables"]["params"]["runConfigData"]["ops"]["ingest"]["config"]
+    config["uris"] = [str(folder)]
+    answer = stack.graphql(body["query"], body["variables"])["launchRun"]
     assert answer["__typename"] == "LaunchRunSuccess", answer
     return str(answer["run"]["runId"])
 
@@ -63,7 +65,7 @@ def test_a_graphql_client_submits_polls_and_reads_the_note(stack: Stack, tmp_pat
     for name in ("20260303_201500.mp3", "memo_2026-03-04_07-45.ogg"):
         shutil.copy(DEMO / name, tmp_path)
     write_audio(tmp_path / "2026-03-05 silent.wav", silence(4.0))
-    run = launched(stack, "ingest", {"ops": {"ingest": {"config": {"uris": [str(tmp_path)]}}}})
+    run = ingested(stack, tmp_path)
     assert until("the ingest run ends", lambda: ended(stack, run), WAIT_S) == "SUCCESS"
     until("three recordings are published", lambda: len(keys_by_file(stack)) == 3, WAIT_S)
     key = keys_by_file(stack)["20260303_201500.mp3"]
