@@ -96,7 +96,7 @@ def test_what_is_committed_is_published_once(diary: Diary, publisher: Publisher)
         ("quotes_verbatim", "note", 2),
         ("transcript_covers_audio", "transcript", 2),
     ]
-    assert stat.S_IMODE(publisher.live.stat().st_mode) == 0o444
+    assert stat.S_IMODE(publisher.live.stat().st_mode) == 0o400
     before = publisher.live.stat().st_ino
     again = publisher.publish()
     assert (again.watermark, again.recordings, publisher.live.stat().st_ino) == (2, 0, before)
