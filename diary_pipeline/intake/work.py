@@ -27,7 +27,7 @@ from diary_pipeline.ledger.submissions import Submission
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
 
-_SCRATCH_KEPT_S = 6 * 3600  # no copy of one file takes that long; what is older was left by a killed process
+_SCRATCH_KEPT_S = 6 * 3600.0  # no copy of one file takes that long; what is older was left by a killed process
 _REFUSALS_IN_COMMIT = 1_000
 logger = log(__name__)
 
@@ -169,6 +169,7 @@ class Intake:
                     left.unlink()
             except FileNotFoundError:
                 continue  # another worker swept it
+        self._store.sweep(_SCRATCH_KEPT_S)
 
 
 def _waits(submission: Submission) -> bool:
