@@ -14,7 +14,7 @@ from pathlib import Path
 
 from diary_pipeline.core.batch import PRIORITIES
 from diary_pipeline.core.errors import NotFound, UsageError
-from diary_pipeline.intake.names import path_of, shown_name, uri_of
+from diary_pipeline.intake.names import path_of, shown_name, uris_of
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.sidecar import is_sidecar
 from diary_pipeline.intake.sources import FoundFile, WatchedFolder, look, scan
@@ -70,7 +70,7 @@ def submit_found(
     """
     files = iter(found)
     while some := list(islice(files, _LOOKUP)):
-        by_uri = {uri_of(file.path): file for file in some}
+        by_uri = dict(zip(uris_of(file.path for file in some), some, strict=True))
         with ledger.reading() as conn:
             seen = submissions.seen(conn, owner, list(by_uri))
             unsure = [s.submission_id for uri, s in seen.items() if asked or not _unchanged(s, by_uri[uri])]

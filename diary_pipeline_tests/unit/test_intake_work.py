@@ -11,6 +11,7 @@ import pytest
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.intake.receive import Received
+from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.submit import submit_paths
 from diary_pipeline.intake.work import IntakeReport
 from diary_pipeline.ledger import submissions
@@ -130,6 +131,25 @@ def test_a_sidecar_dates_and_names_a_recording_and_a_broken_one_is_noted(house: 
     untold = house.recording(house.take(bad).recording_key)
     assert untold.title is None
     assert "sidecar_invalid" in untold.recorded_at.note
+
+
+def test_a_scan_whose_time_is_over_goes_on_at_the_next_call_and_folders_take_turns(house: House) -> None:
+    for name in ("long/a.wav", "long/b.wav", "long/c.txt", "long/d.wav", "short/e.wav"):
+        (house.inbox / name).parent.mkdir(exist_ok=True)
+        (house.inbox / name).write_bytes(b"x")
+    folders = [WatchedFolder(house.inbox / "long"), WatchedFolder(house.inbox / "short")]
+    taken = [[house.row(id).file_name for id in house.door.scan(folders, budget_s=0)] for _ in range(7)]
+    assert taken[:4] == [["a.wav"], ["b.wav"], ["d.wav"], []]
+    assert ["e.wav"] in taken[4:]
+    assert house.another_door().scan(folders) == [], "a restart forgets where it was and submits nothing twice"
+
+
+def test_a_folder_that_gave_all_that_was_allowed_begins_anew(house: House) -> None:
+    for name in ("a.wav", "b.wav", "c.wav"):
+        (house.inbox / name).write_bytes(b"x")
+    folders = [WatchedFolder(house.inbox)]
+    taken = [len(house.door.scan(folders, max_files=2)) for _ in range(3)]
+    assert taken == [2, 1, 0]
 
 
 def test_a_wrong_wish_submits_nothing(house: House) -> None:
