@@ -49,8 +49,8 @@ def _accept(tx: sa.Connection, submission_id: str, recording: Recording, priorit
         _answer(tx, submission_id, {"recording_key": recording.key})
         return Accepted(recording.key, duplicate=False, new_work=True)
     key = _same_content(tx, recording)
-    todo = (work.c.recording_key == key) & (work.c.stage == "transcript")
-    tx.execute(sa.select(work.c.epoch).where(todo).with_for_update())
+    todo = work.c.recording_key == key
+    tx.execute(sa.select(work.c.epoch).where(todo).order_by(work.c.stage).with_for_update())
     there = tx.execute(sa.select(recordings).where(recordings.c.key == key).with_for_update()).one()
     shared: dict[str, object] = {"recording_key": key, "duplicate": True}
     if (there.whisper_model, there.language) == (recording.whisper_model, recording.language):
@@ -97,11 +97,13 @@ def _standing(tx: sa.Connection, there: sa.Row[tuple[object, ...]], at: float) -
 
 def _want_again(tx: sa.Connection, key: str, recording: Recording, priority: int, at: float) -> None:
     """Want another model or language of a recording: its transcript is to be made again, whoever makes one now."""
-    todo = (work.c.recording_key == key) & (work.c.stage == "transcript")
+    todo = work.c.recording_key == key
     free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
-    again = {"state": "ready", "model": recording.whisper_model, "priority": priority, "attempts": 0}
+    again = {"state": "ready", "wanted": True, "model": recording.whisper_model, "attempts": 0, "ready_at": at}
     turn = _turn(tx, recording.owner, at, 0.0)
-    tx.execute(work.update().where(todo).values(epoch=work.c.epoch + 1, ready_at=at, turn_at=turn, **again, **free))
+    mine = todo & (work.c.stage == "transcript")
+    tx.execute(work.update().where(mine).values(epoch=work.c.epoch + 1, turn_at=turn, **again, **free))
+    tx.execute(work.update().where(todo).values(priority=priority))  # its note will be as urgent
     wanted = {"whisper_model": recording.whisper_model, "language": recording.language, "status": "pending"}
     ended = dict.fromkeys(("failed_stage", "reason_code", "message", "ended_at"))
     tx.execute(recordings.update().where(recordings.c.key == key).values(**wanted, **ended))
@@ -113,6 +115,7 @@ def _add_work(tx: sa.Connection, recording: Recording, priority: int, audio_s: f
             recording_key=recording.key,
             stage="transcript",
             state="ready",
+            wanted=True,
             model=recording.whisper_model,
             priority=priority,
             audio_s=audio_s,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.batch import ENDED, Batch, Stage
+from diary_pipeline.core.batch import Batch, Stage
 from diary_pipeline.core.errors import Fenced, NotFound
 from diary_pipeline.ledger.connect import GaveWay, Ledger, chunks, now
 from diary_pipeline.ledger.leases import sign_on, take
@@ -117,7 +117,7 @@ def _release(tx: sa.Connection, batch: Batch) -> None:
         and (row.state, row.batch_id, row.epoch, row.holder) == ("planned", batch.id, lease.epoch, lease.holder)
     ]
     by_state: dict[str, list[str]] = {}
-    for key, state in _states_before(tx, batch.stage, mine).items():
+    for key, state in _states_before(tx, batch.stage, [found[key] for key in mine]).items():
         by_state.setdefault(state, []).append(key)
     for state, keys in by_state.items():
         for some in chunks(keys):
@@ -202,21 +202,12 @@ def _add_claimed(
         tx.execute(batch_items.insert(), [{"batch_id": batch_id, "recording_key": row.recording_key} for row in some])
 
 
-def _states_before(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, str]:
+def _states_before(tx: sa.Connection, stage: Stage, rows: Sequence[WorkRow]) -> dict[str, str]:
     """Say what each recording's work goes back to: `ready` while its result is waited for, else what it was."""
-    waited_for = ("pending", "transcribing") if stage == "transcript" else ("generating_notes",)
-    states: dict[str, str] = {}
-    there = sa.and_(pointers.c.subject == recordings.c.key, pointers.c.kind == stage, pointers.c.object_id.is_not(None))
-    joined = recordings.outerjoin(pointers, there)
-    for some in chunks(keys):
-        chosen = sa.select(recordings.c.key, recordings.c.status, pointers.c.version).select_from(joined)
-        for key, status, version in tx.execute(chosen.where(recordings.c.key.in_(some))).tuples():
-            if status in waited_for:
-                states[key] = "ready"
-            elif version is not None:
-                states[key] = "done"
-            else:
-                states[key] = "failed" if status in ENDED else "ready"
+    states = {row.recording_key: "ready" if row.wanted else "failed" for row in rows}
+    for some in chunks(key for key, state in states.items() if state == "failed"):
+        there = pointers.c.subject.in_(some) & (pointers.c.kind == stage) & pointers.c.object_id.is_not(None)
+        states |= dict.fromkeys(tx.execute(sa.select(pointers.c.subject).where(there)).scalars(), "done")
     return states
 
 
