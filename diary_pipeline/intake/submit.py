@@ -14,6 +14,7 @@ from pathlib import Path
 
 from diary_pipeline.core.batch import PRIORITIES
 from diary_pipeline.core.errors import NotFound, UsageError
+from diary_pipeline.core.owner import owner_name
 from diary_pipeline.intake.names import path_of, shown_name, uris_of
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.sidecar import is_sidecar
@@ -42,9 +43,10 @@ def submit_paths(
 ) -> list[str]:
     """Submit files, and the recordings inside folders, that somebody named; return one submission id for each file.
 
-    Nothing is submitted when a place, the priority or an option is wrong. A named file is always taken, whatever it is
-    called; inside a folder the rules of sources.py hold, except that nothing has to settle.
+    Nothing is submitted when a place, the owner, the priority or an option is wrong. A named file is always taken,
+    whatever it is called; inside a folder the rules of sources.py hold, except that nothing has to settle.
     """
+    owner_name(owner)
     wanted = Options.read(options)
     if priority not in PRIORITIES:
         raise UsageError("priority_unknown", f"There is no priority {priority!r}; use one of {', '.join(PRIORITIES)}.")
