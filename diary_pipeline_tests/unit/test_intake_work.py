@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,10 @@ def test_a_folder_that_gave_all_that_was_allowed_begins_anew(house: House) -> No
 
 def test_a_wrong_wish_submits_nothing(house: House) -> None:
     path = house.sound("a.wav")
+    for owner in ("", "../../an na\n", "anna\n", "-anna", "a" * 65):
+        with pytest.raises(UsageError) as unnamed:
+            house.submit(path, owner=owner)
+        assert unnamed.value.code == "owner_invalid"
     wrong: list[tuple[list[str | Path], dict[str, object], str]] = [
         ([path], {"whisper_model": "large-v3"}, "model_not_allowed"),
         ([path], {"languages": "de"}, "option_unknown"),
@@ -206,6 +211,34 @@ def test_what_nobody_foresaw_in_one_file_is_a_refusal_too(house: House) -> None:
     assert house.another_door(limits=nonsense).work(60, 10) == IntakeReport(refused=1)
     assert house.row(id).reason_code == "intake_failed"
     assert "TypeError" in (house.row(id).message or "")
+
+
+def no_folder(house: House) -> None:
+    shutil.rmtree(house.scratch, ignore_errors=True)
+    house.scratch.write_text("a file where the folder should be")
+
+
+def no_room(_: House) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+@pytest.mark.parametrize("trouble", [no_folder, no_room])
+def test_a_scratch_folder_that_takes_nothing_is_our_trouble_and_not_the_files(
+    house: House, trouble: Callable[[House], None]
+) -> None:
+    house.submit(house.sound("a.wav", seconds=20))
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    trouble(house)
+    try:
+        with pytest.raises(ServiceMissing) as missing:
+            house.work()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert missing.value.code == "store_unwritable"
+    assert str(house.scratch) in missing.value.message
+    if house.scratch.is_file():
+        house.scratch.unlink()
+    assert house.work() == IntakeReport(accepted=1)
 
 
 def test_a_full_disk_refuses_nothing(house: House) -> None:
