@@ -17,6 +17,7 @@ from diary_pipeline.ledger.planner import PlanLimits, PlannedBatch, Waiting, pla
 from diary_pipeline.ledger.tables import batch_items, batches, holders, recordings, work
 
 __all__ = [
+    "Exhausted",
     "OpenBatch",
     "claim_batch",
     "claim_keys",
@@ -50,6 +51,16 @@ class OpenBatch:
     """Some lease of it, or the holder of its run, has not expired."""
 
 
+@dataclass(frozen=True)
+class Exhausted:
+    """A recording that was tried as often as it may be, and why the last run gave it back."""
+
+    key: str
+    reason_code: str | None
+    """None: the run ended without a word."""
+    message: str | None
+
+
 def plan_waiting(ledger: Ledger, stage: Stage, limits: PlanLimits) -> list[str]:
     """Plan what is ready and return the ids of the new batches, the most important first.
 
@@ -57,7 +68,7 @@ def plan_waiting(ledger: Ledger, stage: Stage, limits: PlanLimits) -> list[str]:
     of the batches planned, not of the backlog.
     """
     with ledger.reading() as conn:  # an idle tick does not queue behind writers
-        if not _room(conn, stage, limits) or conn.execute(_ready(stage).limit(1)).first() is None:
+        if not _room(conn, stage, limits) or conn.execute(_ready(stage, now(conn)).limit(1)).first() is None:
             return []
     return ledger.write(lambda tx: _plan_waiting(tx, stage, limits))
 
@@ -103,12 +114,13 @@ def next_attempt(ledger: Ledger, batch_id: str, attempt: int | None = None) -> N
     ledger.write(lambda tx: _next_attempt(tx, batch_id, attempt))
 
 
-def exhausted(conn: sa.Connection, stage: Stage, max_attempts: int) -> list[str]:
+def exhausted(conn: sa.Connection, stage: Stage, max_attempts: int) -> list[Exhausted]:
     """Return recordings that are still to be done, held by nobody, and were claimed `max_attempts` times in vain."""
     nobody = work.c.expires_at.is_(None) | (work.c.expires_at <= now(conn))
     tried = (work.c.stage == stage) & work.c.state.in_(("ready", "planned")) & (work.c.attempts >= max_attempts)
-    chosen = sa.select(work.c.recording_key).where(tried, nobody).order_by(work.c.recording_key)
-    return list(conn.execute(chosen.limit(CHUNK)).scalars())
+    told = sa.select(work.c.recording_key, work.c.reason_code, work.c.message)
+    rows = conn.execute(told.where(tried, nobody).order_by(work.c.recording_key).limit(CHUNK))
+    return [Exhausted(*row) for row in rows.tuples()]
 
 
 def _plan_waiting(tx: sa.Connection, stage: Stage, limits: PlanLimits) -> list[str]:
@@ -134,8 +146,10 @@ def _is_open(stage: Stage) -> sa.ColumnElement[bool]:
     return batches.c.state.in_(("planned", "requested", "claimed")) & (batches.c.stage == stage)
 
 
-def _ready(stage: Stage) -> sa.Select[tuple[str]]:
-    return sa.select(work.c.recording_key).where(work.c.stage == stage, work.c.state == "ready")
+def _ready(stage: Stage, at: float) -> sa.Select[tuple[str]]:
+    """Choose what may be planned; what was given back waits a while."""
+    due = (work.c.state == "ready") & (work.c.ready_at <= at)
+    return sa.select(work.c.recording_key).where(work.c.stage == stage, due)
 
 
 def _window(tx: sa.Connection, stage: Stage, limits: PlanLimits, room: int) -> list[Waiting]:
@@ -145,8 +159,8 @@ def _window(tx: sa.Connection, stage: Stage, limits: PlanLimits, room: int) -> l
     joined = work.join(recordings, recordings.c.key == work.c.recording_key)
     found = []
     for priority in PRIORITIES.values():
-        waiting = (work.c.stage == stage) & (work.c.state == "ready") & (work.c.priority == priority)
-        chosen = sa.select(*columns).select_from(joined).where(waiting).order_by(work.c.turn_at, work.c.ready_at)
+        waiting = _ready(stage, at).where(work.c.priority == priority).with_only_columns(*columns)
+        chosen = waiting.select_from(joined).order_by(work.c.turn_at, work.c.ready_at)
         for row in tx.execute(chosen.limit(limits.max_recordings * room)):
             key, model, _, audio_s, ready_at, owner = row
             found.append(Waiting(key, stage, model, owner, priority, audio_s, max(0.0, at - ready_at)))
@@ -182,7 +196,8 @@ def _next_attempt(tx: sa.Connection, batch_id: str, attempt: int | None) -> None
         return
     theirs = (work.c.batch_id == batch_id) & work.c.holder.is_not(None)
     tx.execute(sa.select(work.c.epoch).where(theirs).order_by(work.c.recording_key, work.c.stage).with_for_update())
-    tx.execute(work.update().where(theirs).values(holder=None, expires_at=None))
+    silent = dict.fromkeys(("holder", "expires_at", "reason_code", "message"))
+    tx.execute(work.update().where(theirs).values(**silent))
     again = dict.fromkeys(("run_id", "requested_at", "claimed_at"))
     tx.execute(
         batches.update().where(batches.c.id == batch_id).values(state="planned", attempt=row.attempt + 1, **again)

@@ -20,6 +20,9 @@ from diary_pipeline.ledger.tables import batch_items, batches, pointers, recordi
 WorkRow = sa.Row[tuple[object, ...]]
 NAMED = 5
 """Unknown keys an error names."""
+RETRY_S, RETRY_MAX_S = 5.0, 300.0
+"""Work given back waits this long before it is planned again, doubled with each attempt: a full disk or a server that
+restarts needs minutes, and three attempts within seconds would only fail what was never at fault."""
 _FREE: Mapping[str, None] = {"batch_id": None, "holder": None, "expires_at": None}
 
 
@@ -42,9 +45,12 @@ def claim_keys(
     return ledger.write(lambda tx: _claim_keys(tx, stage, wanted, holder, lease_s, force=force))
 
 
-def release(ledger: Ledger, batch: Batch) -> None:
-    """Give back what this claim holds and did not commit; the batch closes when nothing of it is open elsewhere."""
-    ledger.write(lambda tx: _release(tx, batch))
+def release(ledger: Ledger, batch: Batch, reason: tuple[str, str] | None = None, *, retry_s: float = RETRY_S) -> None:
+    """Give back what this claim holds and did not commit; the batch closes when nothing of it is open elsewhere.
+
+    What is still waited for becomes ready after a pause. `reason`: code and message of what made the run give up.
+    """
+    ledger.write(lambda tx: _release(tx, batch, reason, retry_s))
 
 
 def _claim_batch(tx: sa.Connection, batch_id: str, attempt: int, holder: str, lease_s: float) -> Batch:
@@ -107,7 +113,7 @@ def _claim_keys(
     return Batch(batch_id, stage, tuple(leases), tuple(k for k in keys if k not in set(mine)))
 
 
-def _release(tx: sa.Connection, batch: Batch) -> None:
+def _release(tx: sa.Connection, batch: Batch, reason: tuple[str, str] | None, retry_s: float) -> None:
     tx.execute(sa.select(batches.c.id).where(batches.c.id == batch.id).with_for_update())
     found = _locked(tx, batch.stage, [lease.key for lease in batch.leases])
     mine = [
@@ -116,17 +122,24 @@ def _release(tx: sa.Connection, batch: Batch) -> None:
         if (row := found.get(lease.key)) is not None
         and (row.state, row.batch_id, row.epoch, row.holder) == ("planned", batch.id, lease.epoch, lease.holder)
     ]
-    by_state: dict[str, list[str]] = {}
+    code, message = reason or (None, None)
+    told = {"reason_code": code, "message": message}
+    at, ready = now(tx), []
+    alike: dict[tuple[str, int], list[str]] = {}
     for key, state in _states_before(tx, batch.stage, [found[key] for key in mine]).items():
-        by_state.setdefault(state, []).append(key)
-    for state, keys in by_state.items():
+        alike.setdefault((state, found[key].attempts if state == "ready" else 0), []).append(key)
+    for (state, attempts), keys in alike.items():
+        again: dict[str, object] = {}
+        if state == "ready":
+            ready += keys
+            again = {"ready_at": at + min(retry_s * 2**attempts, RETRY_MAX_S), **told}
         for some in chunks(keys):
             given_back = (work.c.stage == batch.stage) & work.c.recording_key.in_(some)
-            tx.execute(work.update().where(given_back).values(state=state, **_FREE))
+            tx.execute(work.update().where(given_back).values(state=state, **again, **_FREE))
     # What another run claimed under a later attempt of this batch is still open, and that run's to settle.
     theirs = {key for key, row in found.items() if (row.state, row.batch_id) == ("planned", batch.id)} - set(mine)
     settle(tx, batch.id, {lease.key: "released" for lease in batch.leases if lease.key not in theirs})
-    _show(tx, batch.stage, by_state.get("ready", []), "transcribing", "pending")
+    _show(tx, batch.stage, ready, "transcribing", "pending")
 
 
 def settle(tx: sa.Connection, batch_id: str, outcomes: Mapping[str, str]) -> None:

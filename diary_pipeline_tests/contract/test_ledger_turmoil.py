@@ -97,7 +97,7 @@ class Turmoil:
         elif batch.leases and fate < 0.9:
             batches.next_attempt(self.ledger, batch.id)
             return
-        batches.release(self.ledger, batch)
+        batches.release(self.ledger, batch, retry_s=0)
 
     def made(self, batch: Batch) -> list[Change]:
         """Return what a stage makes: a transcript by the wanted model, a note of the transcript that is there."""
