@@ -9,6 +9,8 @@ Status = Literal[
     "pending", "transcribing", "generating_notes", "completed", "degraded", "failed", "cancelled", "refused"
 ]
 ENDED: frozenset[str] = frozenset({"completed", "degraded", "failed", "cancelled", "refused"})
+UNWELL: frozenset[str] = frozenset({"failed", "refused"})
+"""Ended without what was asked for: what the quarantine holds, and why a command ends with exit code 1."""
 PRIORITIES: Mapping[str, int] = {"urgent": 3, "high": 2, "medium": 1, "low": 0}
 
 

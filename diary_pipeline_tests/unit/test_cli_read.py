@@ -1,6 +1,7 @@
 """What people read on the command line, over a small real home: notes, a silence, a failure, a refusal, a queue."""
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from diary_pipeline.cli.main import main
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.diaries import Diary
 
 
@@ -156,6 +158,22 @@ def test_show_says_why_there_is_no_note(run: Run, keys: dict[str, str], file_nam
     assert (ran.code, ran.out) == (code, "")
     assert file_name in ran.err
     assert reason in ran.err
+
+
+def test_show_tells_which_sources_disagree_over_the_day(run: Run, keys: dict[str, str]) -> None:
+    note = "The file name says 2026-03-07, the file's time says 2026-03-01; the file name was believed."
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url)
+    diary = Diary(ledger, FolderStore(settings.object_dir))
+    spoken = dataclasses.replace(make_recording().recorded_at, note=note)
+    some = diary.accept("doubted.m4a", recorded_at=spoken)
+    diary.transcribe(some)
+    diary.write(some)
+    Publisher(ledger, diary.store, settings.catalogue_file).publish()
+    ledger.close()
+    assert note in run("show", some[0].key).err
+    told = "SELECT recorded_at_note FROM recordings WHERE recorded_at_note IS NOT NULL"
+    assert json.loads(run("sql", told, "--format", "json").out) == [{"recorded_at_note": note}]
 
 
 def test_sql_answers_in_every_format(run: Run, keys: dict[str, str]) -> None:
