@@ -72,7 +72,7 @@ def test_debugging_shows_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_version_and_every_help_page_print(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended("--version") == 0
     assert capsys.readouterr().out.startswith("diary ")
-    for command in ("status", "notes", "show", "sql", "publish", "doctor", "dev", "ingest"):
+    for command in ("status", "quarantine", "notes", "show", "sql", "publish", "doctor", "dev", "ingest"):
         assert ended(command, "--help") == 0
         assert "Usage" in capsys.readouterr().out
 

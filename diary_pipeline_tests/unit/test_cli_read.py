@@ -66,7 +66,7 @@ def keys(run: Run) -> Iterator[dict[str, str]]:
     ledger.close()
 
 
-@pytest.mark.parametrize("command", [["status"], ["notes"], ["show", "2026"], ["publish"]])
+@pytest.mark.parametrize("command", [["status"], ["quarantine"], ["notes"], ["show", "2026"], ["publish"]])
 def test_where_no_diary_was_begun_a_command_says_so_and_creates_nothing(
     run: Run, tmp_path: Path, command: list[str]
 ) -> None:
@@ -93,6 +93,19 @@ def test_status_of_a_failed_recording_names_the_reason_and_ends_with_1(run: Run,
 
 def test_status_follow_ends_when_the_recording_has_ended(run: Run, keys: dict[str, str]) -> None:
     assert run("status", keys["walk.m4a"], "--follow").code == 0
+
+
+def test_quarantine_lists_what_was_refused_or_failed_the_newest_first(run: Run, keys: dict[str, str]) -> None:
+    rows = json.loads(run("quarantine", "--format", "json").out)
+    assert [(row["file_name"], row["stage"], row["code"]) for row in rows] == [
+        ("empty.m4a", "intake", "audio_empty"),
+        ("cut.m4a", "transcript", "audio_truncated"),
+    ]
+    assert all(row["message"] and row["at"] for row in rows)
+    assert run("quarantine", "list", "--format", "json").out == run("quarantine", "--format", "json").out
+    fewer = run("quarantine", "list", "--limit", "1", "--format", "csv")
+    assert (fewer.out.count("\n"), "--limit" in fewer.err) == (2, True)
+    assert "audio_empty" in run("quarantine").out
 
 
 def test_a_submission_id_stands_for_its_recording_or_its_refusal(run: Run, keys: dict[str, str]) -> None:
