@@ -13,13 +13,11 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Batch, Stage
 from diary_pipeline.core.errors import Fenced, NotFound
-from diary_pipeline.ledger.connect import GaveWay, Ledger, chunks, now
+from diary_pipeline.ledger.connect import GaveWay, Ledger, chunks, insert_missing, now
 from diary_pipeline.ledger.leases import sign_on, take
 from diary_pipeline.ledger.tables import batch_items, batches, pointers, recordings, submissions, work
 
 WorkRow = sa.Row[tuple[object, ...]]
-NAMED = 5
-"""Unknown keys an error names."""
 RETRY_S, RETRY_MAX_S = 5.0, 300.0
 """Work given back waits this long before it is planned again, doubled with each attempt: a full disk or a server that
 restarts needs minutes, and three attempts within seconds would only fail what was never at fault."""
@@ -34,15 +32,12 @@ def claim_batch(ledger: Ledger, batch_id: str, attempt: int, holder: str, lease_
     return ledger.write(lambda tx: _claim_batch(tx, batch_id, attempt, holder, lease_s))
 
 
-def claim_keys(
-    ledger: Ledger, stage: Stage, keys: Sequence[str], holder: str, lease_s: float, *, force: bool = False
-) -> Batch:
-    """Take chosen recordings, whatever their state; live leases of others and notes without transcript are skipped.
+def claim_keys(ledger: Ledger, stage: Stage, keys: Sequence[str], holder: str, lease_s: float) -> Batch:
+    """Take chosen recordings, whatever their state; what others hold, and what the ledger does not know, is named.
 
-    `force` takes live leases too: their holders are fenced.
+    A note without transcript is given too: its stage says what is missing.
     """
-    wanted = list(dict.fromkeys(keys))
-    return ledger.write(lambda tx: _claim_keys(tx, stage, wanted, holder, lease_s, force=force))
+    return ledger.write(lambda tx: _claim_keys(tx, stage, sorted(set(keys)), holder, lease_s))
 
 
 def release(ledger: Ledger, batch: Batch, reason: tuple[str, str] | None = None, *, retry_s: float = RETRY_S) -> None:
@@ -83,18 +78,18 @@ def _claim_batch(tx: sa.Connection, batch_id: str, attempt: int, holder: str, le
     settle(tx, batch_id, outcomes)
     _show(tx, row.stage, mine, "pending", "transcribing")
     sign_on(tx, holder, lease_s)
-    return Batch(batch_id, row.stage, tuple(leases), tuple(sorted([*held, *outcomes])))
+    return Batch(batch_id, row.stage, tuple(leases), held=tuple(held), settled=tuple(sorted(outcomes)))
 
 
-def _claim_keys(
-    tx: sa.Connection, stage: Stage, keys: Sequence[str], holder: str, lease_s: float, *, force: bool
-) -> Batch:
-    _must_know(tx, keys)
+def _claim_keys(tx: sa.Connection, stage: Stage, keys: Sequence[str], holder: str, lease_s: float) -> Batch:
     before = _lock_batches(tx, stage, keys)
+    if stage == "note":
+        _add_missing_notes(tx, keys)
     found, at = _locked(tx, stage, keys), now(tx)
     if any(row.batch_id not in before for row in found.values() if row.batch_id is not None):
         raise GaveWay
-    mine = [k for k in sorted(keys) if k in found and (force or not _is_held(found[k], holder, at))]
+    held = [k for k in keys if k in found and _is_held(found[k], holder, at)]
+    mine = [k for k in keys if k in found and k not in set(held)]
     batch_id = uuid.uuid4().hex
     if mine:
         _add_claimed(tx, batch_id, stage, [found[k] for k in mine], holder=holder, at=at)
@@ -110,7 +105,8 @@ def _claim_keys(
     else:
         leases = []
     sign_on(tx, holder, lease_s)
-    return Batch(batch_id, stage, tuple(leases), tuple(k for k in keys if k not in set(mine)))
+    unknown = tuple(k for k in keys if k not in found)
+    return Batch(batch_id, stage, tuple(leases), held=tuple(held), unknown=unknown)
 
 
 def _release(tx: sa.Connection, batch: Batch, reason: tuple[str, str] | None, retry_s: float) -> None:
@@ -183,13 +179,16 @@ def _is_held(row: WorkRow, holder: str, at: float) -> bool:
     return row.holder not in (None, holder) and row.expires_at is not None and row.expires_at > at
 
 
-def _must_know(tx: sa.Connection, keys: Sequence[str]) -> None:
-    known: set[str] = set()
+def _add_missing_notes(tx: sa.Connection, keys: Sequence[str]) -> None:
+    """Give recordings that have no transcript yet a row for their note, which nobody waits for."""
+    note = work.alias()
+    noted = sa.exists().where(note.c.recording_key == work.c.recording_key, note.c.stage == "note")
     for some in chunks(keys):
-        known.update(tx.execute(sa.select(recordings.c.key).where(recordings.c.key.in_(some))).scalars())
-    if unknown := [k for k in keys if k not in known]:
-        named = ", ".join(unknown[:NAMED]) + (f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else "")
-        raise NotFound("recording_missing", f"The ledger knows no recording {named}; ingest the file again.")
+        mine = work.c.recording_key.in_(some) & (work.c.stage == "transcript") & ~noted
+        for row in tx.execute(sa.select(work).where(mine).order_by(work.c.recording_key)).all():
+            told = {"recording_key": row.recording_key, "stage": "note", "state": "failed", "model": ""}
+            like = {"priority": row.priority, "audio_s": row.audio_s, "ready_at": row.ready_at}
+            insert_missing(tx, work, {**told, **like})
 
 
 def _add_claimed(

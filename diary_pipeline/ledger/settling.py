@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.ledger.claims import settle
-from diary_pipeline.ledger.connect import GaveWay, now
+from diary_pipeline.ledger.connect import GaveWay, insert_missing, now
 from diary_pipeline.ledger.tables import batches, recordings, submissions, work
 
 Reason = Mapping[str, str | None]
@@ -98,6 +98,11 @@ class Settlement:
             status, standing = "failed", reason
         self._answer(key, status, standing, seq)
 
+    def put_aside(self, change: Change) -> None:
+        """Note a failure that nobody waited for and that changes nothing else."""
+        reason = {"reason_code": change.reason_code, "message": change.message or None}
+        self._finish([change.key], "failed", "failed", reason)
+
     def plan_again(self, key: str) -> None:
         """Give work back that was done from something no longer current."""
         self._mark_items(self.stage, [key], "released")
@@ -167,8 +172,9 @@ class Settlement:
             for key in keys
             if (key, "note") not in self.work
         ]
-        if fresh:
-            self.tx.execute(work.insert(), fresh)
+        for row in fresh:
+            if not insert_missing(self.tx, work, row):  # somebody asked for the note by hand since the rows were locked
+                raise GaveWay
 
     def _ready(self) -> dict[str, str | float | bool | None]:
         free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))

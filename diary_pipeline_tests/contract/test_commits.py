@@ -352,7 +352,7 @@ def test_rivals_over_the_same_recordings_leave_one_truth_and_no_open_batch(diary
     def snatch(name: str) -> None:
         for n in range(5):
             keys = [r.key for r in some]
-            batch = batches.claim_keys(diary.ledger, "transcript", keys, name, 60, force=True)
+            batch = batches.claim_keys(diary.ledger, "transcript", keys, name, -1)  # leases that anybody may take
             left = [Change(x.key, x.epoch, "generating_notes", f"{name}{n}") for x in batch.leases]
             while left:
                 done = commit(diary.ledger, "transcript", left)

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from diary_pipeline.core.errors import NotFound
+from diary_pipeline.core.batch import Stage
 from diary_pipeline.ledger import batches, leases, recordings
 from diary_pipeline.ledger.commits import Change, record
 from diary_pipeline.ledger.connect import Ledger, now
@@ -29,13 +29,15 @@ from diary_pipeline_tests.contract.batch_work import (
 )
 from diary_pipeline_tests.contract.test_ledger_submissions import read, submit
 
+STAGES: tuple[Stage, ...] = ("transcript", "note")
+
 
 def test_a_backfill_takes_planned_work_over_and_the_planned_run_leaves_it_alone(ledger: Ledger) -> None:
     id, keys = batch_of(ledger)
     backfill = claim_keys(ledger, keys[1:2])
     assert held(backfill) == keys[1:2]
     batch = claim(ledger, id)
-    assert (held(batch), batch.skipped) == ([keys[0], keys[2]], (keys[1],))
+    assert (held(batch), batch.settled, batch.skipped) == ([keys[0], keys[2]], (keys[1],), (keys[1],))
     assert outcomes(ledger, id)[keys[1]] == "released"
     commit(ledger, batch)
     commit(ledger, backfill, "v2")
@@ -46,21 +48,16 @@ def test_a_backfill_that_took_everything_leaves_the_planned_run_nothing_and_its_
     id, keys = batch_of(ledger)
     commit(ledger, claim_keys(ledger, keys))
     batch = claim(ledger, id)
-    assert (batch.leases, batch.skipped) == ((), tuple(keys))
+    assert (batch.leases, batch.settled, batch.held) == ((), tuple(keys), ())
     assert open_(ledger) == {}
 
 
-def test_a_backfill_never_takes_what_a_live_run_holds_unless_it_is_forced(ledger: Ledger) -> None:
+def test_a_backfill_never_takes_what_a_live_run_holds(ledger: Ledger) -> None:
     id, keys = batch_of(ledger)
-    running = claim(ledger, id)
+    claim(ledger, id)
     backfill = claim_keys(ledger, keys)
-    assert (backfill.leases, backfill.skipped) == ((), tuple(keys))
+    assert (backfill.leases, backfill.held, backfill.skipped) == ((), tuple(keys), tuple(keys))
     assert list(open_(ledger)) == [id]
-    forced = batches.claim_keys(ledger, "transcript", keys, "forced", LEASE_S, force=True)
-    assert held(forced) == keys
-    assert commit(ledger, running).fenced == tuple(keys)
-    release(ledger, running)
-    assert list(open_(ledger)) == [forced.id]
 
 
 def test_a_backfill_takes_what_a_silent_run_held(ledger: Ledger) -> None:
@@ -108,19 +105,47 @@ def test_claiming_keys_again_under_the_same_name_leaves_one_open_batch(ledger: L
     assert list(open_(ledger)) == [again.id]
 
 
-def test_unknown_keys_are_named(ledger: Ledger) -> None:
+def test_unknown_keys_are_left_out_and_named(ledger: Ledger) -> None:
     (key,) = accept(ledger, 1)
-    with pytest.raises(NotFound, match=r"nobody0, nobody1, .* and 2 more") as caught:
-        claim_keys(ledger, [key, *(f"nobody{n}" for n in range(7))])
-    assert caught.value.code == "recording_missing"
-    assert open_(ledger) == {}
+    batch = claim_keys(ledger, ["zzz", key, "nobody"])
+    assert (held(batch), batch.unknown, batch.skipped) == ([key], ("nobody", "zzz"), ())
+    for stage in STAGES:
+        batch = claim_keys(ledger, ["nobody"], stage=stage)
+        assert (batch.leases, batch.unknown) == ((), ("nobody",))
+        release(ledger, batch)
 
 
-def test_a_note_cannot_be_claimed_before_there_is_a_transcript(ledger: Ledger) -> None:
-    with_transcript, without = accept(ledger, 2)
+def test_a_note_without_transcript_is_claimed_and_its_failure_leaves_the_recording_alone(ledger: Ledger) -> None:
+    with_transcript, without = sorted(accept(ledger, 2))
     commit(ledger, claim_keys(ledger, [with_transcript]))
     batch = claim_keys(ledger, [with_transcript, without], stage="note")
-    assert (held(batch), batch.skipped) == ([with_transcript], (without,))
+    assert held(batch) == [with_transcript, without]
+    [lease] = [x for x in batch.leases if x.key == without]
+    change = Change(without, lease.epoch, "failed", None, "transcript_missing", "why")
+    assert record(ledger, kind="note", object_id="o", size_bytes=1, changes=[change]).kept == (without,)
+    assert status(ledger, without) == "pending"
+    there = works(ledger, "note")[without]
+    assert (there.state, there.reason_code, outcomes(ledger, batch.id)[without]) == (
+        "failed",
+        "transcript_missing",
+        "failed",
+    )
+    release(ledger, batch)
+    assert open_(ledger, "note") == {}
+    assert {k: w.state for k, w in works(ledger, "note").items()} == {with_transcript: "ready", without: "failed"}
+    commit(ledger, claim_keys(ledger, [without]))
+    assert works(ledger, "note")[without].state == "ready"
+    assert status(ledger, without) == "generating_notes"
+
+
+def test_a_note_claimed_before_its_transcript_goes_to_the_transcript_that_comes_meanwhile(ledger: Ledger) -> None:
+    (key,) = accept(ledger, 1)
+    early = claim_keys(ledger, [key], "early", stage="note")
+    commit(ledger, claim_keys(ledger, [key]))
+    change = Change(key, early.leases[0].epoch, "failed", None, "transcript_missing", "why")
+    assert record(ledger, kind="note", object_id="o", size_bytes=1, changes=[change]).fenced == (key,)
+    release(ledger, early)
+    assert works(ledger, "note")[key].state == "ready"
 
 
 def test_planners_backfills_and_runs_at_once_do_everything_once(ledger: Ledger) -> None:

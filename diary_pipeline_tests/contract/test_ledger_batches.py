@@ -127,7 +127,8 @@ def test_claiming_and_releasing_read_by_key_and_never_by_status(ledger: Ledger) 
 
     def run(tx: sa.Connection) -> None:
         claims._release(tx, claims._claim_batch(tx, id, 1, "run1", LEASE_S), None, 0)
-        batch = claims._claim_keys(tx, "transcript", keys, "backfill", LEASE_S, force=False)
+        batch = claims._claim_keys(tx, "transcript", keys, "backfill", LEASE_S)
+        claims._claim_keys(tx, "note", keys, "backfill", LEASE_S)
         leases._beat(tx, "backfill", LEASE_S)
         batches._next_attempt(tx, batch.id, None)
 

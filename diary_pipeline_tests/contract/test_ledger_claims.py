@@ -50,7 +50,7 @@ def test_two_runs_that_claim_one_batch_at_once_share_nothing(ledger: Ledger) -> 
     winners = [b for b in got if b.leases]
     assert len(winners) == 1
     assert held(winners[0]) == keys
-    assert all(b.skipped == tuple(keys) for b in got if not b.leases)
+    assert all(b.held == tuple(keys) for b in got if not b.leases)
     assert open_(ledger)[id].run_id == winners[0].leases[0].holder
 
 

@@ -71,10 +71,10 @@ class Turmoil:
                     self.run(batch.id, batch.attempt + (batch.state != "planned"))
 
     def backfill(self) -> None:
-        """Take some recordings by hand, now and then by force."""
+        """Take some recordings by hand, now and then with leases that anybody may take."""
         some, name = self.chance.sample(list(self.keys), 8), f"backfill{self.chance.random()}"
-        stage, force = self.chance.choice(STAGES), self.chance.random() < 0.3
-        self.work(batches.claim_keys(self.ledger, stage, some, name, LEASE_S, force=force))
+        stage, lease_s = self.chance.choice(STAGES), self.chance.choice([LEASE_S, LEASE_S, -1])
+        self.work(batches.claim_keys(self.ledger, stage, some, name, lease_s))
 
     def run(self, id: str, attempt: int) -> None:
         """Carry a batch, unless somebody else does."""
@@ -109,6 +109,8 @@ class Turmoil:
         def change(lease: Lease) -> Change:
             if batch.stage == "transcript":
                 return Change(lease.key, lease.epoch, "generating_notes", models[lease.key])
+            if lease.key not in heard:
+                return Change(lease.key, lease.epoch, "failed", None, "transcript_missing")
             model = heard[lease.key].version or ""
             return Change(lease.key, lease.epoch, "completed", f"note of {model}", requires=("transcript", model))
 
