@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from diary_pipeline.core.batch import PRIORITIES
+from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.core.owner import owner_name
 from diary_pipeline.intake.names import path_of, shown_name, uris_of
@@ -48,8 +48,7 @@ def submit_paths(
     """
     owner_name(owner)
     wanted = Options.read(options)
-    if priority not in PRIORITIES:
-        raise UsageError("priority_unknown", f"There is no priority {priority!r}; use one of {', '.join(PRIORITIES)}.")
+    priority_rank(priority)
     if allowed_models is not None:
         check_model(wanted.whisper_model, allowed_models)
     found = list(_named([path_of(path) for path in paths], exclude))

@@ -5,9 +5,7 @@ queue is the ledger's, so it does not matter who submitted. The surprise: no sli
 workers on one file cost double reading and end as one recording, and a worker that meets another parts from it.
 """
 
-import os
 import random
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,20 +55,19 @@ class Intake:
         limits: AudioLimits,
         default_model: str,
         allowed_models: Collection[str],
-        scratch: Path | None = None,
+        scratch: Path,
         settle_s: float = 2.0,
         exclude: Sequence[Path] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take what the deployment decides.
 
-        `scratch`: a private local folder with room for the largest file; None: below the system's temporary folder.
+        `scratch`: a private local folder with room for the largest file.
         `settle_s`: how long a file in a watched folder must rest. `exclude`: our own roots without marker, see scan().
         """
-        folder = scratch or Path(tempfile.gettempdir()) / f"diary-intake-{os.getuid()}"
         self._ledger = ledger
         self._store = store
-        self._rules = Rules(owners, limits, default_model, frozenset(allowed_models), folder)
+        self._rules = Rules(owners, limits, default_model, frozenset(allowed_models), scratch)
         self._settle_s = settle_s
         self._clock = clock
         self._exclude = exclude
