@@ -1,8 +1,9 @@
 """From a named place to a submission row: the promise that a file will be looked at. Reads no byte of audio.
 
 A file that did not change since it was last submitted (same owner, place, size and time of change) answers with the
-submission it has. The surprise is who may ask twice: somebody who names a file gets another try after a refusal, and
-another version with other options; a watched folder, which offers the same files every few seconds, never does.
+submission it has. The surprise is who may ask twice: somebody who names a file gets another try after a refusal or a
+failure, and another version with other options; a watched folder, which offers the same files every few seconds, never
+does.
 """
 
 import hashlib
@@ -20,14 +21,13 @@ from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.sidecar import is_sidecar
 from diary_pipeline.intake.sources import FoundFile, WatchedFolder, look, scan
 from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger.acceptance import HOPELESS
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Seen, Submission
 
 _LOOKUP = 500  # places in one question to the ledger; SQLite takes a limited number of variables
 _NAMED_IN_ERROR = 3
-_TRY_AGAIN = frozenset({"refused", "cancelled"})
-_SAME_BYTES_SAME_ANSWER = frozenset({"audio_empty", "audio_unreadable", "audio_truncated"})
-"""Refusals that no setting and no second look could change."""
+_TRY_AGAIN = frozenset({"refused", "failed", "cancelled"})
 
 
 def submit_paths(
@@ -126,7 +126,7 @@ def _answers(seen: Seen, row: Submission | None, file: FoundFile, asked: Options
         return False
     return asked is None or bool(
         row
-        and (row.status not in _TRY_AGAIN or row.reason_code in _SAME_BYTES_SAME_ANSWER)
+        and (row.status not in _TRY_AGAIN or row.reason_code in HOPELESS)
         and Options.read(row.options).as_json() == asked.as_json()
     )
 

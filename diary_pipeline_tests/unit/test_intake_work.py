@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.audio.limits import AudioLimits
+from diary_pipeline.catalogue.commit import Failed, commit_transcripts
 from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.intake.receive import Received
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.submit import submit_paths
 from diary_pipeline.intake.work import IntakeReport
 from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger.claims import claim_keys
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.builders import silence, speech_like, write_audio
@@ -120,6 +122,23 @@ def test_a_refused_file_is_tried_again_only_when_somebody_names_it(house: House)
     again = house.take(path)
     assert again.id != refused.id
     assert again.status == "pending"
+
+
+def test_a_recording_that_failed_is_tried_again_only_when_somebody_names_its_file(house: House) -> None:
+    path = house.sound("memo.wav")
+    first = house.take(path)
+    assert first.recording_key
+    batch = claim_keys(house.ledger, "transcript", [first.recording_key], "run", 60)
+    why = Failed(house.recording(first.recording_key), batch.leases[0], "transcript", "internal_error", "It crashed.")
+    commit_transcripts(house.ledger, house.store, [], [why])
+    assert house.row(first.id).status == "failed"
+    shutil.copy(path, house.inbox / "copy.wav")
+    [copied] = house.scan()
+    house.work()
+    assert house.row(copied).status == "failed"
+    again = house.take(path)
+    assert (again.id != first.id, again.status, again.recording_key) == (True, "pending", first.recording_key)
+    assert house.submit(path) == [again.id]
 
 
 def test_a_sidecar_dates_and_names_a_recording_and_a_broken_one_is_noted(house: House) -> None:
