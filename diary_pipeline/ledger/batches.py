@@ -14,20 +14,23 @@ from diary_pipeline.core.batch import PRIORITIES, Stage
 from diary_pipeline.ledger.claims import claim_batch, claim_keys, release
 from diary_pipeline.ledger.connect import CHUNK, Ledger, chunks, now, queue
 from diary_pipeline.ledger.planner import PlanLimits, PlannedBatch, Waiting, plan
-from diary_pipeline.ledger.tables import batch_items, batches, holders, recordings, work
+from diary_pipeline.ledger.tables import UNREPORTED, batch_items, batches, holders, recordings, work
 
 __all__ = [
+    "ClosedBatch",
     "Exhausted",
     "OpenBatch",
     "claim_batch",
     "claim_keys",
     "exhausted",
     "keys_of",
+    "mark_reported",
     "mark_requested",
     "next_attempt",
     "open_batches",
     "plan_waiting",
     "release",
+    "unreported",
 ]
 
 
@@ -49,6 +52,16 @@ class OpenBatch:
     requested_at: float | None
     lease_live: bool
     """Some lease of it, or the holder of its run, has not expired."""
+
+
+@dataclass(frozen=True)
+class ClosedBatch:
+    """A batch whose recordings all have an outcome, some of them a result."""
+
+    id: str
+    run_id: str | None
+    """None: a run that was given up for dead committed after all."""
+    closed_at: float
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,23 @@ def mark_requested(ledger: Ledger, batch_ids: Sequence[str]) -> None:
         requested = {"state": "requested", "requested_at": now(tx)}
         for id in sorted(batch_ids):
             tx.execute(batches.update().where(batches.c.id == id, batches.c.state == "planned").values(**requested))
+
+
+def unreported(conn: sa.Connection, stage: Stage, limit: int = 20) -> list[ClosedBatch]:
+    """Return closed batches whose results Dagster may not know of, oldest first.
+
+    Those of runs that are about to tell are among them.
+    """
+    chosen = sa.select(batches.c.id, batches.c.run_id, batches.c.closed_at).where(batches.c.stage == stage, UNREPORTED)
+    rows = conn.execute(chosen.order_by(batches.c.closed_at).limit(limit))
+    return [ClosedBatch(*row) for row in rows.tuples()]
+
+
+def mark_reported(ledger: Ledger, batch_id: str) -> None:
+    """Note that the Dagster events of a closed batch are written."""
+    with ledger.writing() as tx:
+        mine = (batches.c.id == batch_id) & UNREPORTED
+        tx.execute(batches.update().where(mine).values(reported_at=now(tx)))
 
 
 def keys_of(conn: sa.Connection, batch_id: str) -> list[str]:

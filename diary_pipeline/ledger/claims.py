@@ -150,7 +150,9 @@ def settle(tx: sa.Connection, batch_id: str, outcomes: Mapping[str, str]) -> Non
                 batch_items.update().where(of_batch, batch_items.c.recording_key.in_(some)).values(outcome=outcome)
             )
     finished = (batches.c.id == batch_id) & (batches.c.state != "closed") & ~sa.exists().where(of_batch)
-    tx.execute(batches.update().where(finished).values(state="closed", closed_at=now(tx)))
+    results = batch_items.c.outcome.in_(("committed", "failed"))
+    told = sa.case((sa.exists().where(batch_items.c.batch_id == batch_id, results), None), else_=(at := now(tx)))
+    tx.execute(batches.update().where(finished).values(state="closed", closed_at=at, reported_at=told))
 
 
 def _locked(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, WorkRow]:

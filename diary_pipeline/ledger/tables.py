@@ -137,8 +137,17 @@ batches = sa.Table(
     sa.Column("requested_at", sa.Float),
     sa.Column("claimed_at", sa.Float),
     sa.Column("closed_at", sa.Float),
+    sa.Column("reported_at", sa.Float),  # its Dagster events are written, or there is nothing to tell
 )
 sa.Index("batches_state", batches.c.state, batches.c.stage, batches.c.planned_at)
+UNREPORTED = sa.text("state = 'closed' AND reported_at IS NULL")
+sa.Index(
+    "batches_unreported",
+    batches.c.stage,
+    batches.c.closed_at,
+    sqlite_where=UNREPORTED,
+    postgresql_where=UNREPORTED,
+)
 
 batch_items = sa.Table(
     "batch_items",
