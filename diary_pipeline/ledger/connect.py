@@ -177,12 +177,21 @@ def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "postgresql":
         ours = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "diary"}
         theirs = {name: value for name, value in ours.items() if name not in url.query}
-        return sa.create_engine(url, pool_pre_ping=True, connect_args=theirs, hide_parameters=True)
+        engine = sa.create_engine(url, pool_pre_ping=True, connect_args=theirs, hide_parameters=True)
+        sa.event.listen(engine, "handle_error", _quote_nothing)
+        return engine
     _create_file(Path(url.database or ""))
     engine = sa.create_engine(url, hide_parameters=True)  # its errors would tell titles and file names to the logs
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _quote_nothing(context: sa.engine.ExceptionContext) -> None:
+    """Keep the first line of what PostgreSQL says; the others quote the statement with its values, or the row."""
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None and error.args:
+            error.args = (str(error.args[0]).split("\n", 1)[0], *error.args[1:])
 
 
 def _create_file(path: Path) -> None:
