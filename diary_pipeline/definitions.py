@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from diary_pipeline.observability.logs import configure_logging
 from diary_pipeline.settings import Settings, load_settings
 from diary_pipeline.wiring import Wiring
 
@@ -36,4 +37,6 @@ def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None
     )
 
 
-defs = build_defs(load_settings())
+_settings = load_settings()
+configure_logging(_settings.log_level, _settings.log_format == "json")  # run processes and the code server load this
+defs = build_defs(_settings)

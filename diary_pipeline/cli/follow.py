@@ -53,7 +53,11 @@ class Follow:
 
     def on_result(self, result: Result) -> None:
         """Say what is being worked on; the ledger hears of it only when the whole batch is committed."""
-        self._progress.update(self._task, description=f"{result.outcome}: {result.key}")
+        self._progress.update(self._task, description=result.key)
+
+    def on_trouble(self, sentence: str) -> None:
+        """Say why a run stopped; it is tried again."""
+        self._progress.console.print(f"[yellow]{escape(sentence)}[/] Trying again.", highlight=False)
 
     def _run(self) -> None:
         while not self._stop.wait(POLL_S):
@@ -61,9 +65,9 @@ class Follow:
 
     def _look(self) -> None:
         with self._ledger.reading() as conn:
-            rows = submissions.get(conn, self._ids)
+            rows = submissions.get(conn, [id for id in self._ids if id not in self._told])
         for row in rows:
-            if row.status in ENDED and row.id not in self._told:
+            if row.status in ENDED:
                 self._told.add(row.id)
                 mark = MARKS.get(row.status, f"[red]{row.status}[/]")
                 reason = f"  [dim]{row.reason_code}[/]" if row.reason_code else ""

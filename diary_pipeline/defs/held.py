@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from diary_pipeline.core.batch import Batch, Result, Stage
-from diary_pipeline.core.errors import Fenced
+from diary_pipeline.core.errors import DiaryError, Fenced
 from diary_pipeline.ledger import batches
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.leases import Heartbeat
@@ -34,6 +34,8 @@ class Leases:
     ledger: Ledger
     lease_s: float
     """How long a worker may be silent before its recordings are taken over."""
+    retry_s: float
+    """After how long work of a run that raised is tried again; doubled with each attempt."""
     watcher: Callable[[Result], None]
     """Hears of each recording done in this process: the progress of `ingest --wait`."""
 
@@ -46,12 +48,16 @@ class Leases:
         """Claim this run's recordings and keep the leases alive; what was not committed is given back at the end."""
         with self.alive(context.run.run_id):
             batch = self._claim(context, config, stage)
-            if batch.skipped:
-                context.log.info(f"{len(batch.skipped)} recordings were done, or are held by another live run")
+            if batch.held:
+                context.log.info(f"{len(batch.held)} recordings are held by another live run and were left to it")
+            reason: tuple[str, str] | None = None
             try:
                 yield batch
+            except DiaryError as error:
+                reason = (error.code, error.message)
+                raise
             finally:
-                batches.release(self.ledger, batch)
+                batches.release(self.ledger, batch, reason, retry_s=self.retry_s)
 
     def progress(self, context: dg.AssetExecutionContext, batch: Batch) -> Callable[[Result], None]:
         """Tell the run's log now and then how far it is, and the watcher of each recording.
