@@ -56,11 +56,11 @@ def wait_for(
                 time.sleep(POLL_S)
                 continue
             finder.cancel_unstarted(instance)
-            if not _round(defs, instance, on_trouble):
+            if not round_of_ticks(defs, instance, on_trouble):
                 time.sleep(POLL_S)
 
 
-def _round(defs: dg.Definitions, instance: dg.DagsterInstance, on_trouble: Callable[[str], None]) -> int:
+def round_of_ticks(defs: dg.Definitions, instance: dg.DagsterInstance, on_trouble: Callable[[str], None]) -> int:
     """Tick each sensor once and execute what it asks for; return how many runs did something."""
     done = 0
     for name in SENSORS:
