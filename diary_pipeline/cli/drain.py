@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence, Set
 from contextlib import ExitStack
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from diary_pipeline.core.batch import ENDED, Result
 from diary_pipeline.core.errors import ServiceMissing
@@ -29,6 +30,7 @@ TOLD = frozenset({"ServiceMissing", "TransientError", "Fenced"})
 """Errors whose message is ours and meant for people."""
 RUN_KEY = "dagster/run_key"
 SENSOR = "dagster/sensor_name"
+NOT_CAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 """The terminal belongs to whoever waits; the run's page has every line."""
 
@@ -47,7 +49,9 @@ def wait_for(
     os.environ.update(settings.environment())  # dagster.yaml names DAGSTER_HOME, and child processes read the rest
     wiring = Wiring(settings, on_result)
     with ExitStack() as stack:
-        instance = stack.enter_context(dg.DagsterInstance.from_config(str(settings.dagster_home)))
+        # Captured output needs a watcher process for each run, which Ctrl-C would make print its traceback.
+        here = InstanceRef.from_dir(str(settings.dagster_home), overrides={"compute_logs": NOT_CAPTURED})
+        instance = stack.enter_context(dg.DagsterInstance.from_ref(here))
         defs = build_defs(settings, resources(wiring))
         finder = recovery(wiring)
         waiting = set(submission_ids)
@@ -117,9 +121,12 @@ def execute(
     mine = {SENSOR: sensor, **({RUN_KEY: request.run_key} if request.run_key else {})}
     if request.run_key and instance.get_runs(dg.RunsFilter(tags=mine), limit=1):
         return None
-    return defs.resolve_job_def(str(defs.resolve_sensor_def(sensor).job_name)).execute_in_process(
+    run = defs.resolve_job_def(str(defs.resolve_sensor_def(sensor).job_name)).execute_in_process(
         run_config={**request.run_config, "loggers": QUIET},
         instance=instance,
         tags={**request.tags, **mine},
         raise_on_error=False,
     )
+    if run.dagster_run.status == dg.DagsterRunStatus.CANCELED:  # Dagster keeps Ctrl-C to itself
+        raise KeyboardInterrupt
+    return run

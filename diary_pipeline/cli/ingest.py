@@ -21,7 +21,10 @@ def ingest(
     paths: Annotated[list[str], typer.Argument(help="Audio files, folders, or file:// URLs.", show_default=False)],
     user: Annotated[str, typer.Option("--user", help="Whose diary it is; default DIARY_DEFAULT_OWNER.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the notes of these can be queried.")] = False,
-    model: Annotated[str, typer.Option("--model", help="Whisper model; default DIARY_WHISPER_MODEL.")] = "",
+    model: Annotated[
+        str,
+        typer.Option("--model", help="Whisper model; default: what a known recording has, else DIARY_WHISPER_MODEL."),
+    ] = "",
     language: Annotated[str, typer.Option("--language", help="ISO 639-1 code to force; default: detect.")] = "",
     priority: Annotated[str, typer.Option("--priority", help=f"One of {', '.join(PRIORITIES)}.")] = "medium",
     form: FormatOption = Format.table,
@@ -52,8 +55,11 @@ def ingest(
     else:
         everything = [(r.file_name, r.status, r.recording_key, r.reason_code, r.message, r.id) for r in rows]
         print_rows(COLUMNS, everything, form)
+    if not rows:
+        say(f"There is no audio in {', '.join(paths)}.")
+        return
     if bad := [r for r in rows if r.status in BAD]:
-        say(f"{len(bad)} of {len(rows)} were refused or failed; the others are well:")
+        say(f"{len(bad)} of {len(rows)} refused or failed:")
         for row in bad:
             say(f"  {row.message or row.file_name} [{row.reason_code}]")
         raise typer.Exit(1)
