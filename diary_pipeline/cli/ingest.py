@@ -23,7 +23,7 @@ def ingest(
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the notes of these can be queried.")] = False,
     model: Annotated[
         str,
-        typer.Option("--model", help="Whisper model; default: what a known recording has, else DIARY_WHISPER_MODEL."),
+        typer.Option("--model", help="Whisper model; a known recording keeps its own."),
     ] = "",
     language: Annotated[str, typer.Option("--language", help="ISO 639-1 code to force; default: detect.")] = "",
     priority: Annotated[str, typer.Option("--priority", help=f"One of {', '.join(PRIORITIES)}.")] = "medium",
