@@ -122,6 +122,12 @@ class Settings(BaseModel):
     max_attempts: int = _setting(
         "Batches", 3, "Runs that may try one batch before its recordings are failed.", ge=1, le=100
     )
+    retry_s: float = _setting(
+        "Batches",
+        5.0,
+        "Seconds until work of a run that raised is tried again; doubled with each attempt.",
+        ge=0,
+    )
 
     settle_s: float = _setting(
         "Intake", 2.0, "Seconds for which a file must not have changed: one still being written is not taken.", ge=0
@@ -141,6 +147,12 @@ class Settings(BaseModel):
         "Surface", "info", "Least severe log line; debug also shows tracebacks of the command line."
     )
     log_format: Literal["text", "json"] = _setting("Surface", "text", "Log lines for people or for machines.")
+    previews: bool = _setting(
+        "Surface",
+        True,
+        "Whether notes and transcripts also go into Dagster's metadata, where its UI shows them and its database keeps "
+        "them (docs/decisions/0001).",
+    )
     ui_host: str = _setting("Surface", "127.0.0.1", "Address that `make dev` serves Dagster on; it has no passwords.")
     ui_port: int = _setting("Surface", 3000, "Port that `make dev` serves Dagster on.", ge=1, le=65_535)
 

@@ -19,17 +19,21 @@ Settings of the deployment are `DIARY_*` variables and belong to settings.py. An
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
+from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, owner_name
+from diary_pipeline.intake.options import clean_language, clean_tags
 from diary_pipeline.intake.sources import WatchedFolder
+
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 def known_zone(name: str) -> str:
@@ -42,10 +46,20 @@ def known_zone(name: str) -> str:
     return name
 
 
+def _as_at_the_door(rule: Callable[[_T], _U]) -> Callable[[_T], _U]:
+    def check(said: _T) -> _U:
+        try:
+            return rule(said)
+        except UsageError as error:
+            raise ValueError(error.message.rstrip(".")) from error
+
+    return check
+
+
 TimeZone = Annotated[str, AfterValidator(known_zone)]
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
-UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
-"""Stands in object keys and run tags, so no slash, space or control character."""
+Language = Annotated[str, AfterValidator(_as_at_the_door(clean_language))]
+Tags = Annotated[tuple[str, ...], AfterValidator(_as_at_the_door(clean_tags))]
+UserId = Annotated[str, AfterValidator(_as_at_the_door(owner_name))]
 
 
 class _Row(BaseModel):
@@ -63,7 +77,7 @@ class _Folder(_Row):
     owner: UserId | None = None
     language: Language | None = None
     whisper_model: str | None = None
-    tags: tuple[str, ...] = ()
+    tags: Tags = ()
     ignore: tuple[str, ...] = ()
     not_older_than_days: float | None = Field(default=None, gt=0)
 

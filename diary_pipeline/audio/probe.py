@@ -45,9 +45,25 @@ _ESTIMATE_MAY_BE_OFF = 3
 BROKEN = (av.error.FFmpegError, ValueError, IndexError, OverflowError, ZeroDivisionError)
 
 
-def probe(path: Path, limits: AudioLimits) -> AudioFacts:
-    """Read what the file says about itself, or refuse it by that; takes well under a second for any file."""
-    name, size = path.name, path.stat().st_size
+def probe(path: Path, limits: AudioLimits, name: str = "") -> AudioFacts:
+    """Read what the file says about itself, or refuse it by that; takes well under a second for any file.
+
+    `name`: what people call the file, where it lies under another one.
+    """
+    name, size = name or path.name, path.stat().st_size
+    refuse_by_size(name, size, limits)
+    with open_audio(path, name) as (file, container, stream):
+        facts, estimate_s = _facts(file, container, stream, size)
+        if declared.ends_torn(file, facts.container):
+            raise torn(name)
+        _refuse_by_length(name, facts, estimate_s, limits)
+    with open_audio(path, name) as (_, container, stream):
+        _decode_one_frame(name, container, stream)
+    return facts
+
+
+def refuse_by_size(name: str, size: int, limits: AudioLimits) -> None:
+    """Refuse what need not even be opened."""
     if size == 0:
         raise AudioRefused("audio_empty", f"{name} is empty; record or copy it again.")
     if size > limits.max_size_bytes:
@@ -56,32 +72,23 @@ def probe(path: Path, limits: AudioLimits) -> AudioFacts:
             f"{name} has {size / 1e6:.0f} MB, more than the {limits.max_size_bytes / 1e6:.0f} MB allowed; "
             "send it in parts or as a smaller format.",
         )
-    with open_audio(path) as (file, container, stream):
-        facts, estimate_s = _facts(file, container, stream, size)
-        if declared.ends_torn(file, facts.container):
-            raise torn(name)
-        _refuse_by_length(name, facts, estimate_s, limits)
-    with open_audio(path) as (_, container, stream):
-        _decode_one_frame(name, container, stream)
-    return facts
 
 
 @contextmanager
-def open_audio(path: Path) -> Iterator[tuple[BinaryIO, InputContainer, AudioStream]]:
+def open_audio(path: Path, name: str = "") -> Iterator[tuple[BinaryIO, InputContainer, AudioStream]]:
     """Open a local file and its first audio track; AudioRefused when there is none. Errors of the disk stay OSError."""
+    name = name or path.name
     with path.open("rb") as file:
         try:
             container = av.open(file, mode="r", metadata_errors="ignore", options=dict(_OPTIONS))
         except BROKEN as error:
             file.seek(0)
             if file.read(8)[4:] == b"ftyp" and declared.ends_torn(file, "mp4"):
-                raise torn(path.name) from error
-            raise unreadable(path.name) from error
+                raise torn(name) from error
+            raise unreadable(name) from error
         with container:
             if not container.streams.audio:
-                raise AudioRefused(
-                    "audio_unreadable", f"{path.name} holds no audio track; send the sound recording itself."
-                )
+                raise AudioRefused("audio_unreadable", f"{name} holds no audio track; send the sound recording itself.")
             yield file, container, container.streams.audio[0]
 
 

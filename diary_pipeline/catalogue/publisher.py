@@ -3,6 +3,8 @@
 What is folded, and how, stands in fold.py. One publisher at a time on one machine, by a lock on a file beside the
 catalogue; the live file and its neighbours need a local disk.
 
+The file is its owner's alone and read-only (0400), and is built in a folder that is private too: it holds a diary.
+
 What surprises: run it in its own process. DuckDB gives a second open of the same path the first one's instance, and its
 file locks are per process, so a process that both reads and publishes fools itself.
 """
@@ -48,12 +50,13 @@ class Publisher:
         self.ledger = ledger
         self.store = store
         self.live = live
-        self.next = live.with_name(f".{live.name}.next")
+        self.workplace = live.with_name(f".{live.name}.next")
+        self.next = self.workplace / live.name
 
     def publish(self) -> Published:
         """Make everything committed before this call visible, and return how far that is."""
         started = time.perf_counter()
-        self.live.parent.mkdir(parents=True, exist_ok=True)
+        self.live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._alone():
             with self.ledger.reading() as conn:
                 head, noted = clock_now(conn), published_watermark(conn)
@@ -93,6 +96,7 @@ class Publisher:
 
     def _prepare(self, head: int) -> tuple[int, int]:
         """Build the next file; return the commit it reaches (`head` or later) and how many recordings moved."""
+        self._begin()
         mark = self._copied(head)
         with self.ledger.reading() as conn:  # one snapshot, so that the file holds whole commits
             head, moved = clock_now(conn), pointers_since(conn, mark)
@@ -118,15 +122,15 @@ class Publisher:
             return mark
         # Another schema, a damaged file, or one that is ahead of a ledger restored from a backup.
         logger.info("catalogue_rebuilt", watermark=mark, head=head)
-        self._clean()
+        self._begin()
         return 0
 
     def _swap(self) -> None:
         """Readers keep the inode they opened; the next open sees the new one. Never both, never half."""
         handle = os.open(self.next, os.O_RDONLY)
         try:
-            # Read-only for everybody: a DuckDB shell opened without -readonly would lock all readers out.
-            os.fchmod(handle, 0o444)
+            # Not writable: a DuckDB shell opened without -readonly would lock all readers out.
+            os.fchmod(handle, 0o400)
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -137,8 +141,12 @@ class Publisher:
         finally:
             os.close(folder)
 
+    def _begin(self) -> None:
+        self._clean()
+        self.workplace.mkdir(mode=0o700)
+
     def _clean(self) -> None:
-        for left in self.live.parent.glob(f"{self.next.name}*"):  # with its .wal and .tmp
+        for left in self.live.parent.glob(f"{self.workplace.name}*"):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:

@@ -85,6 +85,7 @@ def outcome_row(
         "recorded_at": utc(when.at),
         "recorded_at_source": when.source,
         "recorded_at_confidence": when.confidence,
+        "recorded_at_note": when.note or None,
         "recorded_day": when.day,
         "time_zone": when.zone,
         "title": recording.title,

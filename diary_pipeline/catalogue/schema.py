@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from diary_pipeline.ledger.commits import PointerKind
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""A published file of another version is built anew from the log."""
 
 ColumnType = Literal["text", "texts", "integer", "seq", "number", "yes_no", "instant", "day", "words"]
 
@@ -108,6 +109,9 @@ RECORDINGS = Table(
             "what told it: see audio/recorded_at.py for the words and their order",
         ),
         Column("recorded_at_confidence", "number", "0 to 1"),
+        Column(
+            "recorded_at_note", "text", "where two sources disagree, or a sidecar was left out; NULL: nothing to say"
+        ),
         Column("recorded_day", "day", "the day it was spoken, in time_zone"),
         Column("time_zone", "text", "IANA name of the owner's time zone"),
         Column("title", "text", "given by the user"),

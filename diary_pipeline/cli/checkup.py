@@ -3,16 +3,19 @@
 Dagster is asked over HTTP, never imported. Nothing is repaired or created here.
 """
 
+import http.client
 import json
 import os
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.settings import Settings
+from diary_pipeline.settings_pages import masked
 
 HEALTH = """{
   instance { daemonHealth { allDaemonStatuses { daemonType healthy required } } }
@@ -20,55 +23,66 @@ HEALTH = """{
 }"""
 ANSWER_S = 3.0
 
+State = Literal["ok", "absent", "missing"]
+
 
 @dataclass(frozen=True)
 class Finding:
     """One thing that was tested. `absent` is fine (not begun, not running); `missing` stops work."""
 
     subject: str
-    state: Literal["ok", "absent", "missing"]
+    state: State
     detail: str
 
 
 def examine(settings: Settings) -> list[Finding]:
     """Test everything once; a test that fails is a finding, never an exception."""
     return [
-        *_places(settings),
+        _attempt("home", lambda: _writable(settings.home)),
+        _attempt("objects", lambda: _writable(settings.object_dir)),
+        _attempt("drop folder", lambda: _writable(settings.drop_dir)),
+        *(_attempt("watched folder", partial(_readable, folder.path)) for folder in settings.folders[1:]),
         _attempt("ledger", lambda: _ledger(settings)),
         _attempt("catalogue", lambda: _catalogue(settings)),
         _attempt(f"model {settings.whisper_model}", lambda: _model(settings)),
-        _dagster(settings),
+        _attempt("dagster", lambda: _dagster(settings)),
     ]
 
 
-def _attempt(subject: str, test: Callable[[], tuple[Literal["ok", "absent"], str]]) -> Finding:
+def _attempt(subject: str, test: Callable[[], tuple[State, str]]) -> Finding:
     try:
         state, detail = test()
     except DiaryError as error:
         return Finding(subject, "missing", error.message)
+    except Exception as error:  # noqa: BLE001 - whatever it is, finding it is what this is for
+        return Finding(subject, "missing", f"cannot be used: {type(error).__name__}: {_sentence(error)}")
     return Finding(subject, state, detail)
 
 
-def _places(settings: Settings) -> Iterator[Finding]:
-    for name, folder in (("home", settings.home), ("objects", settings.object_dir), ("drop folder", settings.drop_dir)):
-        standing = _nearest(folder)
-        if not os.access(standing, os.W_OK | os.X_OK):
-            yield Finding(name, "missing", f"{standing} cannot be written by user id {os.getuid()}: change its owner.")
-        elif standing != folder:
-            yield Finding(name, "absent", f"{folder} is made when it is needed.")
-        else:
-            yield Finding(name, "ok", f"{folder} can be written.")
-    for watched in settings.folders[1:]:
-        here = os.access(watched.path, os.R_OK | os.X_OK)
-        detail = "can be read." if here else "cannot be read: mount it, or change DIARY_CONFIG."
-        yield Finding("watched folder", "ok" if here else "missing", f"{watched.path} {detail}")
+def _sentence(error: Exception) -> str:
+    return masked(str(error).partition("\n")[0])
+
+
+def _writable(folder: Path) -> tuple[State, str]:
+    standing = _nearest(folder)
+    if not os.access(standing, os.W_OK | os.X_OK):
+        return "missing", f"{standing} cannot be written by user id {os.getuid()}: change its owner."
+    if standing != folder:
+        return "absent", f"{folder} is made when it is needed."
+    return "ok", f"{folder} can be written."
+
+
+def _readable(folder: Path) -> tuple[State, str]:
+    here = os.access(folder, os.R_OK | os.X_OK)
+    detail = "can be read." if here else "cannot be read: mount it, or change DIARY_CONFIG."
+    return "ok" if here else "missing", f"{folder} {detail}"
 
 
 def _nearest(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
-def _ledger(settings: Settings) -> tuple[Literal["ok", "absent"], str]:
+def _ledger(settings: Settings) -> tuple[State, str]:
     from diary_pipeline.cli.home import has_ledger
     from diary_pipeline.ledger import submissions
     from diary_pipeline.ledger.connect import open_ledger
@@ -79,7 +93,7 @@ def _ledger(settings: Settings) -> tuple[Literal["ok", "absent"], str]:
         return "ok", f"answers; {sum(submissions.counts(conn).values())} submissions."
 
 
-def _catalogue(settings: Settings) -> tuple[Literal["ok", "absent"], str]:
+def _catalogue(settings: Settings) -> tuple[State, str]:
     from diary_pipeline.catalogue.query import query
 
     if not settings.catalogue_file.exists():
@@ -88,13 +102,13 @@ def _catalogue(settings: Settings) -> tuple[Literal["ok", "absent"], str]:
     return "ok", f"opens; {rows[0][0]} recordings published."
 
 
-def _model(settings: Settings) -> tuple[Literal["ok", "absent"], str]:
+def _model(settings: Settings) -> tuple[State, str]:
     from diary_pipeline.transcription.models import resolve
 
     return "ok", f"{resolve(settings.whisper_model, settings.model_dir)}"
 
 
-def _dagster(settings: Settings) -> Finding:
+def _dagster(settings: Settings) -> tuple[State, str]:
     where = f"http://{settings.ui_host}:{settings.ui_port}"
     question = urllib.request.Request(  # noqa: S310 -- our own address
         f"{where}/graphql",
@@ -105,14 +119,19 @@ def _dagster(settings: Settings) -> Finding:
         with urllib.request.urlopen(question, timeout=ANSWER_S) as answer:  # noqa: S310
             told = json.load(answer)["data"]
         daemons = told["instance"]["daemonHealth"]["allDaemonStatuses"]
-        locations = told["workspaceOrError"]["locationEntries"]
+        loaded = {one["name"]: (one["locationOrLoadError"] or {}).get("__typename") for one in _locations(told)}
     except OSError:
-        return Finding("dagster", "absent", f"nothing answers at {where}; `diary dev` starts it.")
-    except (ValueError, KeyError, TypeError):
-        return Finding("dagster", "absent", f"what answers at {where} is not Dagster; set DIARY_UI_PORT to its port.")
+        return "absent", f"nothing answers at {where}; `diary dev` starts it."
+    except (ValueError, KeyError, TypeError, AttributeError, http.client.HTTPException):
+        return "absent", f"what answers at {where} is not Dagster; set DIARY_UI_PORT to its port."
     if ill := [one["daemonType"] for one in daemons if one["required"] and not one["healthy"]]:
-        return Finding("dagster", "missing", f"answers at {where}, but its daemons are silent: {', '.join(ill)}.")
-    broken = [one["name"] for one in locations if one["locationOrLoadError"]["__typename"] == "PythonError"]
-    if broken:
-        return Finding("dagster", "missing", f"answers at {where}, but cannot load {', '.join(broken)}: see its page.")
-    return Finding("dagster", "ok", f"answers at {where}; its daemons are healthy.")
+        return "missing", f"answers at {where}, but its daemons are silent: {', '.join(ill)}."
+    if broken := [name for name, what in loaded.items() if what == "PythonError"]:
+        return "missing", f"answers at {where}, but cannot load {', '.join(broken)}: see its page."
+    if loading := [name for name, what in loaded.items() if what is None]:
+        return "absent", f"answers at {where} and is loading {', '.join(loading)}; ask again in a moment."
+    return "ok", f"answers at {where}; its daemons are healthy."
+
+
+def _locations(told: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(told["workspaceOrError"]["locationEntries"])

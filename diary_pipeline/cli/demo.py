@@ -16,9 +16,6 @@ WHERE_IT_WAS_SAID = """\
 SELECT n.note_date, n.title, i.kind, i.text, i.start_s
 FROM note_items i JOIN notes n USING (recording_key)
 WHERE i.kind = 'action' ORDER BY n.note_date"""
-WHAT_WENT_WRONG = """\
-SELECT file_name, status, reason_code FROM recordings
-WHERE reason_code IS NOT NULL ORDER BY file_name"""
 
 
 def demo(
@@ -34,11 +31,12 @@ def demo(
     key = _one_note(settings.catalogue_file)
     _run("show", key)
     _run("sql", WHERE_IT_WAS_SAID)
-    _run("sql", WHAT_WENT_WRONG)
+    _run("quarantine")
     say(
         f"""
-What was refused or failed is meant to be: the demo holds one file of noise, one that is cut off, one that is silent and
-one that is there twice. Every note lies as Markdown in {settings.note_dir}; the whole catalogue is one DuckDB file:
+What stands in quarantine is meant to: the demo holds one file of noise and one that is cut off. Another one is silent,
+which is no failure, and one is there twice. Every note lies as Markdown in {settings.note_dir};
+the whole catalogue is one DuckDB file:
 
   {settings.catalogue_file}
 

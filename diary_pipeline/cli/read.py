@@ -7,7 +7,7 @@ import typer
 
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import Format, FormatOption, as_dicts, print_json, print_markdown, print_rows, say
-from diary_pipeline.core.batch import ENDED
+from diary_pipeline.core.batch import ENDED, UNWELL
 
 if TYPE_CHECKING:
     from diary_pipeline.catalogue.query import Answer
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 NOTES = "note_date, title, mood, language, writer, recording_key"
 ITEMS = "kind, text, start_s, end_s, quote, due_date, segment_id"
-UNWELL = frozenset({"failed", "refused", "cancelled"})
 
 
 class ShowFormat(StrEnum):
@@ -74,6 +73,8 @@ def show(
     found = find(open_ledger(settings.ledger_url), settings.catalogue_file, key)
     name = found.file_name if isinstance(found, Submission) else found.recording.file_name
     markdown = None if isinstance(found, Submission) else _print_note(settings, found.recording.key, form)
+    if not isinstance(found, Submission) and (doubt := found.recording.recorded_at.note):
+        say(f"{name}: {doubt}")
     if markdown is None:
         say(f"{name}: {_why_no_note(found.status, found.reason_code, found.message)}")
     if found.status in UNWELL:

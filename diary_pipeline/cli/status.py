@@ -9,13 +9,12 @@ import typer
 
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
-from diary_pipeline.core.batch import ENDED
+from diary_pipeline.core.batch import ENDED, UNWELL
 
 if TYPE_CHECKING:
     from diary_pipeline.ledger.connect import Ledger
 
 POLL_S = 1.0
-UNWELL = frozenset({"failed", "refused"})
 ALL = ("status", "submissions")
 ONE = ("recording_key", "status", "stage", "reason_code", "message", "file_name", "recorded_at")
 Rows = list[tuple[object, ...]]

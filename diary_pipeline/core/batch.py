@@ -4,12 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from diary_pipeline.core.errors import UsageError
+
 Stage = Literal["transcript", "note"]
 Status = Literal[
     "pending", "transcribing", "generating_notes", "completed", "degraded", "failed", "cancelled", "refused"
 ]
 ENDED: frozenset[str] = frozenset({"completed", "degraded", "failed", "cancelled", "refused"})
+UNWELL: frozenset[str] = frozenset({"failed", "refused"})
+"""Ended without what was asked for: what the quarantine holds, and why a command ends with exit code 1."""
 PRIORITIES: Mapping[str, int] = {"urgent": 3, "high": 2, "medium": 1, "low": 0}
+
+
+def priority_rank(name: str) -> int:
+    """Give the number that a priority sorts by; the highest goes first."""
+    if name not in PRIORITIES:
+        raise UsageError("priority_unknown", f"There is no priority {name!r}; use one of {', '.join(PRIORITIES)}.")
+    return PRIORITIES[name]
 
 
 @dataclass(frozen=True)
@@ -23,12 +34,22 @@ class Lease:
 
 @dataclass(frozen=True)
 class Batch:
-    """Claimed work: what this run may do (`leases`) and what it must leave alone (`skipped`: live elsewhere)."""
+    """Claimed work: what this run may do (`leases`), and what it must leave alone for one reason or another."""
 
     id: str
     stage: Stage
     leases: tuple[Lease, ...]
-    skipped: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    """Another live run does them."""
+    settled: tuple[str, ...] = ()
+    """Done already, or carried by another batch by now."""
+    unknown: tuple[str, ...] = ()
+    """Asked for by hand, and not in the ledger."""
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Recordings that this run does not do and need not."""
+        return tuple(sorted((*self.held, *self.settled)))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
+ENGLISH_CUES_ONLY = "english_cues_only"
+"""A limit of the writer: events, reflections, actions and mood are recognised in English alone."""
 ItemKind = Literal["event", "reflection", "action", "person", "place", "topic", "quote"]
 Writer = Literal["llm", "offline"]
 Mood = Literal["very_negative", "negative", "neutral", "mixed", "positive", "very_positive"]

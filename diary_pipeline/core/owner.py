@@ -1,8 +1,23 @@
 """Whose diary it is, and what we were told about how they speak."""
 
+import re
 from dataclasses import dataclass
 
+from diary_pipeline.core.errors import UsageError
+
 DEFAULT_OWNER = "me"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+
+
+def owner_name(said: str) -> str:
+    """Give the name back when it can be an owner's; it stands in run tags and metadata, so nothing odd gets in."""
+    if not _NAME.fullmatch(said):
+        raise UsageError(
+            "owner_invalid",
+            f"{said[:80]!r} cannot be an owner's name; use 1 to 64 letters, digits and . _ @ - and begin with a letter "
+            "or a digit.",
+        )
+    return said
 
 
 @dataclass(frozen=True)

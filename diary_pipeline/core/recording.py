@@ -40,7 +40,7 @@ class RecordedAt:
     """0 to 1."""
     day: dt.date
     note: str = ""
-    """One sentence when two sources disagree over the day, else empty."""
+    """A sentence when two sources disagree over the day, and when a sidecar was left out; else empty."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -77,6 +78,14 @@ class Transcript:
     def text(self) -> str:
         """Everything said, segments joined by spaces."""
         return " ".join(s.text for s in self.speech)
+
+    @property
+    def spoken_language(self) -> str:
+        """The language in which most of the speech was spoken."""
+        seconds: defaultdict[str, float] = defaultdict(float)
+        for segment in self.speech:
+            seconds[segment.language or self.language or "en"] += segment.end_s - segment.start_s
+        return max(seconds, key=seconds.__getitem__, default=self.language or "en")
 
 
 def transcript_version(content_sha256: str, engine_key: str, language: str | None, vocabulary: tuple[str, ...]) -> str:

@@ -7,8 +7,9 @@ The surprise: the folders on the way are resolved, the last name is not, so that
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 from diary_pipeline.core.errors import UsageError
 
@@ -17,7 +18,20 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 def uri_of(path: Path) -> str:
     """Give the one URL of a file, however the path to it was written."""
-    return (Path(os.path.realpath(path.parent)) / path.name).as_uri()
+    return uris_of([path])[0]
+
+
+def uris_of(paths: Iterable[Path]) -> list[str]:
+    """Give the URL of each file; a folder that holds many of them is resolved once."""
+    resolved: dict[str, bytes] = {}
+    uris = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in resolved:
+            resolved[folder] = os.fsencode(os.path.realpath(folder)).rstrip(b"/")
+        # What Path.as_uri does, without a Path for each of a folder's ten thousand files.
+        uris.append(f"file://{quote_from_bytes(resolved[folder] + b'/' + os.fsencode(name))}")
+    return uris
 
 
 def path_of(place: str | Path) -> Path:

@@ -41,15 +41,12 @@ class Options:
                 "option_unknown",
                 f"There is no option {unknown[0]!r}; use {', '.join(cls.__dataclass_fields__)}.",
             )
-        language = clean_text(said.get("language"), "language", MAX_TAG)
-        if language is not None and not _LANGUAGE.fullmatch(language.lower()):
-            raise UsageError("option_invalid", f"language must be an ISO 639-1 code such as 'en', not {language!r}.")
         moment = clean_text(said.get("recorded_at"), "recorded_at", MAX_TAG)
         if moment is not None:
             instant(moment, "UTC")
         return cls(
             whisper_model=clean_text(said.get("whisper_model"), "whisper_model", MAX_TITLE),
-            language=language.lower() if language else None,
+            language=clean_language(said.get("language")),
             recorded_at=moment,
             title=clean_text(said.get("title"), "title", MAX_TITLE),
             tags=clean_tags(said.get("tags")),
@@ -75,6 +72,14 @@ def clean_text(value: object, name: str, longest: int) -> str | None:
     except UnicodeEncodeError:  # half of an emoji, as JSON escapes allow; no database takes it
         raise UsageError("option_invalid", f"{name} holds characters that are no valid Unicode.") from None
     return text or None
+
+
+def clean_language(value: object) -> str | None:
+    """Give a language code in lower case, or None when there is none."""
+    language = clean_text(value, "language", MAX_TAG)
+    if language is not None and not _LANGUAGE.fullmatch(language.lower()):
+        raise UsageError("option_invalid", f"language must be an ISO 639-1 code such as 'en', not {language!r}.")
+    return language.lower() if language else None
 
 
 def clean_tags(value: object) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ the audio is durable in the object store before the recording row names it, and 
 under the same name.
 
 The surprise: the bytes go through a scratch file. An object is named after its content, so its name is known only after
-the last byte, and the source, which may be a slow share or still growing, is read exactly once.
+the last byte, and the source, which may be a slow share or still growing, is read exactly once: the copy is what is
+probed. An error of the source concerns one file; one of the scratch folder or the store is ours, and refuses nothing.
 """
 
 import datetime as dt
@@ -20,9 +21,9 @@ from pathlib import Path
 from typing import Literal
 
 from diary_pipeline.audio.limits import AudioLimits
-from diary_pipeline.audio.probe import probe
+from diary_pipeline.audio.probe import probe, refuse_by_size
 from diary_pipeline.audio.recorded_at import recorded_at
-from diary_pipeline.core.errors import NotFound, PermanentError, TransientError
+from diary_pipeline.core.errors import AudioRefused, NotFound, PermanentError, ServiceMissing, TransientError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import AudioFacts, RecordedAt, Recording, partition_key
 from diary_pipeline.intake.names import path_of, storable
@@ -108,23 +109,29 @@ def _take(submission: Submission, rules: Rules, copy: Path) -> _Taken:
     sidecar = read_sidecar(path)
     wanted = sidecar.under(asked)
     try:
-        facts = probe(path, rules.limits)
-        spoken = _spoken(submission, before, facts, wanted.recorded_at, owner.time_zone)
+        refuse_by_size(submission.file_name, before.size_bytes, rules.limits)
         sha256 = _copy(path, copy)
-    except (OSError, PermanentError) as error:
-        if look(path) != before:  # a header half written reads like a broken one
+    except (OSError, AudioRefused) as error:
+        if look(path) != before:
             raise _changing(submission) from error
         if isinstance(error, OSError):
             raise _unreadable(submission, error) from error
         raise
+    if look(path) != before or copy.stat().st_size != before.size_bytes:
+        raise _changing(submission)  # also because a header half written reads like a broken one
+    try:
+        facts = probe(copy, rules.limits, submission.file_name)
+        spoken = _spoken(submission, before, facts, wanted.recorded_at, owner.time_zone)
+    except PermanentError:
+        raise
+    except OSError as error:
+        raise _unwritable(rules.scratch, error) from error
     except Exception as error:
         # A defect of ours or of a library that one odd file brings out must not hold up the files behind it.
         logger.exception("intake_failed", submission=submission.id)
         raise PermanentError(
             "intake_failed", f"{submission.file_name} could not be examined ({type(error).__name__}, see the log)."
         ) from error
-    if look(path) != before or copy.stat().st_size != before.size_bytes:
-        raise _changing(submission)
     if sidecar.code:
         logger.warning("sidecar_ignored", submission=submission.id, code=sidecar.code)
         spoken = replace(spoken, note=f"{spoken.note} The sidecar file was left out ({sidecar.code}).".strip())
@@ -196,11 +203,17 @@ def _remember(ledger: Ledger, submission: Submission, size_bytes: int, mtime_ns:
 
 
 def _copy(source: Path, target: Path) -> str:
+    """Copy a file and return its hash; OSError is the source's, ServiceMissing ours."""
     digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("wb") as writer:
+    with source.open("rb") as reader, target.open("wb", buffering=0) as writer:
         while block := reader.read(_BLOCK):
             digest.update(block)
-            writer.write(block)
+            left = memoryview(block)
+            try:
+                while left:  # a disk that fills up takes a part
+                    left = left[writer.write(left) :]
+            except OSError as error:
+                raise _unwritable(target.parent, error) from error
     return digest.hexdigest()
 
 
@@ -215,10 +228,21 @@ def _unreadable(submission: Submission, error: OSError) -> PermanentError | _Not
     return _NotNow("source_unreadable", f"{said}; it is tried again.")
 
 
+def _unwritable(scratch: Path, error: OSError) -> ServiceMissing:
+    return ServiceMissing(
+        "store_unwritable",
+        f"The scratch folder {scratch} cannot be used by user id {os.getuid()} ({error.strerror}); "
+        "give that user the folder or free space on its disk.",
+    )
+
+
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, name = tempfile.mkstemp(dir=folder)  # for this user only
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=folder)  # for this user only
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     os.close(handle)
     try:
         yield Path(name)

@@ -8,7 +8,9 @@ recordings. A file that somebody names is always taken and judged by its bytes.
 import fnmatch
 import os
 import re
-from collections.abc import Iterator, Sequence
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,11 +60,37 @@ class FoundFile:
 
 
 def scan(folder: WatchedFolder, settle_s: float, now: float, exclude: Sequence[Path] = ()) -> Iterator[FoundFile]:
-    """Find the recordings of a folder and its subfolders that have not changed for `settle_s`, in order of name.
+    """Find the recordings of a folder and its subfolders that have not changed for `settle_s`, in order of name."""
+    return Walk(folder, settle_s, lambda: now, exclude).until(float("inf"))
+
+
+class Walk:
+    """A way through a folder that may be left when the time is over and taken up again later.
 
     `exclude` names roots of ours that hold no marker. A folder that cannot be read is logged and left out: it may be a
     disk that comes back.
     """
+
+    def __init__(
+        self, folder: WatchedFolder, settle_s: float, clock: Callable[[], float], exclude: Sequence[Path] = ()
+    ) -> None:
+        self._steps = _steps(folder, settle_s, clock, exclude)
+        self.ended = False
+
+    def until(self, deadline: float) -> Iterator[FoundFile]:
+        """Go on to the end or to a moment of `time.monotonic`, by one file at least; give those to take."""
+        for found in self._steps:
+            if found:
+                yield found
+            if time.monotonic() >= deadline:
+                return
+        self.ended = True
+
+
+def _steps(
+    folder: WatchedFolder, settle_s: float, clock: Callable[[], float], exclude: Sequence[Path]
+) -> Iterator[FoundFile | None]:
+    """Look at one file a step; None: it is not to be taken now."""
     ours = [Path(os.path.realpath(path)) for path in exclude]
     root = Path(os.path.realpath(folder.path))
     if any(root.is_relative_to(path) for path in ours):
@@ -81,23 +109,23 @@ def scan(folder: WatchedFolder, settle_s: float, now: float, exclude: Sequence[P
             continue
         below: list[Path] = []
         for entry in entries:
-            path = Path(entry.path)
-            if entry.name.startswith(".") or _ignored(path.relative_to(root).as_posix(), folder.ignore):
+            if entry.name.startswith(".") or (folder.ignore and _ignored(_below(root, entry), folder.ignore)):
                 continue
             if _is_folder(entry):
-                below.append(path)
-            elif looks_like_media(entry.name) and (found := look(path)) and _settled(found, folder, settle_s, now):
-                yield found
+                below.append(Path(entry.path))
+            elif looks_like_media(entry.name):
+                found = look(entry)
+                yield found if found and _settled(found, folder, settle_s, clock()) else None
         waiting.extend(reversed(below))
 
 
-def look(path: Path) -> FoundFile | None:
-    """Say in which state a file is now; None where no regular file is there."""
+def look(place: Path | os.DirEntry[str]) -> FoundFile | None:
+    """Say in which state a file is now, by one call to the file system; None where no regular file is there."""
     try:
-        stat = path.stat()
-        return FoundFile(path, stat.st_size, stat.st_mtime_ns) if path.is_file() else None
+        seen = place.stat()
     except OSError:
         return None
+    return FoundFile(Path(place), seen.st_size, seen.st_mtime_ns) if stat.S_ISREG(seen.st_mode) else None
 
 
 def looks_like_media(name: str) -> bool:
@@ -122,6 +150,10 @@ def _ignored(below: str, patterns: Sequence[str]) -> bool:
     )
 
 
+def _below(root: Path, entry: os.DirEntry[str]) -> str:
+    return Path(entry.path).relative_to(root).as_posix()
+
+
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
@@ -140,8 +172,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _place(folder: Path) -> tuple[int, int] | None:
     try:
-        stat = folder.stat()
+        seen = folder.stat()
     except OSError as error:
         logger.warning("folder_unreadable", folder=str(folder), error=type(error).__name__)
         return None
-    return stat.st_dev, stat.st_ino
+    return seen.st_dev, seen.st_ino

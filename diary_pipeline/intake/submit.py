@@ -1,8 +1,9 @@
 """From a named place to a submission row: the promise that a file will be looked at. Reads no byte of audio.
 
 A file that did not change since it was last submitted (same owner, place, size and time of change) answers with the
-submission it has. The surprise is who may ask twice: somebody who names a file gets another try after a refusal, and
-another version with other options; a watched folder, which offers the same files every few seconds, never does.
+submission it has. The surprise is who may ask twice: somebody who names a file gets another try after a refusal or a
+failure, and another version with other options; a watched folder, which offers the same files every few seconds, never
+does.
 """
 
 import hashlib
@@ -12,21 +13,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from diary_pipeline.core.batch import PRIORITIES
+from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.core.errors import NotFound, UsageError
-from diary_pipeline.intake.names import path_of, shown_name, uri_of
+from diary_pipeline.core.owner import owner_name
+from diary_pipeline.intake.names import path_of, shown_name, uris_of
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.sidecar import is_sidecar
 from diary_pipeline.intake.sources import FoundFile, WatchedFolder, look, scan
 from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger.acceptance import HOPELESS
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Seen, Submission
 
 _LOOKUP = 500  # places in one question to the ledger; SQLite takes a limited number of variables
 _NAMED_IN_ERROR = 3
-_TRY_AGAIN = frozenset({"refused", "cancelled"})
-_SAME_BYTES_SAME_ANSWER = frozenset({"audio_empty", "audio_unreadable", "audio_truncated"})
-"""Refusals that no setting and no second look could change."""
+_TRY_AGAIN = frozenset({"refused", "failed", "cancelled"})
 
 
 def submit_paths(
@@ -42,12 +43,12 @@ def submit_paths(
 ) -> list[str]:
     """Submit files, and the recordings inside folders, that somebody named; return one submission id for each file.
 
-    Nothing is submitted when a place, the priority or an option is wrong. A named file is always taken, whatever it is
-    called; inside a folder the rules of sources.py hold, except that nothing has to settle.
+    Nothing is submitted when a place, the owner, the priority or an option is wrong. A named file is always taken,
+    whatever it is called; inside a folder the rules of sources.py hold, except that nothing has to settle.
     """
+    owner_name(owner)
     wanted = Options.read(options)
-    if priority not in PRIORITIES:
-        raise UsageError("priority_unknown", f"There is no priority {priority!r}; use one of {', '.join(PRIORITIES)}.")
+    priority_rank(priority)
     if allowed_models is not None:
         check_model(wanted.whisper_model, allowed_models)
     found = list(_named([path_of(path) for path in paths], exclude))
@@ -70,7 +71,7 @@ def submit_found(
     """
     files = iter(found)
     while some := list(islice(files, _LOOKUP)):
-        by_uri = {uri_of(file.path): file for file in some}
+        by_uri = dict(zip(uris_of(file.path for file in some), some, strict=True))
         with ledger.reading() as conn:
             seen = submissions.seen(conn, owner, list(by_uri))
             unsure = [s.submission_id for uri, s in seen.items() if asked or not _unchanged(s, by_uri[uri])]
@@ -125,7 +126,7 @@ def _answers(seen: Seen, row: Submission | None, file: FoundFile, asked: Options
         return False
     return asked is None or bool(
         row
-        and (row.status not in _TRY_AGAIN or row.reason_code in _SAME_BYTES_SAME_ANSWER)
+        and (row.status not in _TRY_AGAIN or row.reason_code in HOPELESS)
         and Options.read(row.options).as_json() == asked.as_json()
     )
 

@@ -5,9 +5,7 @@ queue is the ledger's, so it does not matter who submitted. The surprise: no sli
 workers on one file cost double reading and end as one recording, and a worker that meets another parts from it.
 """
 
-import os
 import random
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from diary_pipeline.catalogue.commit import commit_refusals
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.receive import Received, Rules, receive
-from diary_pipeline.intake.sources import WatchedFolder, scan
+from diary_pipeline.intake.sources import Walk, WatchedFolder
 from diary_pipeline.intake.submit import submit_found, submit_paths
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
@@ -27,7 +25,7 @@ from diary_pipeline.ledger.submissions import Submission
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
 
-_SCRATCH_KEPT_S = 6 * 3600  # no copy of one file takes that long; what is older was left by a killed process
+_SCRATCH_KEPT_S = 6 * 3600.0  # no copy of one file takes that long; what is older was left by a killed process
 _REFUSALS_IN_COMMIT = 1_000
 logger = log(__name__)
 
@@ -57,24 +55,24 @@ class Intake:
         limits: AudioLimits,
         default_model: str,
         allowed_models: Collection[str],
-        scratch: Path | None = None,
+        scratch: Path,
         settle_s: float = 2.0,
         exclude: Sequence[Path] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take what the deployment decides.
 
-        `scratch`: a private local folder with room for the largest file; None: below the system's temporary folder.
+        `scratch`: a private local folder with room for the largest file.
         `settle_s`: how long a file in a watched folder must rest. `exclude`: our own roots without marker, see scan().
         """
-        folder = scratch or Path(tempfile.gettempdir()) / f"diary-intake-{os.getuid()}"
         self._ledger = ledger
         self._store = store
-        self._rules = Rules(owners, limits, default_model, frozenset(allowed_models), folder)
+        self._rules = Rules(owners, limits, default_model, frozenset(allowed_models), scratch)
         self._settle_s = settle_s
         self._clock = clock
         self._exclude = exclude
         self._restless: set[str] = set()
+        self._walks: dict[WatchedFolder, Walk] = {}
 
     def submit(
         self,
@@ -97,18 +95,27 @@ class Intake:
             exclude=self._exclude,
         )
 
-    def scan(self, folders: Iterable[WatchedFolder], max_files: int = 1_000) -> list[str]:
-        """Submit new and changed files of the watched folders, at most `max_files`; return the new submissions."""
+    def scan(self, folders: Iterable[WatchedFolder], max_files: int = 1_000, budget_s: float = 10.0) -> list[str]:
+        """Submit new and changed files of the watched folders, at most `max_files`; return the new submissions.
+
+        What the time did not reach is looked at by the next call; folders that had to wait come first.
+        """
+        deadline = time.monotonic() + budget_s
+        watched = list(folders)
+        left, self._walks = self._walks, {}
+        walks = {folder: walk for folder, walk in left.items() if folder in watched}
+        for folder in watched:
+            if folder not in walks:
+                walks[folder] = Walk(folder, self._settle_s, self._clock, self._exclude)
         new: list[str] = []
-        for folder in folders:
-            wanted = Options.read(
-                {"language": folder.language, "whisper_model": folder.whisper_model, "tags": list(folder.tags)}
-            )
-            found = scan(folder, self._settle_s, self._clock(), self._exclude)
-            submitted = submit_found(self._ledger, found, folder.owner, "folder", wanted)
-            new.extend(islice((id for id, fresh in submitted if fresh), max_files - len(new)))
-            if len(new) >= max_files:
-                break
+        for n, (folder, walk) in enumerate(walks.items()):
+            if len(new) < max_files and (n == 0 or time.monotonic() < deadline):
+                submitted = submit_found(self._ledger, walk.until(deadline), folder.owner, "folder", _wanted(folder))
+                new.extend(islice((id for id, fresh in submitted if fresh), max_files - len(new)))
+                if len(new) >= max_files:
+                    continue  # submit_found had looked ahead: this folder begins anew
+            if not walk.ended:
+                self._walks[folder] = walk
         if new:
             logger.info("found_in_folders", submissions=len(new))
         return new
@@ -169,6 +176,11 @@ class Intake:
                     left.unlink()
             except FileNotFoundError:
                 continue  # another worker swept it
+        self._store.sweep(_SCRATCH_KEPT_S)
+
+
+def _wanted(folder: WatchedFolder) -> Options:
+    return Options.read({"language": folder.language, "whisper_model": folder.whisper_model, "tags": list(folder.tags)})
 
 
 def _waits(submission: Submission) -> bool:

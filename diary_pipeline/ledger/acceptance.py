@@ -12,11 +12,14 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.batch import ENDED
+from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.core.errors import NotFound, PermanentError, UsageError
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger.connect import Ledger, insert_missing, now
 from diary_pipeline.ledger.tables import pointers, recordings, submissions, work
+
+HOPELESS = frozenset({"audio_empty", "audio_unreadable", "audio_truncated"})
+"""Failures that no setting and no second look at the same bytes could change."""
 
 
 @dataclass(frozen=True)
@@ -33,47 +36,50 @@ class Accepted:
 def accept(ledger: Ledger, submission_id: str, recording: Recording, priority: int, audio_s: float) -> Accepted:
     """Make a recording of a submission, or let it share the one with the same owner and content.
 
-    Same model and language: the submission takes over that recording's status. Different ones: they are what is wanted
-    from now on, and whoever transcribes with the old ones is fenced. Accepting again answers the same.
+    Same model and language: the submission takes over that recording's status, and what failed is tried anew when a
+    person asks. Different ones: they are what is wanted from now on, and whoever transcribes with the old ones is
+    fenced. Accepting again answers the same.
     """
     return ledger.write(lambda tx: _accept(tx, submission_id, recording, priority, audio_s))
 
 
 def _accept(tx: sa.Connection, submission_id: str, recording: Recording, priority: int, audio_s: float) -> Accepted:
-    before = _before(tx, submission_id)
-    if before is not None:
-        return before
+    asked = _asked(tx, submission_id)
+    if asked.recording_key is not None:
+        return Accepted(asked.recording_key, asked.duplicate, new_work=False)
     at = now(tx)
     if insert_missing(tx, recordings, _row(recording, submission_id, at)):
         _add_work(tx, recording, priority, audio_s, at)
         _answer(tx, submission_id, {"recording_key": recording.key})
         return Accepted(recording.key, duplicate=False, new_work=True)
     key = _same_content(tx, recording)
-    todo = (work.c.recording_key == key) & (work.c.stage == "transcript")
-    tx.execute(sa.select(work.c.epoch).where(todo).with_for_update())
+    todo = work.c.recording_key == key
+    stages = {
+        row.stage: row for row in tx.execute(sa.select(work).where(todo).order_by(work.c.stage).with_for_update())
+    }
     there = tx.execute(sa.select(recordings).where(recordings.c.key == key).with_for_update()).one()
     shared: dict[str, object] = {"recording_key": key, "duplicate": True}
-    if (there.whisper_model, there.language) == (recording.whisper_model, recording.language):
+    if (there.whisper_model, there.language) != (recording.whisper_model, recording.language):
+        again: Stage | None = "transcript"
+    else:
+        again = None if asked.source == "folder" else _failed_stage(there, stages["transcript"])
+    if again is None:
         raised = work.update().where(todo, work.c.state == "ready", work.c.priority < priority)
         tx.execute(raised.values(priority=priority))
         _answer(tx, submission_id, {**shared, **_standing(tx, there, at)})
         return Accepted(key, duplicate=True, new_work=False)
-    _want_again(tx, key, recording, priority, at)
-    _answer(tx, submission_id, shared)
+    _answer(tx, submission_id, {**shared, "status": _want_again(tx, again, key, recording, priority=priority, at=at)})
     return Accepted(key, duplicate=True, new_work=True)
 
 
-def _before(tx: sa.Connection, submission_id: str) -> Accepted | None:
-    """Return the answer a submission has already; the lock keeps a second worker from giving it another one."""
-    columns = (submissions.c.recording_key, submissions.c.duplicate, submissions.c.status)
-    row = tx.execute(sa.select(*columns).where(submissions.c.id == submission_id).with_for_update()).one_or_none()
+def _asked(tx: sa.Connection, submission_id: str) -> sa.Row[tuple[object, ...]]:
+    """Return a submission that may be answered, or was; the lock keeps a second worker from answering otherwise."""
+    row = tx.execute(sa.select(submissions).where(submissions.c.id == submission_id).with_for_update()).one_or_none()
     if row is None:
         raise NotFound("submission_missing", f"There is no submission {submission_id}: submit the file again.")
-    if row.recording_key is not None:
-        return Accepted(row.recording_key, row.duplicate, new_work=False)
-    if row.status != "pending":
+    if row.recording_key is None and row.status != "pending":
         raise UsageError("submission_ended", f"Submission {submission_id} is {row.status}: submit the file again.")
-    return None
+    return row
 
 
 def _same_content(tx: sa.Connection, recording: Recording) -> str:
@@ -95,16 +101,29 @@ def _standing(tx: sa.Connection, there: sa.Row[tuple[object, ...]], at: float) -
     return {**shared, "ended_at": at, "commit_seq": tx.execute(sa.select(pointers.c.seq).where(outcome)).scalar()}
 
 
-def _want_again(tx: sa.Connection, key: str, recording: Recording, priority: int, at: float) -> None:
-    """Want another model or language of a recording: its transcript is to be made again, whoever makes one now."""
-    todo = (work.c.recording_key == key) & (work.c.stage == "transcript")
+def _failed_stage(there: sa.Row[tuple[object, ...]], transcript: sa.Row[tuple[object, ...]]) -> Stage | None:
+    """Return the stage that went wrong and is worth another try; None: nothing, or nothing that could change."""
+    if there.status == "failed" and there.reason_code not in HOPELESS:
+        return "note" if there.failed_stage == "note" else "transcript"
+    # The model wanted now could not transcribe it, and the transcript of an earlier one stands.
+    kept = transcript.state == "done" and transcript.reason_code not in {None, *HOPELESS}
+    return "transcript" if kept else None
+
+
+def _want_again(tx: sa.Connection, stage: Stage, key: str, recording: Recording, *, priority: int, at: float) -> str:
+    """Want a stage of a recording made again, whoever is making it now, and return the status that means."""
+    todo = work.c.recording_key == key
     free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
-    again = {"state": "ready", "model": recording.whisper_model, "priority": priority, "attempts": 0}
-    turn = _turn(tx, recording.owner, at, 0.0)
-    tx.execute(work.update().where(todo).values(epoch=work.c.epoch + 1, ready_at=at, turn_at=turn, **again, **free))
-    wanted = {"whisper_model": recording.whisper_model, "language": recording.language, "status": "pending"}
+    again = {"state": "ready", "wanted": True, "attempts": 0, "ready_at": at, "epoch": work.c.epoch + 1}
+    if stage == "transcript":
+        again |= {"model": recording.whisper_model, "turn_at": _turn(tx, recording.owner, at, 0.0)}
+    tx.execute(work.update().where(todo, work.c.stage == stage).values(**again, **free))
+    tx.execute(work.update().where(todo).values(priority=priority))  # its note will be as urgent
+    status = "pending" if stage == "transcript" else "generating_notes"
+    wanted = {"whisper_model": recording.whisper_model, "language": recording.language, "status": status}
     ended = dict.fromkeys(("failed_stage", "reason_code", "message", "ended_at"))
     tx.execute(recordings.update().where(recordings.c.key == key).values(**wanted, **ended))
+    return status
 
 
 def _add_work(tx: sa.Connection, recording: Recording, priority: int, audio_s: float, at: float) -> None:
@@ -113,6 +132,7 @@ def _add_work(tx: sa.Connection, recording: Recording, priority: int, audio_s: f
             recording_key=recording.key,
             stage="transcript",
             state="ready",
+            wanted=True,
             model=recording.whisper_model,
             priority=priority,
             audio_s=audio_s,

@@ -14,19 +14,23 @@ from diary_pipeline.core.batch import PRIORITIES, Stage
 from diary_pipeline.ledger.claims import claim_batch, claim_keys, release
 from diary_pipeline.ledger.connect import CHUNK, Ledger, chunks, now, queue
 from diary_pipeline.ledger.planner import PlanLimits, PlannedBatch, Waiting, plan
-from diary_pipeline.ledger.tables import batch_items, batches, holders, recordings, work
+from diary_pipeline.ledger.tables import UNREPORTED, batch_items, batches, holders, recordings, work
 
 __all__ = [
+    "ClosedBatch",
+    "Exhausted",
     "OpenBatch",
     "claim_batch",
     "claim_keys",
     "exhausted",
     "keys_of",
+    "mark_reported",
     "mark_requested",
     "next_attempt",
     "open_batches",
     "plan_waiting",
     "release",
+    "unreported",
 ]
 
 
@@ -50,6 +54,26 @@ class OpenBatch:
     """Some lease of it, or the holder of its run, has not expired."""
 
 
+@dataclass(frozen=True)
+class ClosedBatch:
+    """A batch whose recordings all have an outcome, some of them a result."""
+
+    id: str
+    run_id: str | None
+    """None: a run that was given up for dead committed after all."""
+    closed_at: float
+
+
+@dataclass(frozen=True)
+class Exhausted:
+    """A recording that was tried as often as it may be, and why the last run gave it back."""
+
+    key: str
+    reason_code: str | None
+    """None: the run ended without a word."""
+    message: str | None
+
+
 def plan_waiting(ledger: Ledger, stage: Stage, limits: PlanLimits) -> list[str]:
     """Plan what is ready and return the ids of the new batches, the most important first.
 
@@ -57,7 +81,7 @@ def plan_waiting(ledger: Ledger, stage: Stage, limits: PlanLimits) -> list[str]:
     of the batches planned, not of the backlog.
     """
     with ledger.reading() as conn:  # an idle tick does not queue behind writers
-        if not _room(conn, stage, limits) or conn.execute(_ready(stage).limit(1)).first() is None:
+        if not _room(conn, stage, limits) or conn.execute(_ready(stage, now(conn)).limit(1)).first() is None:
             return []
     return ledger.write(lambda tx: _plan_waiting(tx, stage, limits))
 
@@ -88,6 +112,23 @@ def mark_requested(ledger: Ledger, batch_ids: Sequence[str]) -> None:
             tx.execute(batches.update().where(batches.c.id == id, batches.c.state == "planned").values(**requested))
 
 
+def unreported(conn: sa.Connection, stage: Stage, limit: int = 20) -> list[ClosedBatch]:
+    """Return closed batches whose results Dagster may not know of, oldest first.
+
+    Those of runs that are about to tell are among them.
+    """
+    chosen = sa.select(batches.c.id, batches.c.run_id, batches.c.closed_at).where(batches.c.stage == stage, UNREPORTED)
+    rows = conn.execute(chosen.order_by(batches.c.closed_at).limit(limit))
+    return [ClosedBatch(*row) for row in rows.tuples()]
+
+
+def mark_reported(ledger: Ledger, batch_id: str) -> None:
+    """Note that the Dagster events of a closed batch are written."""
+    with ledger.writing() as tx:
+        mine = (batches.c.id == batch_id) & UNREPORTED
+        tx.execute(batches.update().where(mine).values(reported_at=now(tx)))
+
+
 def keys_of(conn: sa.Connection, batch_id: str) -> list[str]:
     """Return the recordings of a batch, whatever became of them."""
     mine = sa.select(batch_items.c.recording_key).where(batch_items.c.batch_id == batch_id)
@@ -103,12 +144,13 @@ def next_attempt(ledger: Ledger, batch_id: str, attempt: int | None = None) -> N
     ledger.write(lambda tx: _next_attempt(tx, batch_id, attempt))
 
 
-def exhausted(conn: sa.Connection, stage: Stage, max_attempts: int) -> list[str]:
+def exhausted(conn: sa.Connection, stage: Stage, max_attempts: int) -> list[Exhausted]:
     """Return recordings that are still to be done, held by nobody, and were claimed `max_attempts` times in vain."""
     nobody = work.c.expires_at.is_(None) | (work.c.expires_at <= now(conn))
     tried = (work.c.stage == stage) & work.c.state.in_(("ready", "planned")) & (work.c.attempts >= max_attempts)
-    chosen = sa.select(work.c.recording_key).where(tried, nobody).order_by(work.c.recording_key)
-    return list(conn.execute(chosen.limit(CHUNK)).scalars())
+    told = sa.select(work.c.recording_key, work.c.reason_code, work.c.message)
+    rows = conn.execute(told.where(tried, nobody).order_by(work.c.recording_key).limit(CHUNK))
+    return [Exhausted(*row) for row in rows.tuples()]
 
 
 def _plan_waiting(tx: sa.Connection, stage: Stage, limits: PlanLimits) -> list[str]:
@@ -134,8 +176,10 @@ def _is_open(stage: Stage) -> sa.ColumnElement[bool]:
     return batches.c.state.in_(("planned", "requested", "claimed")) & (batches.c.stage == stage)
 
 
-def _ready(stage: Stage) -> sa.Select[tuple[str]]:
-    return sa.select(work.c.recording_key).where(work.c.stage == stage, work.c.state == "ready")
+def _ready(stage: Stage, at: float) -> sa.Select[tuple[str]]:
+    """Choose what may be planned; what was given back waits a while."""
+    due = (work.c.state == "ready") & (work.c.ready_at <= at)
+    return sa.select(work.c.recording_key).where(work.c.stage == stage, due)
 
 
 def _window(tx: sa.Connection, stage: Stage, limits: PlanLimits, room: int) -> list[Waiting]:
@@ -145,8 +189,8 @@ def _window(tx: sa.Connection, stage: Stage, limits: PlanLimits, room: int) -> l
     joined = work.join(recordings, recordings.c.key == work.c.recording_key)
     found = []
     for priority in PRIORITIES.values():
-        waiting = (work.c.stage == stage) & (work.c.state == "ready") & (work.c.priority == priority)
-        chosen = sa.select(*columns).select_from(joined).where(waiting).order_by(work.c.turn_at, work.c.ready_at)
+        waiting = _ready(stage, at).where(work.c.priority == priority).with_only_columns(*columns)
+        chosen = waiting.select_from(joined).order_by(work.c.turn_at, work.c.ready_at)
         for row in tx.execute(chosen.limit(limits.max_recordings * room)):
             key, model, _, audio_s, ready_at, owner = row
             found.append(Waiting(key, stage, model, owner, priority, audio_s, max(0.0, at - ready_at)))
@@ -182,7 +226,8 @@ def _next_attempt(tx: sa.Connection, batch_id: str, attempt: int | None) -> None
         return
     theirs = (work.c.batch_id == batch_id) & work.c.holder.is_not(None)
     tx.execute(sa.select(work.c.epoch).where(theirs).order_by(work.c.recording_key, work.c.stage).with_for_update())
-    tx.execute(work.update().where(theirs).values(holder=None, expires_at=None))
+    silent = dict.fromkeys(("holder", "expires_at", "reason_code", "message"))
+    tx.execute(work.update().where(theirs).values(**silent))
     again = dict.fromkeys(("run_id", "requested_at", "claimed_at"))
     tx.execute(
         batches.update().where(batches.c.id == batch_id).values(state="planned", attempt=row.attempt + 1, **again)

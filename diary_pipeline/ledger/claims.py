@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.batch import ENDED, Batch, Stage
+from diary_pipeline.core.batch import Batch, Stage
 from diary_pipeline.core.errors import Fenced, NotFound
-from diary_pipeline.ledger.connect import GaveWay, Ledger, chunks, now
+from diary_pipeline.ledger.connect import GaveWay, Ledger, chunks, insert_missing, now
 from diary_pipeline.ledger.leases import sign_on, take
 from diary_pipeline.ledger.tables import batch_items, batches, pointers, recordings, submissions, work
 
 WorkRow = sa.Row[tuple[object, ...]]
-NAMED = 5
-"""Unknown keys an error names."""
+RETRY_S, RETRY_MAX_S = 5.0, 300.0
+"""Work given back waits this long before it is planned again, doubled with each attempt: a full disk or a server that
+restarts needs minutes, and three attempts within seconds would only fail what was never at fault."""
 _FREE: Mapping[str, None] = {"batch_id": None, "holder": None, "expires_at": None}
 
 
@@ -31,20 +32,20 @@ def claim_batch(ledger: Ledger, batch_id: str, attempt: int, holder: str, lease_
     return ledger.write(lambda tx: _claim_batch(tx, batch_id, attempt, holder, lease_s))
 
 
-def claim_keys(
-    ledger: Ledger, stage: Stage, keys: Sequence[str], holder: str, lease_s: float, *, force: bool = False
-) -> Batch:
-    """Take chosen recordings, whatever their state; live leases of others and notes without transcript are skipped.
+def claim_keys(ledger: Ledger, stage: Stage, keys: Sequence[str], holder: str, lease_s: float) -> Batch:
+    """Take chosen recordings, whatever their state; what others hold, and what the ledger does not know, is named.
 
-    `force` takes live leases too: their holders are fenced.
+    A note without transcript is given too: its stage says what is missing.
     """
-    wanted = list(dict.fromkeys(keys))
-    return ledger.write(lambda tx: _claim_keys(tx, stage, wanted, holder, lease_s, force=force))
+    return ledger.write(lambda tx: _claim_keys(tx, stage, sorted(set(keys)), holder, lease_s))
 
 
-def release(ledger: Ledger, batch: Batch) -> None:
-    """Give back what this claim holds and did not commit; the batch closes when nothing of it is open elsewhere."""
-    ledger.write(lambda tx: _release(tx, batch))
+def release(ledger: Ledger, batch: Batch, reason: tuple[str, str] | None = None, *, retry_s: float = RETRY_S) -> None:
+    """Give back what this claim holds and did not commit; the batch closes when nothing of it is open elsewhere.
+
+    What is still waited for becomes ready after a pause. `reason`: code and message of what made the run give up.
+    """
+    ledger.write(lambda tx: _release(tx, batch, reason, retry_s))
 
 
 def _claim_batch(tx: sa.Connection, batch_id: str, attempt: int, holder: str, lease_s: float) -> Batch:
@@ -77,18 +78,18 @@ def _claim_batch(tx: sa.Connection, batch_id: str, attempt: int, holder: str, le
     settle(tx, batch_id, outcomes)
     _show(tx, row.stage, mine, "pending", "transcribing")
     sign_on(tx, holder, lease_s)
-    return Batch(batch_id, row.stage, tuple(leases), tuple(sorted([*held, *outcomes])))
+    return Batch(batch_id, row.stage, tuple(leases), held=tuple(held), settled=tuple(sorted(outcomes)))
 
 
-def _claim_keys(
-    tx: sa.Connection, stage: Stage, keys: Sequence[str], holder: str, lease_s: float, *, force: bool
-) -> Batch:
-    _must_know(tx, keys)
+def _claim_keys(tx: sa.Connection, stage: Stage, keys: Sequence[str], holder: str, lease_s: float) -> Batch:
     before = _lock_batches(tx, stage, keys)
+    if stage == "note":
+        _add_missing_notes(tx, keys)
     found, at = _locked(tx, stage, keys), now(tx)
     if any(row.batch_id not in before for row in found.values() if row.batch_id is not None):
         raise GaveWay
-    mine = [k for k in sorted(keys) if k in found and (force or not _is_held(found[k], holder, at))]
+    held = [k for k in keys if k in found and _is_held(found[k], holder, at)]
+    mine = [k for k in keys if k in found and k not in set(held)]
     batch_id = uuid.uuid4().hex
     if mine:
         _add_claimed(tx, batch_id, stage, [found[k] for k in mine], holder=holder, at=at)
@@ -104,10 +105,11 @@ def _claim_keys(
     else:
         leases = []
     sign_on(tx, holder, lease_s)
-    return Batch(batch_id, stage, tuple(leases), tuple(k for k in keys if k not in set(mine)))
+    unknown = tuple(k for k in keys if k not in found)
+    return Batch(batch_id, stage, tuple(leases), held=tuple(held), unknown=unknown)
 
 
-def _release(tx: sa.Connection, batch: Batch) -> None:
+def _release(tx: sa.Connection, batch: Batch, reason: tuple[str, str] | None, retry_s: float) -> None:
     tx.execute(sa.select(batches.c.id).where(batches.c.id == batch.id).with_for_update())
     found = _locked(tx, batch.stage, [lease.key for lease in batch.leases])
     mine = [
@@ -116,17 +118,24 @@ def _release(tx: sa.Connection, batch: Batch) -> None:
         if (row := found.get(lease.key)) is not None
         and (row.state, row.batch_id, row.epoch, row.holder) == ("planned", batch.id, lease.epoch, lease.holder)
     ]
-    by_state: dict[str, list[str]] = {}
-    for key, state in _states_before(tx, batch.stage, mine).items():
-        by_state.setdefault(state, []).append(key)
-    for state, keys in by_state.items():
+    code, message = reason or (None, None)
+    told = {"reason_code": code, "message": message}
+    at, ready = now(tx), []
+    alike: dict[tuple[str, int], list[str]] = {}
+    for key, state in _states_before(tx, batch.stage, [found[key] for key in mine]).items():
+        alike.setdefault((state, found[key].attempts if state == "ready" else 0), []).append(key)
+    for (state, attempts), keys in alike.items():
+        again: dict[str, object] = {}
+        if state == "ready":
+            ready += keys
+            again = {"ready_at": at + min(retry_s * 2**attempts, RETRY_MAX_S), **told}
         for some in chunks(keys):
             given_back = (work.c.stage == batch.stage) & work.c.recording_key.in_(some)
-            tx.execute(work.update().where(given_back).values(state=state, **_FREE))
+            tx.execute(work.update().where(given_back).values(state=state, **again, **_FREE))
     # What another run claimed under a later attempt of this batch is still open, and that run's to settle.
     theirs = {key for key, row in found.items() if (row.state, row.batch_id) == ("planned", batch.id)} - set(mine)
     settle(tx, batch.id, {lease.key: "released" for lease in batch.leases if lease.key not in theirs})
-    _show(tx, batch.stage, by_state.get("ready", []), "transcribing", "pending")
+    _show(tx, batch.stage, ready, "transcribing", "pending")
 
 
 def settle(tx: sa.Connection, batch_id: str, outcomes: Mapping[str, str]) -> None:
@@ -141,7 +150,9 @@ def settle(tx: sa.Connection, batch_id: str, outcomes: Mapping[str, str]) -> Non
                 batch_items.update().where(of_batch, batch_items.c.recording_key.in_(some)).values(outcome=outcome)
             )
     finished = (batches.c.id == batch_id) & (batches.c.state != "closed") & ~sa.exists().where(of_batch)
-    tx.execute(batches.update().where(finished).values(state="closed", closed_at=now(tx)))
+    results = batch_items.c.outcome.in_(("committed", "failed"))
+    told = sa.case((sa.exists().where(batch_items.c.batch_id == batch_id, results), None), else_=(at := now(tx)))
+    tx.execute(batches.update().where(finished).values(state="closed", closed_at=at, reported_at=told))
 
 
 def _locked(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, WorkRow]:
@@ -170,13 +181,16 @@ def _is_held(row: WorkRow, holder: str, at: float) -> bool:
     return row.holder not in (None, holder) and row.expires_at is not None and row.expires_at > at
 
 
-def _must_know(tx: sa.Connection, keys: Sequence[str]) -> None:
-    known: set[str] = set()
+def _add_missing_notes(tx: sa.Connection, keys: Sequence[str]) -> None:
+    """Give recordings that have no transcript yet a row for their note, which nobody waits for."""
+    note = work.alias()
+    noted = sa.exists().where(note.c.recording_key == work.c.recording_key, note.c.stage == "note")
     for some in chunks(keys):
-        known.update(tx.execute(sa.select(recordings.c.key).where(recordings.c.key.in_(some))).scalars())
-    if unknown := [k for k in keys if k not in known]:
-        named = ", ".join(unknown[:NAMED]) + (f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else "")
-        raise NotFound("recording_missing", f"The ledger knows no recording {named}; ingest the file again.")
+        mine = work.c.recording_key.in_(some) & (work.c.stage == "transcript") & ~noted
+        for row in tx.execute(sa.select(work).where(mine).order_by(work.c.recording_key)).all():
+            told = {"recording_key": row.recording_key, "stage": "note", "state": "failed", "model": ""}
+            like = {"priority": row.priority, "audio_s": row.audio_s, "ready_at": row.ready_at}
+            insert_missing(tx, work, {**told, **like})
 
 
 def _add_claimed(
@@ -202,21 +216,12 @@ def _add_claimed(
         tx.execute(batch_items.insert(), [{"batch_id": batch_id, "recording_key": row.recording_key} for row in some])
 
 
-def _states_before(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, str]:
+def _states_before(tx: sa.Connection, stage: Stage, rows: Sequence[WorkRow]) -> dict[str, str]:
     """Say what each recording's work goes back to: `ready` while its result is waited for, else what it was."""
-    waited_for = ("pending", "transcribing") if stage == "transcript" else ("generating_notes",)
-    states: dict[str, str] = {}
-    there = sa.and_(pointers.c.subject == recordings.c.key, pointers.c.kind == stage, pointers.c.object_id.is_not(None))
-    joined = recordings.outerjoin(pointers, there)
-    for some in chunks(keys):
-        chosen = sa.select(recordings.c.key, recordings.c.status, pointers.c.version).select_from(joined)
-        for key, status, version in tx.execute(chosen.where(recordings.c.key.in_(some))).tuples():
-            if status in waited_for:
-                states[key] = "ready"
-            elif version is not None:
-                states[key] = "done"
-            else:
-                states[key] = "failed" if status in ENDED else "ready"
+    states = {row.recording_key: "ready" if row.wanted else "failed" for row in rows}
+    for some in chunks(key for key, state in states.items() if state == "failed"):
+        there = pointers.c.subject.in_(some) & (pointers.c.kind == stage) & pointers.c.object_id.is_not(None)
+        states |= dict.fromkeys(tx.execute(sa.select(pointers.c.subject).where(there)).scalars(), "done")
     return states
 
 

@@ -51,7 +51,7 @@ class Committed:
     stale: tuple[str, ...] = ()
     """What it was computed from is no longer current: planned again."""
     kept: tuple[str, ...] = ()
-    """Failed now, but an earlier good version stays what users see."""
+    """Failed now, but what users see stays: an earlier good version, or a recording that waits for another stage."""
 
     @property
     def dropped(self) -> frozenset[str]:
@@ -160,7 +160,10 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
         if verdicts[change.key] == "stale":
             settlement.plan_again(change.key)
         elif verdicts[change.key] in ("already", "kept"):
-            _find(settlement, change, current)
+            if (change.key, kind) in current:
+                _find(settlement, change, current)
+            else:
+                settlement.put_aside(change)
 
     def of(verdict: Verdict) -> tuple[str, ...]:
         return tuple(k for k in keys if verdicts[k] == verdict)
@@ -189,6 +192,8 @@ def _verdict(
         if needed is None or needed.object_id is None or needed.version != change.requires[1]:
             return "stale"
     there = current.get((change.key, kind))
+    if kind == "note" and change.version is None and not mine.wanted and (change.key, "transcript") not in current:
+        return "kept"  # asked for by hand before there is a transcript: the recording goes its way
     if there is None or there.object_id is None:
         return "new"
     if change.version is None:

@@ -3,7 +3,8 @@
 Used by commits.py inside its transaction, and by nobody else; whether a change may be committed is decided there.
 
 What surprises: a new transcript takes the note's work away from whoever is writing one, because that note would belong
-to the old transcript: epoch + 1, its batch item released.
+to the old transcript: epoch + 1, its batch item released. And the note of a transcript that is wanted anew is committed
+as any other, but ends nothing: who asked for another model waits for the note of that one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.ledger.claims import settle
-from diary_pipeline.ledger.connect import GaveWay, now
+from diary_pipeline.ledger.connect import GaveWay, insert_missing, now
 from diary_pipeline.ledger.tables import batches, recordings, submissions, work
 
 Reason = Mapping[str, str | None]
@@ -40,10 +41,12 @@ class Work:
     """One locked row of `work`."""
 
     state: str
+    wanted: bool
     epoch: int
     batch_id: str | None
     priority: int
     audio_s: float
+    reason_code: str | None
 
 
 class Settlement:
@@ -63,8 +66,9 @@ class Settlement:
         for (status, failed, code, message), keys in alike.items():
             reason = {"reason_code": code, "message": message or None}
             self._finish(keys, "failed" if failed else "done", "failed" if failed else "committed", reason)
-            self._show(keys, status, reason, self.stage if failed else None)
-            self._answer(keys, status, reason, seq)
+            told = self._told(keys)
+            self._show(told, status, reason, self.stage if failed else None)
+            self._answer(told, status, reason, seq)
         if self.stage == "transcript":
             self._note_is_ready([c.key for c in changes if c.version is not None])
 
@@ -76,10 +80,12 @@ class Settlement:
         key, kept = [change.key], change.version is None
         reason = {"reason_code": change.reason_code, "message": change.message or None}
         self._finish(key, "done", "failed" if kept else "committed", reason)
+        if not self._told(key):
+            return
         coming = False
         if self.stage == "transcript":
             note = self.work.get((change.key, "note"))
-            coming = note is not None and note.state in ("ready", "planned")
+            coming = note is not None and note.wanted
             if not (kept or noted or coming):
                 self._note_is_ready(key)
                 coming = True
@@ -92,6 +98,11 @@ class Settlement:
             status, standing = "failed", reason
         self._answer(key, status, standing, seq)
 
+    def put_aside(self, change: Change) -> None:
+        """Note a failure that nobody waited for and that changes nothing else."""
+        reason = {"reason_code": change.reason_code, "message": change.message or None}
+        self._finish([change.key], "failed", "failed", reason)
+
     def plan_again(self, key: str) -> None:
         """Give work back that was done from something no longer current."""
         self._mark_items(self.stage, [key], "released")
@@ -100,7 +111,8 @@ class Settlement:
 
     def _finish(self, keys: Sequence[str], state: str, outcome: str, reason: Reason) -> None:
         mine = work.c.recording_key.in_(keys) & (work.c.stage == self.stage)
-        self.tx.execute(work.update().where(mine).values(state=state, holder=None, expires_at=None, **reason))
+        done = {"state": state, "wanted": False, "holder": None, "expires_at": None}
+        self.tx.execute(work.update().where(mine).values(**done, **reason))
         self._mark_items(self.stage, keys, outcome)
 
     def _mark_items(self, stage: Stage, keys: Sequence[str], outcome: str) -> None:
@@ -112,6 +124,12 @@ class Settlement:
         for batch_id, some in sorted(carried.items()):
             settle(self.tx, batch_id, dict.fromkeys(some, outcome))
 
+    def _told(self, keys: Sequence[str]) -> Sequence[str]:
+        """Return the recordings that a commit moves on: not those whose transcript is to be made anew."""
+        if self.stage == "transcript":
+            return keys
+        return [k for k in keys if not ((transcript := self.work.get((k, "transcript"))) and transcript.wanted)]
+
     def _show(self, keys: Sequence[str], status: str, reason: Reason, failed_stage: str | None) -> None:
         ended_at = self.at if status in ENDED else None
         self.tx.execute(
@@ -121,13 +139,17 @@ class Settlement:
         )
 
     def _answer(self, keys: Sequence[str], status: str, reason: Reason, seq: int) -> None:
-        """Open submissions follow their recording; ended ones keep their answer, but a failure since put right."""
+        """Open submissions follow their recording; ended ones keep their answer, but a failure since put right.
+
+        The note of an older transcript does not put right that another one could not be made.
+        """
         told: sa.ColumnElement[bool] = submissions.c.ended_at.is_(None)
         ending: dict[str, float | int] = {}
         if status in ENDED:
             ending = {"ended_at": self.at, "commit_seq": seq}
             if status != "failed":
-                told = told | (submissions.c.status == "failed")
+                unmet = [k for k in keys if self.stage == "note" and self.work[k, "transcript"].reason_code]
+                told = told | ((submissions.c.status == "failed") & submissions.c.recording_key.not_in(unmet))
         theirs = submissions.c.recording_key.in_(keys)
         self.tx.execute(submissions.update().where(theirs, told).values(status=status, **reason, **ending))
 
@@ -150,12 +172,13 @@ class Settlement:
             for key in keys
             if (key, "note") not in self.work
         ]
-        if fresh:
-            self.tx.execute(work.insert(), fresh)
+        for row in fresh:
+            if not insert_missing(self.tx, work, row):  # somebody asked for the note by hand since the rows were locked
+                raise GaveWay
 
-    def _ready(self) -> dict[str, str | float | None]:
+    def _ready(self) -> dict[str, str | float | bool | None]:
         free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
-        return {"state": "ready", "ready_at": self.at, "attempts": 0, **free}
+        return {"state": "ready", "wanted": True, "ready_at": self.at, "attempts": 0, **free}
 
 
 def _locked(tx: sa.Connection, keys: Sequence[str]) -> Mapping[tuple[str, str], Work]:
@@ -164,7 +187,7 @@ def _locked(tx: sa.Connection, keys: Sequence[str]) -> Mapping[tuple[str, str], 
     carrying = sa.select(work.c.batch_id).where(mine, work.c.batch_id.is_not(None))
     theirs = sa.select(batches.c.id).where(batches.c.id.in_(carrying)).order_by(batches.c.id)
     locked = set(tx.execute(theirs.with_for_update()).scalars())
-    columns = (work.c.state, work.c.epoch, work.c.batch_id, work.c.priority, work.c.audio_s)
+    columns = [work.c[name] for name in Work.__dataclass_fields__]
     chosen = sa.select(work.c.recording_key, work.c.stage, *columns).where(mine)
     rows = tx.execute(chosen.order_by(work.c.recording_key, work.c.stage).with_for_update())
     found = {(key, stage): Work(*row) for key, stage, *row in rows.tuples()}

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.batch import PRIORITIES
-from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.ledger.connect import Ledger, chunks, insert_missing, now, upsert
 from diary_pipeline.ledger.tables import REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
 
@@ -59,8 +58,6 @@ def submit(
     id: str | None = None,
 ) -> str:
     """Put a file in the queue of intake and return the submission's id; a known `id` is left as it is."""
-    if priority not in PRIORITIES:
-        raise UsageError("priority_unknown", f"{priority!r} is no priority: choose one of {', '.join(PRIORITIES)}.")
     id = id or uuid.uuid4().hex
     row = {
         "id": id,
@@ -69,7 +66,7 @@ def submit(
         "uri": uri,
         "file_name": file_name,
         "options": dict(options),
-        "priority": PRIORITIES[priority],
+        "priority": priority_rank(priority),
         "status": "pending",
         "duplicate": False,
     }

@@ -99,6 +99,9 @@ work = sa.Table(  # one row for each (recording, stage): what is to do, and the 
     sa.Column("stage", sa.Text, primary_key=True),  # transcript | note
     sa.Column("state", sa.Text, nullable=False),  # ready | planned | done | failed
     sa.Column("model", sa.Text, nullable=False),  # what the planner groups by; '' for notes
+    # Its result is still waited for. Set when it is asked for, cleared by the commit of that or of its failure;
+    # somebody who does finished work again by hand leaves it as it is.
+    sa.Column("wanted", sa.Boolean, nullable=False, default=False),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("audio_s", sa.Float, nullable=False),
     sa.Column("ready_at", sa.Float, nullable=False),
@@ -134,8 +137,17 @@ batches = sa.Table(
     sa.Column("requested_at", sa.Float),
     sa.Column("claimed_at", sa.Float),
     sa.Column("closed_at", sa.Float),
+    sa.Column("reported_at", sa.Float),  # its Dagster events are written, or there is nothing to tell
 )
 sa.Index("batches_state", batches.c.state, batches.c.stage, batches.c.planned_at)
+UNREPORTED = sa.text("state = 'closed' AND reported_at IS NULL")
+sa.Index(
+    "batches_unreported",
+    batches.c.stage,
+    batches.c.closed_at,
+    sqlite_where=UNREPORTED,
+    postgresql_where=UNREPORTED,
+)
 
 batch_items = sa.Table(
     "batch_items",

@@ -3,6 +3,9 @@
 Choosing and leasing the recordings was the ledger's, writing Dagster events is defs'. The surprise: a note that is
 current already goes to the commit too. It adds no row there, but its work, its submissions and its batch are settled
 like any other's.
+
+A recording whose note cannot be written fails alone. A surrounding that does not work says nothing about any recording:
+what is finished is committed, the error leaves the batch, and the rest is given back.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +14,7 @@ from pathlib import Path
 from diary_pipeline.catalogue.commit import Failed, FinishedNote, commit_notes
 from diary_pipeline.catalogue.read import note_of, transcript_of
 from diary_pipeline.core.batch import Batch, Lease, Result, StageReport
-from diary_pipeline.core.errors import DiaryError, PermanentError
+from diary_pipeline.core.errors import PermanentError, TransientError
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.ledger import recordings
@@ -46,18 +49,32 @@ class WriteNotes:
         self.usd_per_audio_hour = usd_per_audio_hour
 
     def __call__(self, batch: Batch, on_result: Callable[[Result], None] = lambda _: None) -> StageReport:
-        """Write, check and commit; one bad recording fails alone. Raise only when the commit itself is impossible."""
+        """Write, check and commit; one bad recording fails alone.
+
+        A TransientError is raised after what was finished before it is committed.
+        """
         keys = [lease.key for lease in batch.leases]
         with self.ledger.reading() as conn:
             known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
             current = pointers_of(conn, keys, "note")
-        tried = [self._try(lease, known.get(lease.key), current.get(lease.key)) for lease in batch.leases]
+        tried: list[FinishedNote | Failed | Result] = []
+        broken: TransientError | None = None
+        for lease in batch.leases:
+            try:
+                tried.append(self._try(lease, known.get(lease.key), current.get(lease.key)))
+            except TransientError as error:
+                broken = error
+                break
         finished = [t for t in tried if isinstance(t, FinishedNote)]
         failed = [t for t in tried if isinstance(t, Failed)]
         committed = commit_notes(self.ledger, self.store, finished, failed) if finished or failed else Committed(0)
-        results = [*(self._result(t, committed) for t in tried), *map(_held, batch.skipped)]
+        results = [self._result(t, committed) for t in tried]
+        if broken is None:
+            results += [*map(_held, batch.held), *map(_settled, batch.settled)]
         for result in results:
             on_result(result)
+        if broken is not None:
+            raise broken
         return StageReport("note", tuple(results), committed.seq)
 
     def _try(
@@ -70,11 +87,12 @@ class WriteNotes:
             transcript = transcript_of(self.ledger, self.store, lease.key)
             if transcript is None:
                 message = f"Recording {lease.key} has no transcript; run `transcribe_recordings` for it first."
-                return Result(lease.key, "failed", "transcript_missing", message)
+                return Failed(recording, lease, "note", "transcript_missing", message)
             return self._finished(lease, recording, transcript, current)
-        except DiaryError as error:
-            if error.transient:  # not committed: the lease goes back, and the ledger plans it again
-                return Result(lease.key, "failed", error.code, error.message)
+        except TransientError as error:
+            logger.warning("writing_stopped", key=lease.key, code=error.code)
+            raise
+        except PermanentError as error:
             return Failed(recording, lease, "note", error.code, error.message)
         except Exception as error:
             logger.exception("note_crashed", key=lease.key)
@@ -138,6 +156,10 @@ class WriteNotes:
 
 def _held(key: str) -> Result:
     return Result(key, "skipped", "held_elsewhere", f"Another live run is writing the note of {key}.")
+
+
+def _settled(key: str) -> Result:
+    return Result(key, "skipped", "settled_already", f"{key} was done before, or another batch carries it by now.")
 
 
 def _metadata(finished: FinishedNote) -> dict[str, str | int | float | bool]:

@@ -99,7 +99,6 @@ class Said:
 
     def __init__(self, transcript: Transcript) -> None:
         segments = [normalise(s.text).split() for s in transcript.speech]
-        self.text = " ".join(" ".join(words) for words in segments)
         self.words = frozenset(_bare(w) for words in segments for w in words)
         self.numbers = numbers(transcript.text)
         self.count = sum(len(words) for words in segments)
@@ -108,10 +107,6 @@ class Said:
         held = Counter(found for window in self._windows for found in window)
         self._weight = {found: math.log1p(len(self._windows) / n) for found, n in held.items()}
         self._unheard = math.log1p(max(1, len(self._windows)))
-
-    def verbatim(self, text: str) -> bool:
-        """Tell whether these words were said in this order."""
-        return f" {normalise(text)} " in f" {self.text} "
 
     def has_name(self, name: str) -> bool:
         """Tell whether every word of a name was said, give or take a plural or a possessive."""

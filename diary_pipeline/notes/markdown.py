@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
-from diary_pipeline.core.note import DiaryNote, NoteItem
+from diary_pipeline.core.note import ENGLISH_CUES_ONLY, DiaryNote, NoteItem
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.notes.headings import Headings, headings
-from diary_pipeline.notes.offline import ENGLISH_CUES_ONLY
 
 # Brackets, rules and what GitHub and Obsidian add: tags, mathematics, mentions.
 _ACTIVE = re.compile(r"[\\`*_\[\]<>#|~&$@{}]|(?<=%)%|(?<==)=")

@@ -1,24 +1,23 @@
 """The writer that needs no model: every claim is lifted from the transcript, word for word, with its time.
 
-It cannot rephrase, so it cannot lie; it can only choose badly. Each choice lives beside this file: coverage.py (what
+It cannot rephrase, so it cannot lie; it can only choose badly. Each choice lives beside this file: picking.py (what
 tells most), cues.py (what a sentence is), names.py, topics.py, spoken_dates.py, titles.py, mood.py. Cue rules read
 English; for other languages it keeps to summary and quotes and says so in `limits`.
 """
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
-from diary_pipeline.core.note import DiaryNote, ItemKind, Mood, NoteItem
+from diary_pipeline.core.note import ENGLISH_CUES_ONLY, DiaryNote, ItemKind, Mood, NoteItem
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
-from diary_pipeline.notes.coverage import pick
 from diary_pipeline.notes.cues import Told, statements, told
 from diary_pipeline.notes.mood import feeling, mood
 from diary_pipeline.notes.names import Mention, people_and_places
+from diary_pipeline.notes.picking import pick
 from diary_pipeline.notes.plain import is_plain
 from diary_pipeline.notes.sentences import Passage, sentences
 from diary_pipeline.notes.spoken_dates import diary_day, spoken_dates
@@ -27,7 +26,6 @@ from diary_pipeline.notes.todos import due_date, opens_correction, takes_back
 from diary_pipeline.notes.topics import topics
 from diary_pipeline.notes.writer import note_version
 
-ENGLISH_CUES_ONLY = "english_cues_only"
 _SUMMARY_WORDS = 110
 _TITLE_WORDS = 150
 """Worth of sentences among which a title is looked for."""
@@ -50,7 +48,7 @@ class OfflineWriter:
 
     def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
         """Write the note of a transcript that holds speech."""
-        language = spoken_language(transcript)
+        language = transcript.spoken_language
         said = sentences(transcript)
         liftable = [s for s in said if is_plain(s.text)] or said
         told_most = pick([s.text for s in liftable], _summary_budget(liftable), language)
@@ -74,14 +72,6 @@ class OfflineWriter:
             version=note_version(transcript, self.version, recorded, title),
             limits=() if language == "en" else (ENGLISH_CUES_ONLY,),
         )
-
-
-def spoken_language(transcript: Transcript) -> str:
-    """The language in which most of the speech was spoken."""
-    seconds: defaultdict[str, float] = defaultdict(float)
-    for segment in transcript.speech:
-        seconds[segment.language or transcript.language or "en"] += segment.end_s - segment.start_s
-    return max(seconds, key=seconds.__getitem__, default=transcript.language or "en")
 
 
 def _claims(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]], day: dt.date) -> list[NoteItem]:

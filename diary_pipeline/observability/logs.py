@@ -69,10 +69,17 @@ def log(name: str) -> Logger:
     return Logger(logging.getLogger(name if name.partition(".")[0] == ROOT else f"{ROOT}.{name}"))
 
 
-def configure_logging(level: str = "info", json: bool = False) -> None:
-    """Send our events to standard error, as `key=value` lines or as JSON lines; a second call replaces the first."""
+def configure_logging(level: str = "info", json: bool = False, *, unless_done: bool = False) -> None:
+    """Send our events to standard error, as `key=value` lines or as JSON lines; a second call replaces the first.
+
+    `unless_done`: leave what an earlier call said, as definitions.py must: the command line imports it and has chosen.
+    Nobody else's loggers are touched, the root's and Dagster's least of all.
+    """
     logger = logging.getLogger(ROOT)
-    for old in [handler for handler in logger.handlers if isinstance(handler, _StandardError)]:
+    ours = [handler for handler in logger.handlers if isinstance(handler, _StandardError)]
+    if ours and unless_done:
+        return
+    for old in ours:
         logger.removeHandler(old)
     handler = _StandardError()
     handler.setFormatter(_JsonLines() if json else _HumanLines())

@@ -3,7 +3,8 @@
 Everything is written under `.staging` inside the root (so on the same file system), synced, and renamed into place. A
 crash leaves litter in `.staging` only, never a half object; `sweep` removes it.
 
-What surprises: the parent folder is synced too. Without that a rename that returned can be undone by a power cut.
+What surprises: the parent folder is synced too. Without that a rename that returned can be undone by a power cut. And
+whatever the umask says, objects are their owner's alone (0600, folders 0700): they hold a diary.
 """
 
 import errno
@@ -32,14 +33,14 @@ class FolderStore:
         """Store bytes; an object of that key is replaced."""
         target = self._target(key)
         with self._staged() as staged:
-            staged.write_bytes(data)
+            _private(staged).write_bytes(data)
             _into_place(staged, target)
 
     def put_file(self, key: str, path: Path) -> None:
         """Store a copy of a local file; an object of that key is replaced."""
         target = self._target(key)
         with self._staged() as staged:
-            shutil.copyfile(path, staged)
+            shutil.copyfile(path, _private(staged))
             _into_place(staged, target)
 
     def put_folder(self, key: str, files: Mapping[str, Path]) -> int:
@@ -51,12 +52,12 @@ class FolderStore:
             raise FileExistsError(errno.EEXIST, "object exists", key)
         size = 0
         with self._staged() as staged:
-            staged.mkdir()
+            staged.mkdir(mode=0o700)
             for name, path in files.items():
                 copy = staged / checked_key(name)
                 if copy.parent != staged:
                     raise UsageError("object_key_invalid", f"{name!r} in {key} is a path; folder objects are flat.")
-                shutil.copyfile(path, copy)
+                shutil.copyfile(path, _private(copy))
                 size += _sync(copy)
             _sync(staged)
             _make_folder(target.parent)
@@ -106,7 +107,7 @@ class FolderStore:
         return self._walk(self.root / folder, f"{folder}/" if folder else "", prefix)
 
     def sweep(self, older_than_s: float) -> int:
-        """Remove what crashes left in staging, once it is older than the longest write, and return how many."""
+        """Remove what killed writers left in staging, once it is older than the longest write, and return how many."""
         limit = time.time() - older_than_s
         swept = 0
         for left in (self.root / STAGING).glob("*"):
@@ -114,8 +115,8 @@ class FolderStore:
                 if left.stat().st_mtime < limit:
                     _remove(left)
                     swept += 1
-            except FileNotFoundError:
-                continue  # its writer finished
+            except OSError:
+                continue  # its writer finished, or it is another user's
         return swept
 
     def _target(self, key: str) -> Path:
@@ -162,11 +163,16 @@ def _into_place(staged: Path, target: Path) -> None:
     _sync(target.parent)
 
 
+def _private(file: Path) -> Path:
+    file.touch(mode=0o600, exist_ok=False)
+    return file
+
+
 def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     _sync(folder.parent)
 
 

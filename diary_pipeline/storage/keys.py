@@ -19,9 +19,7 @@ LONGEST_KEY = 512
 def audio_key(owner: str, content_sha256: str) -> str:
     """Name the stored audio of one owner; another owner's same bytes are another object, so either can be erased."""
     if not _SHA256.fullmatch(content_sha256):
-        raise UsageError(
-            "object_key_invalid", "An audio key is made of 64 hex digits of SHA-256; pass sha256_of(path)."
-        )
+        raise UsageError("object_key_invalid", "An audio key is made of the 64 hex digits of its SHA-256.")
     return f"{audio_prefix(owner)}{content_sha256[:2]}/{content_sha256}"
 
 

@@ -42,6 +42,10 @@ class ObjectStore(Protocol):
         """Remove a file or a folder object; nothing happens when it is absent."""
         ...
 
+    def sweep(self, older_than_s: float) -> int:
+        """Remove what killed writers left, once it is older than the longest write, and return how many."""
+        ...
+
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys of all files that begin with the prefix (any string), in the order of their characters."""
         ...

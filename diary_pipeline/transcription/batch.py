@@ -3,6 +3,9 @@ together.
 
 Choosing and leasing recordings was the ledger's business, writing Dagster events is defs'.
 
+A recording that cannot be transcribed fails alone. A surrounding that does not work (no model, no store, a broken GPU)
+says nothing about any recording: what is finished is committed, the error leaves the batch, and the rest is given back.
+
 What surprises: a recording is transcribed before its audio is judged. Whether the end is missing is known only after
 the last sample, and decoding twice would cost every good recording what a bad one wastes.
 """
@@ -18,7 +21,7 @@ from diary_pipeline.audio.soundness import Measured, judge, measured
 from diary_pipeline.catalogue.commit import Failed, FinishedTranscript, commit_transcripts
 from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.core.batch import Batch, Check, Lease, Result, StageReport
-from diary_pipeline.core.errors import AudioRefused, DiaryError, PermanentError
+from diary_pipeline.core.errors import AudioRefused, PermanentError, TransientError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import AudioFacts, Recording
 from diary_pipeline.core.transcript import Transcript, transcript_version
@@ -65,14 +68,22 @@ class TranscribeBatch:
         self.limits = limits
 
     def __call__(self, batch: Batch, on_result: Callable[[Result], None] = lambda _: None) -> StageReport:
-        """Do the batch; one bad recording fails alone. `on_result` hears of each recording, before the one commit."""
+        """Do the batch; one bad recording fails alone. `on_result` hears of each recording, before the one commit.
+
+        A TransientError is raised after what was finished before it is committed.
+        """
         keys = [lease.key for lease in batch.leases]
         with self.ledger.reading() as conn:
             known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
             current = pointers_of(conn, keys, "transcript")
         tried: list[_Done | Failed | Result] = []
+        broken: TransientError | None = None
         for lease in batch.leases:
-            tried.append(self._try(lease, known.get(lease.key), current.get(lease.key)))
+            try:
+                tried.append(self._try(lease, known.get(lease.key), current.get(lease.key)))
+            except TransientError as error:
+                broken = error
+                break
             on_result(_result(tried[-1], Committed(0)))
         # Those found go to the commit too: it adds no row for them, but settles their work, submissions and batch.
         finished = [t.finished for t in tried if isinstance(t, _Done)]
@@ -80,8 +91,11 @@ class TranscribeBatch:
         committed = (
             commit_transcripts(self.ledger, self.store, finished, failed) if finished or failed else Committed(0)
         )
+        if broken is not None:
+            raise broken
+        results = (_result(t, committed) for t in tried)
         return StageReport(
-            "transcript", (*(_result(t, committed) for t in tried), *map(_held, batch.skipped)), committed.seq
+            "transcript", (*results, *map(_held, batch.held), *map(_settled, batch.settled)), committed.seq
         )
 
     def _try(self, lease: Lease, recording: Recording | None, current: Pointer | None) -> _Done | Failed | Result:
@@ -90,7 +104,10 @@ class TranscribeBatch:
         bound = logger.bind(key=lease.key)
         try:
             return self._found_or_made(lease, recording, current)
-        except DiaryError as error:
+        except TransientError as error:
+            bound.warning("transcribing_stopped", code=error.code)
+            raise
+        except PermanentError as error:
             bound.warning("transcript_failed", code=error.code)
             return Failed(recording, lease, "transcript", error.code, error.message)
         except Exception as error:  # noqa: BLE001 - one bad recording never sinks its batch
@@ -185,3 +202,7 @@ def _result(tried: _Done | Failed | Result, committed: Committed) -> Result:
 
 def _held(key: str) -> Result:
     return Result(key, "skipped", "held_elsewhere", f"Another live run is transcribing {key}.")
+
+
+def _settled(key: str) -> Result:
+    return Result(key, "skipped", "settled_already", f"{key} was done before, or another batch carries it by now.")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from diary_pipeline.observability.logs import log
+from diary_pipeline.transcription.device import gpu_failure
 from diary_pipeline.transcription.segments import HeardWindow, PlacedWord, compression_ratio
 from diary_pipeline.transcription.spans import Span
 from diary_pipeline.transcription.transcriber import RATE, Hints
@@ -53,6 +54,8 @@ class WindowDecoder:
             return self._hear(batch)
         except RuntimeError as error:
             if "out of memory" not in str(error) or len(batch) == 1:
+                if broken := gpu_failure(error):
+                    raise broken from error
                 raise
         logger.warning("batch_halved", windows=len(batch))
         half = len(batch) // 2

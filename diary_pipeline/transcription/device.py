@@ -46,6 +46,17 @@ def choose(device: str = "auto", compute_type: str = "auto") -> Device:
     return Device("cpu", "int8" if compute_type == "auto" else compute_type, reason)
 
 
+def gpu_failure(error: BaseException) -> ServiceMissing | None:
+    """Return what to raise when a library's error speaks of the GPU: it says nothing about the recording."""
+    if not any(word in str(error).lower() for word in ("cuda", "cublas", "cudnn")):
+        return None
+    return ServiceMissing(
+        "device_failed",
+        f"The GPU failed ({str(error).splitlines()[0][:120]}): look at `nvidia-smi` and the driver's log, or set "
+        "DIARY_DEVICE to `cpu`.",
+    )
+
+
 def cores() -> int:
     """Count the cores that this process may use: its affinity and its container's quota, not the host's number."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

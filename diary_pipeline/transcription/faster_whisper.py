@@ -19,7 +19,7 @@ from diary_pipeline.core.errors import ServiceMissing, UsageError
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.observability.logs import log
 from diary_pipeline.transcription.decoding import Language, WindowDecoder
-from diary_pipeline.transcription.device import choose, cores
+from diary_pipeline.transcription.device import choose, cores, gpu_failure
 from diary_pipeline.transcription.models import recorded_sha256, sha256_of
 from diary_pipeline.transcription.packaged_models import MODEL_FILE
 from diary_pipeline.transcription.segments import HeardWindow, segments_of
@@ -107,7 +107,7 @@ class FasterWhisperTranscriber:
                 local_files_only=True,
             )
         except (RuntimeError, ValueError, OSError) as error:
-            raise damaged from error
+            raise gpu_failure(error) or damaged from error
         logger.info("model_loaded", model=name, device=device.name, compute_type=device.compute_type, why=device.reason)
         return model
 

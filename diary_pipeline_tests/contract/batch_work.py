@@ -93,6 +93,11 @@ def status(ledger: Ledger, key: str) -> str:
         return recordings.rows(conn, [key])[0].status
 
 
+def release(ledger: Ledger, batch: Batch) -> None:
+    """Give back what a batch holds, to be planned again at once."""
+    batches.release(ledger, batch, retry_s=0)
+
+
 def held(batch: Batch) -> list[str]:
     """Return the keys a batch may commit."""
     return [lease.key for lease in batch.leases]

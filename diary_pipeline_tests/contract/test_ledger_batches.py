@@ -2,10 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import sqlalchemy as sa
 
 from diary_pipeline.ledger import batches, claims, leases
-from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.commits import Change, record
+from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline_tests.contract.batch_work import (
     LEASE_S,
@@ -17,6 +19,7 @@ from diary_pipeline_tests.contract.batch_work import (
     commit,
     open_,
     plan,
+    release,
     works,
 )
 from diary_pipeline_tests.contract.query_plans import plans
@@ -102,6 +105,42 @@ def test_planning_while_recordings_are_accepted_loses_and_doubles_nothing(ledger
         assert sorted(k for id in ids for k in batches.keys_of(conn, id)) == keys
 
 
+def test_a_closed_batch_with_results_is_unreported_until_its_events_are_written(ledger: Ledger) -> None:
+    def unreported() -> list[str]:
+        with ledger.reading() as conn:
+            return [b.id for b in batches.unreported(conn, "transcript")]
+
+    keys = accept(ledger, 5)
+    nothing, failed, first, second = (claim_keys(ledger, [key], f"run {n}") for n, key in enumerate(keys[:4]))
+    release(ledger, nothing)
+    commit(ledger, first)
+    lease = failed.leases[0]
+    change = Change(lease.key, lease.epoch, "failed", None, "internal_error", "why")
+    record(ledger, kind="transcript", object_id="o", size_bytes=1, changes=[change])
+    commit(ledger, second)
+    half = claim_keys(ledger, [keys[0], keys[4]])
+    commit(ledger, half, "half", keys=keys[:1])
+    assert unreported() == [first.id, failed.id, second.id]
+    release(ledger, half)
+    with ledger.reading() as conn:
+        told = batches.unreported(conn, "transcript")[0]
+        assert (told.id, told.run_id, told.closed_at) == (first.id, "run 2", pytest.approx(now(conn), abs=60))
+        assert batches.unreported(conn, "note") == []
+    batches.mark_reported(ledger, first.id)
+    batches.mark_reported(ledger, "nothing")
+    assert unreported() == [failed.id, second.id, half.id]
+
+
+def test_a_batch_that_is_still_open_cannot_be_reported(ledger: Ledger) -> None:
+    id, keys = batch_of(ledger)
+    running = claim(ledger, id)
+    commit(ledger, running, keys=keys[:1])
+    batches.mark_reported(ledger, id)
+    commit(ledger, running, "rest", keys=keys[1:])
+    with ledger.reading() as conn:
+        assert [b.id for b in batches.unreported(conn, "transcript")] == [id]
+
+
 def test_a_tick_reads_from_indices_only(ledger: Ledger) -> None:
     accept(ledger, 4)
     plan(ledger)
@@ -109,6 +148,7 @@ def test_a_tick_reads_from_indices_only(ledger: Ledger) -> None:
     def tick(conn: sa.Connection) -> None:
         batches.open_batches(conn, "transcript")
         batches.exhausted(conn, "transcript", 3)
+        batches.unreported(conn, "transcript")
         batches._room(conn, "transcript", LIMITS)
         batches._window(conn, "transcript", LIMITS, 2)
 
@@ -117,7 +157,7 @@ def test_a_tick_reads_from_indices_only(ledger: Ledger) -> None:
             assert "Seq Scan" not in line, said
             assert not (line.startswith("SCAN ") and "CONSTANT ROW" not in line), said
         assert "Sort Key: work.turn_at" not in said
-        assert not ("work_ready" in said and "TEMP B-TREE" in said), said
+        assert not (("work_ready" in said or "batches_unreported" in said) and "TEMP B-TREE" in said), said
     (said,) = plans(ledger, lambda conn: batches._still_ready(conn, "transcript", ["a", "b"]))
     assert "(recording_key=? AND stage=?)" in said or ledger.engine.dialect.name == "postgresql"
 
@@ -126,8 +166,9 @@ def test_claiming_and_releasing_read_by_key_and_never_by_status(ledger: Ledger) 
     id, keys = batch_of(ledger)
 
     def run(tx: sa.Connection) -> None:
-        claims._release(tx, claims._claim_batch(tx, id, 1, "run1", LEASE_S))
-        batch = claims._claim_keys(tx, "transcript", keys, "backfill", LEASE_S, force=False)
+        claims._release(tx, claims._claim_batch(tx, id, 1, "run1", LEASE_S), None, 0)
+        batch = claims._claim_keys(tx, "transcript", keys, "backfill", LEASE_S)
+        claims._claim_keys(tx, "note", keys, "backfill", LEASE_S)
         leases._beat(tx, "backfill", LEASE_S)
         batches._next_attempt(tx, batch.id, None)
 

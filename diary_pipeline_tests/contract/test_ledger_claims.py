@@ -1,6 +1,7 @@
 """Claims and attempts: a batch belongs to one run at a time, and to the next one only when that run is dead."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_two_runs_that_claim_one_batch_at_once_share_nothing(ledger: Ledger) -> 
     winners = [b for b in got if b.leases]
     assert len(winners) == 1
     assert held(winners[0]) == keys
-    assert all(b.skipped == tuple(keys) for b in got if not b.leases)
+    assert all(b.held == tuple(keys) for b in got if not b.leases)
     assert open_(ledger)[id].run_id == winners[0].leases[0].holder
 
 
@@ -141,7 +142,7 @@ def test_recordings_whose_every_run_died_are_exhausted(ledger: Ledger) -> None:
 
     def exhausted() -> list[str]:
         with ledger.reading() as conn:
-            return batches.exhausted(conn, "transcript", 2)
+            return [e.key for e in batches.exhausted(conn, "transcript", 2)]
 
     for attempt in (1, 2):
         assert exhausted() == []
@@ -151,6 +152,25 @@ def test_recordings_whose_every_run_died_are_exhausted(ledger: Ledger) -> None:
     assert exhausted() == keys
     commit(ledger, claim_keys(ledger, keys[:1]))
     assert exhausted() == keys[1:]
+
+
+def test_who_is_exhausted_is_told_why_the_last_run_gave_up_and_nothing_when_it_died(ledger: Ledger) -> None:
+    told, silent = accept(ledger, 2)
+    why = ("store_unwritable", "The disk is full; free some space.")
+    batches.release(ledger, claim_keys(ledger, [told, silent]), why)
+    running = claim_keys(ledger, [told, silent])
+
+    def exhausted() -> list[batches.Exhausted]:
+        with ledger.reading() as conn:
+            return batches.exhausted(conn, "transcript", 2)
+
+    assert exhausted() == [], "its lease is live"
+    batches.release(ledger, replace(running, leases=running.leases[:1]), why)
+    assert exhausted() == [batches.Exhausted(told, *why)]
+    batches.next_attempt(ledger, running.id)
+    assert exhausted() == [batches.Exhausted(told, *why), batches.Exhausted(silent, None, None)]
+    commit(ledger, claim_keys(ledger, [told]))
+    assert works(ledger)[told].reason_code is None
 
 
 def test_work_that_somebody_asks_for_anew_has_all_its_attempts_again(ledger: Ledger) -> None:

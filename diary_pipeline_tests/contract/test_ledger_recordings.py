@@ -6,13 +6,16 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.ledger import recordings, submissions
+from diary_pipeline.ledger.commits import Change, record
 from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.recordings import Accepted
 from diary_pipeline.ledger.tables import pointers, work
 from diary_pipeline.ledger.tables import recordings as table
 from diary_pipeline_tests.builders import make_recording
+from diary_pipeline_tests.contract.batch_work import claim_keys, commit, plan, status, works
 from diary_pipeline_tests.contract.test_ledger_submissions import read, submit
 
 
@@ -78,7 +81,7 @@ def test_an_urgent_duplicate_raises_the_priority_of_work_that_waits_and_a_low_on
 
 
 @pytest.mark.parametrize(
-    ("status", "why"),
+    ("how", "why"),
     [
         ("completed", {}),
         ("completed", {"reason_code": "audio_no_speech"}),
@@ -90,15 +93,15 @@ def test_an_urgent_duplicate_raises_the_priority_of_work_that_waits_and_a_low_on
     ],
 )
 def test_a_duplicate_of_an_ended_recording_ends_at_once_the_same_way(
-    ledger: Ledger, status: str, why: dict[str, str]
+    ledger: Ledger, how: str, why: dict[str, str]
 ) -> None:
     recording = make_recording()
     recordings.accept(ledger, submit(ledger), recording, 1, 60)
-    end(ledger, recording.key, status, **why)
+    end(ledger, recording.key, how, **why)
     id = submit(ledger)
     assert recordings.accept(ledger, id, recording, 1, 60) == Accepted(recording.key, True, False)
     got = read(ledger, id)
-    assert (got.status, got.reason_code, got.message) == (status, why.get("reason_code"), why.get("message"))
+    assert (got.status, got.reason_code, got.message) == (how, why.get("reason_code"), why.get("message"))
     assert got.commit_seq == 7
     assert got.ended_at is not None
 
@@ -120,6 +123,51 @@ def test_another_model_or_language_is_wanted_from_now_on_and_fences_who_works_wi
     todo = work_of(ledger, recording.key)
     assert (todo.state, todo.model, todo.epoch, todo.priority) == ("ready", wanted.whisper_model, 4, 2)
     assert (read(ledger, id).status, read(ledger, id).ended_at) == ("pending", None)
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "source", "after"),
+    [
+        ("transcript", "internal_error", "cli", "pending"),
+        ("transcript", "worker_lost", "graphql", "pending"),
+        ("note", "note_unsupported", "cli", "generating_notes"),
+        ("transcript", "internal_error", "folder", None),
+        ("transcript", "audio_truncated", "cli", None),
+        ("transcript", "audio_unreadable", "cli", None),
+    ],
+)
+def test_what_failed_is_tried_anew_when_somebody_asks_again_and_it_could_help(
+    ledger: Ledger, stage: Stage, code: str, source: str, after: str | None
+) -> None:
+    id, recording = submit(ledger), make_recording()
+    recordings.accept(ledger, id, recording, 1, 60)
+    if stage == "note":
+        commit(ledger, claim_keys(ledger, [recording.key]))
+    batch = claim_keys(ledger, [recording.key], stage=stage)
+    failed = Change(recording.key, batch.leases[0].epoch, "failed", None, code, "why")
+    record(ledger, kind=stage, object_id="o", size_bytes=1, changes=[failed])
+    again = submit(ledger, source=source)
+    assert recordings.accept(ledger, again, recording, 2, 60) == Accepted(recording.key, True, after is not None)
+    assert (read(ledger, again).status, status(ledger, recording.key)) == ((after or "failed",) * 2)
+    assert read(ledger, id).status == "failed"
+    todo = works(ledger, stage)[recording.key]
+    assert (todo.state, todo.attempts) == (("ready", 0) if after else ("failed", 1))
+    if after:
+        assert (todo.priority, todo.reason_code) == (2, None)
+        assert plan(ledger, stage=stage)
+
+
+def test_a_model_that_failed_is_tried_again_although_an_older_transcript_stands(ledger: Ledger) -> None:
+    recording = make_recording()
+    recordings.accept(ledger, submit(ledger), recording, 1, 60)
+    commit(ledger, claim_keys(ledger, [recording.key]))
+    wanted = replace(recording, whisper_model="small")
+    recordings.accept(ledger, submit(ledger), wanted, 1, 60)
+    batch = claim_keys(ledger, [recording.key])
+    failed = Change(recording.key, batch.leases[0].epoch, "failed", None, "internal_error", "why")
+    assert record(ledger, kind="transcript", object_id="o", size_bytes=1, changes=[failed]).kept
+    assert recordings.accept(ledger, submit(ledger), wanted, 1, 60).new_work
+    assert works(ledger)[recording.key].state == "ready"
 
 
 def test_submissions_that_are_not_there_or_have_ended_cannot_be_accepted(ledger: Ledger) -> None:

@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from diary_pipeline.cli.checkup import examine
 from diary_pipeline.cli.home import WORKSPACE, prepare_home
 from diary_pipeline.cli.main import exit_code, main
 from diary_pipeline.core.errors import AudioRefused, DiaryError, Fenced, NotFound, ServiceMissing, UsageError
@@ -69,7 +72,7 @@ def test_debugging_shows_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_version_and_every_help_page_print(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended("--version") == 0
     assert capsys.readouterr().out.startswith("diary ")
-    for command in ("status", "notes", "show", "sql", "publish", "doctor", "dev", "ingest"):
+    for command in ("status", "quarantine", "notes", "show", "sql", "publish", "doctor", "dev", "ingest"):
         assert ended(command, "--help") == 0
         assert "Usage" in capsys.readouterr().out
 
@@ -100,6 +103,73 @@ def test_doctor_is_well_with_a_home_and_a_model(home: Path, tmp_path: Path, monk
     monkeypatch.setenv("DIARY_WHISPER_MODEL", str(own))
     prepare_home(load_settings())
     assert ended("doctor") == 0
+
+
+def health(location: object, healthy: bool = True) -> object:
+    statuses = [{"daemonType": "SENSOR", "healthy": healthy, "required": True}]
+    entries = [{"name": "diaries", "locationOrLoadError": location}]
+    return {
+        "data": {
+            "instance": {"daemonHealth": {"allDaemonStatuses": statuses}},
+            "workspaceOrError": {"locationEntries": entries},
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "state", "said"),
+    [
+        (health({"__typename": "RepositoryLocation"}), "ok", "daemons are healthy"),
+        (health(None), "absent", "is loading diaries"),
+        (health({"__typename": "PythonError"}), "missing", "cannot load diaries"),
+        (health({"__typename": "RepositoryLocation"}, healthy=False), "missing", "silent: SENSOR"),
+        ({"data": None}, "absent", "is not Dagster"),
+        ([], "absent", "is not Dagster"),
+        (
+            {"data": {"instance": {"daemonHealth": {"allDaemonStatuses": []}}, "workspaceOrError": {}}},
+            "absent",
+            "not Da",
+        ),
+    ],
+)
+def test_doctor_tells_how_dagster_is(told: object, state: str, said: str) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(told).encode())
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        found = {f.subject: f for f in examine(load_settings({"DIARY_UI_PORT": str(server.server_port)}))}
+        server.shutdown()
+    assert found["dagster"].state == state
+    assert said in found["dagster"].detail
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "subject"),
+    [
+        ("DIARY_LEDGER_URL", "sqlite:///{here}/noise", "ledger"),
+        ("DIARY_LEDGER_URL", "nonsense://x", "ledger"),
+        ("DIARY_LEDGER_URL", "sqlite:///{here}", "ledger"),
+        ("DIARY_CATALOGUE_FILE", "{here}/noise", "catalogue"),
+        ("DIARY_CATALOGUE_FILE", "{here}", "catalogue"),
+        ("DIARY_OBJECT_DIR", "{here}/noise/objects", "objects"),
+    ],
+)
+def test_whatever_is_wrong_is_a_finding_of_doctor_and_never_a_traceback(
+    tmp_path: Path, variable: str, value: str, subject: str
+) -> None:
+    (tmp_path / "noise").write_bytes(b"no database " * 1000)
+    (tmp_path / "noise").chmod(0o400)
+    found = {f.subject: f for f in examine(load_settings({variable: value.format(here=tmp_path)}))}
+    assert found[subject].state == "missing"
+    assert "\n" not in found[subject].detail
 
 
 def test_a_home_is_prepared_once_for_its_owner_alone(home: Path) -> None:

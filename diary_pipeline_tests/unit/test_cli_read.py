@@ -1,6 +1,7 @@
 """What people read on the command line, over a small real home: notes, a silence, a failure, a refusal, a queue."""
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from diary_pipeline.cli.main import main
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.diaries import Diary
 
 
@@ -64,7 +66,7 @@ def keys(run: Run) -> Iterator[dict[str, str]]:
     ledger.close()
 
 
-@pytest.mark.parametrize("command", [["status"], ["notes"], ["show", "2026"], ["publish"]])
+@pytest.mark.parametrize("command", [["status"], ["quarantine"], ["notes"], ["show", "2026"], ["publish"]])
 def test_where_no_diary_was_begun_a_command_says_so_and_creates_nothing(
     run: Run, tmp_path: Path, command: list[str]
 ) -> None:
@@ -91,6 +93,19 @@ def test_status_of_a_failed_recording_names_the_reason_and_ends_with_1(run: Run,
 
 def test_status_follow_ends_when_the_recording_has_ended(run: Run, keys: dict[str, str]) -> None:
     assert run("status", keys["walk.m4a"], "--follow").code == 0
+
+
+def test_quarantine_lists_what_was_refused_or_failed_the_newest_first(run: Run, keys: dict[str, str]) -> None:
+    rows = json.loads(run("quarantine", "--format", "json").out)
+    assert [(row["file_name"], row["stage"], row["code"]) for row in rows] == [
+        ("empty.m4a", "intake", "audio_empty"),
+        ("cut.m4a", "transcript", "audio_truncated"),
+    ]
+    assert all(row["message"] and row["at"] for row in rows)
+    assert run("quarantine", "list", "--format", "json").out == run("quarantine", "--format", "json").out
+    fewer = run("quarantine", "list", "--limit", "1", "--format", "csv")
+    assert (fewer.out.count("\n"), "--limit" in fewer.err) == (2, True)
+    assert "audio_empty" in run("quarantine").out
 
 
 def test_a_submission_id_stands_for_its_recording_or_its_refusal(run: Run, keys: dict[str, str]) -> None:
@@ -156,6 +171,22 @@ def test_show_says_why_there_is_no_note(run: Run, keys: dict[str, str], file_nam
     assert (ran.code, ran.out) == (code, "")
     assert file_name in ran.err
     assert reason in ran.err
+
+
+def test_show_tells_which_sources_disagree_over_the_day(run: Run, keys: dict[str, str]) -> None:
+    note = "The file name says 2026-03-07, the file's time says 2026-03-01; the file name was believed."
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url)
+    diary = Diary(ledger, FolderStore(settings.object_dir))
+    spoken = dataclasses.replace(make_recording().recorded_at, note=note)
+    some = diary.accept("doubted.m4a", recorded_at=spoken)
+    diary.transcribe(some)
+    diary.write(some)
+    Publisher(ledger, diary.store, settings.catalogue_file).publish()
+    ledger.close()
+    assert note in run("show", some[0].key).err
+    told = "SELECT recorded_at_note FROM recordings WHERE recorded_at_note IS NOT NULL"
+    assert json.loads(run("sql", told, "--format", "json").out) == [{"recorded_at_note": note}]
 
 
 def test_sql_answers_in_every_format(run: Run, keys: dict[str, str]) -> None:

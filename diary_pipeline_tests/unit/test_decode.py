@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from faster_whisper.audio import decode_audio
 
-from diary_pipeline.audio.content import sha256_of
 from diary_pipeline.audio.decode import RATE, Decoder, decode
 from diary_pipeline.core.errors import AudioRefused
 from diary_pipeline_tests.builders import FORMATS, Samples, silence, speech_like, write_audio
@@ -123,8 +122,3 @@ def test_a_header_with_absurd_channels_is_refused_by_name(tmp_path: Path) -> Non
 def test_a_missing_file_is_not_called_bad_audio(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(decode(tmp_path / "gone.wav"))
-
-
-def test_content_is_hashed_by_bytes(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"abc")
-    assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,10 +1,15 @@
 """Device and precision are chosen by name, never left to a default."""
 
 import ctranslate2
+import numpy as np
 import pytest
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
-from diary_pipeline.transcription.device import choose, cores
+from diary_pipeline.transcription.decoding import WindowDecoder
+from diary_pipeline.transcription.device import choose, cores, gpu_failure
+from diary_pipeline.transcription.spans import Span
+from diary_pipeline.transcription.transcriber import Hints
+from diary_pipeline.transcription.windows import Window
 
 HAS_GPU = bool(ctranslate2.get_cuda_device_count())
 
@@ -42,3 +47,40 @@ def test_a_precision_that_a_cpu_has_not_is_refused_with_those_it_has(wrong: str)
 
 def test_there_is_at_least_one_core() -> None:
     assert cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("CUDA failed with error an illegal memory access was encountered", "device_failed"),
+        ("Library libcublas.so.12 is not found or cannot be loaded", "device_failed"),
+        ("cuDNN failed with status CUDNN_STATUS_EXECUTION_FAILED", "device_failed"),
+        ("CUDA failed with error out of memory", "device_failed"),
+        ("Unable to open file 'model.bin'", None),
+    ],
+)
+def test_an_error_that_speaks_of_the_gpu_is_no_fault_of_a_recording(said: str, code: str | None) -> None:
+    found = gpu_failure(RuntimeError(said))
+    assert (found.code if found else None) == code
+
+
+class BrokenGpu:
+    """A loaded model whose device went away."""
+
+    def __init__(self, says: str) -> None:
+        self.says = says
+
+    def feature_extractor(self, audio: np.ndarray) -> np.ndarray:
+        return np.zeros((80, 3001), np.float32)
+
+    def encode(self, features: np.ndarray) -> None:
+        raise RuntimeError(self.says)
+
+
+@pytest.mark.parametrize(
+    ("says", "error"), [("CUDA failed with error out of memory", ServiceMissing), ("bad shape", RuntimeError)]
+)
+def test_a_gpu_that_fails_while_it_decodes_is_told_from_a_bad_window(says: str, error: type[Exception]) -> None:
+    window = Window(np.zeros(16_000, np.float32), (Span(0, 16_000),), 0)
+    with pytest.raises(error, match=r"GPU failed|bad shape"):
+        WindowDecoder(BrokenGpu(says), Hints(), 1, None).hear([window, window])

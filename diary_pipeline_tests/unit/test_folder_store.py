@@ -1,6 +1,7 @@
 """What only the folder store can get wrong: litter, rights, speed of a rename."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,25 @@ def test_sweep_takes_old_litter_and_leaves_work_in_progress(tmp_path: Path) -> N
     assert store.sweep(older_than_s=3600) == 1
     assert not old.exists()
     assert new.exists()
+
+
+def test_objects_and_their_folders_are_their_owners_alone_whatever_the_umask_says(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    before = os.umask(0)
+    try:
+        source.write_bytes(b"x")
+        store = FolderStore(tmp_path / "home" / "objects")
+        store.put("a/bytes", b"1")
+        store.put_file("a/file", source)
+        store.put_folder("b/folder", {"x": source})
+    finally:
+        os.umask(before)
+    modes = {
+        path.relative_to(tmp_path).as_posix(): stat.S_IMODE(path.stat().st_mode)
+        for path in (tmp_path / "home", *(tmp_path / "home").rglob("*"))
+    }
+    assert {modes.pop(f"home/objects/{name}") for name in ("a/bytes", "a/file", "b/folder/x")} == {0o600}
+    assert set(modes.values()) == {0o700}
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")

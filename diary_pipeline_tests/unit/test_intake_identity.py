@@ -14,6 +14,7 @@ from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.work import IntakeReport
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.storage.folder import STAGING
 from diary_pipeline_tests.door import House, written
 
 
@@ -183,11 +184,13 @@ def test_a_door_killed_at_work_leaves_nothing_half_and_the_next_one_takes_the_fi
         child.kill()
     (left,) = house.scratch.iterdir()
     assert house.count() == (1 if point == "stored" else 0)
-    os.utime(left, (0, 0))
+    staging = house.store.root / STAGING
+    for litter in (left, *staging.glob("*")):
+        os.utime(litter, (0, 0))
     assert house.work() == IntakeReport(accepted=1)
     assert house.count() == 1
     assert house.store.get(house.recording(house.row(id).recording_key).object_key) == path.read_bytes()
-    assert list(house.scratch.iterdir()) == [], "what the killed process left is swept once it is old"
+    assert [*house.scratch.iterdir(), *staging.iterdir()] == [], "what the killed process left is swept once it is old"
 
 
 @pytest.mark.slow

@@ -134,6 +134,7 @@ def test_an_odd_name_comes_back_from_its_url_byte_for_byte(tmp_path: Path, name:
     put(tmp_path / name)
     (found,) = scan(WatchedFolder(tmp_path), 2, NOW)
     uri = uri_of(found.path)
+    assert uri == found.path.as_uri()
     assert uri.isascii()
     assert os.fsencode(path_of(uri)) == os.fsencode(found.path)
     shown_name(found.path).encode()  # any database takes it

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.audio.limits import AudioLimits
+from diary_pipeline.catalogue.commit import Failed, commit_transcripts
 from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.intake.receive import Received
+from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.submit import submit_paths
 from diary_pipeline.intake.work import IntakeReport
 from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger.claims import claim_keys
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.builders import silence, speech_like, write_audio
@@ -120,6 +124,23 @@ def test_a_refused_file_is_tried_again_only_when_somebody_names_it(house: House)
     assert again.status == "pending"
 
 
+def test_a_recording_that_failed_is_tried_again_only_when_somebody_names_its_file(house: House) -> None:
+    path = house.sound("memo.wav")
+    first = house.take(path)
+    assert first.recording_key
+    batch = claim_keys(house.ledger, "transcript", [first.recording_key], "run", 60)
+    why = Failed(house.recording(first.recording_key), batch.leases[0], "transcript", "internal_error", "It crashed.")
+    commit_transcripts(house.ledger, house.store, [], [why])
+    assert house.row(first.id).status == "failed"
+    shutil.copy(path, house.inbox / "copy.wav")
+    [copied] = house.scan()
+    house.work()
+    assert house.row(copied).status == "failed"
+    again = house.take(path)
+    assert (again.id != first.id, again.status, again.recording_key) == (True, "pending", first.recording_key)
+    assert house.submit(path) == [again.id]
+
+
 def test_a_sidecar_dates_and_names_a_recording_and_a_broken_one_is_noted(house: House) -> None:
     good, bad = house.sound("good.wav", pitch_hz=100), house.sound("bad.wav", pitch_hz=200)
     written(house, "good.wav.json", b'{"recorded_at": "2020-02-29T23:30", "title": "Leap", "tags": ["x"]}')
@@ -132,8 +153,31 @@ def test_a_sidecar_dates_and_names_a_recording_and_a_broken_one_is_noted(house: 
     assert "sidecar_invalid" in untold.recorded_at.note
 
 
+def test_a_scan_whose_time_is_over_goes_on_at_the_next_call_and_folders_take_turns(house: House) -> None:
+    for name in ("long/a.wav", "long/b.wav", "long/c.txt", "long/d.wav", "short/e.wav"):
+        (house.inbox / name).parent.mkdir(exist_ok=True)
+        (house.inbox / name).write_bytes(b"x")
+    folders = [WatchedFolder(house.inbox / "long"), WatchedFolder(house.inbox / "short")]
+    taken = [[house.row(id).file_name for id in house.door.scan(folders, budget_s=0)] for _ in range(7)]
+    assert taken[:4] == [["a.wav"], ["b.wav"], ["d.wav"], []]
+    assert ["e.wav"] in taken[4:]
+    assert house.another_door().scan(folders) == [], "a restart forgets where it was and submits nothing twice"
+
+
+def test_a_folder_that_gave_all_that_was_allowed_begins_anew(house: House) -> None:
+    for name in ("a.wav", "b.wav", "c.wav"):
+        (house.inbox / name).write_bytes(b"x")
+    folders = [WatchedFolder(house.inbox)]
+    taken = [len(house.door.scan(folders, max_files=2)) for _ in range(3)]
+    assert taken == [2, 1, 0]
+
+
 def test_a_wrong_wish_submits_nothing(house: House) -> None:
     path = house.sound("a.wav")
+    for owner in ("", "../../an na\n", "anna\n", "-anna", "a" * 65):
+        with pytest.raises(UsageError) as unnamed:
+            house.submit(path, owner=owner)
+        assert unnamed.value.code == "owner_invalid"
     wrong: list[tuple[list[str | Path], dict[str, object], str]] = [
         ([path], {"whisper_model": "large-v3"}, "model_not_allowed"),
         ([path], {"languages": "de"}, "option_unknown"),
@@ -186,6 +230,34 @@ def test_what_nobody_foresaw_in_one_file_is_a_refusal_too(house: House) -> None:
     assert house.another_door(limits=nonsense).work(60, 10) == IntakeReport(refused=1)
     assert house.row(id).reason_code == "intake_failed"
     assert "TypeError" in (house.row(id).message or "")
+
+
+def no_folder(house: House) -> None:
+    shutil.rmtree(house.scratch, ignore_errors=True)
+    house.scratch.write_text("a file where the folder should be")
+
+
+def no_room(_: House) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+@pytest.mark.parametrize("trouble", [no_folder, no_room])
+def test_a_scratch_folder_that_takes_nothing_is_our_trouble_and_not_the_files(
+    house: House, trouble: Callable[[House], None]
+) -> None:
+    house.submit(house.sound("a.wav", seconds=20))
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    trouble(house)
+    try:
+        with pytest.raises(ServiceMissing) as missing:
+            house.work()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert missing.value.code == "store_unwritable"
+    assert str(house.scratch) in missing.value.message
+    if house.scratch.is_file():
+        house.scratch.unlink()
+    assert house.work() == IntakeReport(accepted=1)
 
 
 def test_a_full_disk_refuses_nothing(house: House) -> None:

@@ -72,6 +72,21 @@ def test_configuring_twice_does_not_print_twice(capsys: pytest.CaptureFixture[st
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_code_location_configures_what_nobody_did_and_leaves_what_somebody_chose(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    others = [logging.getLogger(), logging.getLogger("dagster")]
+    before = [(logger.handlers[:], logger.level, logger.propagate, logger.disabled) for logger in others]
+    logging.getLogger(ROOT).handlers.clear()
+    for _ in range(3):
+        configure_logging("warning", unless_done=True)
+    configure_logging("debug", unless_done=True)
+    log("x").info("quiet")
+    log("x").warning("loud")
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert [(logger.handlers[:], logger.level, logger.propagate, logger.disabled) for logger in others] == before
+
+
 def test_a_foreign_exception_keeps_its_words_to_itself(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", json=True)
     try:

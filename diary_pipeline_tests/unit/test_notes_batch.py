@@ -1,16 +1,19 @@
 """A batch of notes: each recording by itself, all in one commit, and the books straight afterwards."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from diary_pipeline.catalogue.read import note_of
 from diary_pipeline.core.batch import Batch, Lease, Result
+from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.recording import RecordedAt, Recording
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.ledger import recordings
+from diary_pipeline.ledger.claims import release
 from diary_pipeline.ledger.commits import clock_now
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.notes.batch import WriteNotes
@@ -187,19 +190,51 @@ def test_a_note_of_a_replaced_transcript_is_dropped(diary: Diary, walk: Recordin
 
 def test_a_lease_that_was_taken_over_publishes_nothing(diary: Diary, walk: Recording) -> None:
     batch = diary.claim("note", [walk])
-    late = Batch(batch.id, "note", (Lease(walk.key, batch.leases[0].epoch - 1, "run-0"),), ("elsewhere",))
+    lease = Lease(walk.key, batch.leases[0].epoch - 1, "run-0")
+    late = Batch(batch.id, "note", (lease,), held=("elsewhere",), settled=("done",))
     report = WriteNotes(diary.ledger, diary.store, OfflineWriter())(late)
-    assert [(r.outcome, r.code) for r in report.results] == [("skipped", "fenced"), ("skipped", "held_elsewhere")]
+    assert [(r.outcome, r.code) for r in report.results] == [
+        ("skipped", "fenced"),
+        ("skipped", "held_elsewhere"),
+        ("skipped", "settled_already"),
+    ]
     assert note_of(diary.ledger, diary.store, walk.key) is None
 
 
 def test_a_recording_without_transcript_says_what_to_run_first(diary: Diary) -> None:
     (recording,) = diary.accept("new.m4a")
-    batch = Batch("b", "note", (Lease(recording.key, 1, "run-1"), Lease("2026-03-04-nobody-0", 1, "run-1")))
+    claimed = diary.claim("note", [recording])
+    batch = replace(claimed, leases=(*claimed.leases, Lease("2026-03-04-nobody-0", 1, "run-1")))
     report = WriteNotes(diary.ledger, diary.store, OfflineWriter())(batch)
-    assert [r.code for r in report.results] == ["transcript_missing", "recording_missing"]
+    assert [(r.outcome, r.code) for r in report.results] == [
+        ("failed", "transcript_missing"),
+        ("failed", "recording_missing"),
+    ]
     assert "transcribe_recordings" in report.results[0].message
     assert report.commit_seq == 0
+    assert status(diary.ledger, recording) == ("pending", None)
+
+
+def test_what_was_written_before_the_surrounding_broke_is_committed(diary: Diary) -> None:
+    class Tired(OfflineWriter):
+        """A writer whose service goes away after one note."""
+
+        written = 0
+
+        def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
+            """Write one note."""
+            if self.written:
+                raise ServiceMissing("llm_unreachable", "The model's server does not answer.")
+            self.written += 1
+            return super().write(transcript, recorded, title)
+
+    some = sorted((spoken(diary, f"{n}.m4a", WALK) for n in range(3)), key=lambda r: r.key)
+    batch, told = diary.claim("note", some), list[Result]()
+    with pytest.raises(ServiceMissing, match="does not answer"):
+        WriteNotes(diary.ledger, diary.store, Tired())(batch, told.append)
+    assert [r.outcome for r in told] == ["committed"]
+    release(diary.ledger, batch)
+    assert [status(diary.ledger, r)[0] for r in some] == ["completed", "generating_notes", "generating_notes"]
 
 
 def test_a_full_disk_costs_the_file_and_never_the_note(diary: Diary, walk: Recording, tmp_path: Path) -> None:

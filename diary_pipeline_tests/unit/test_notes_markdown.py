@@ -122,5 +122,5 @@ def test_a_note_file_is_written_whole_and_only_for_its_owner(tmp_path: Path) -> 
     second = write_note_file(tmp_path / "notes", DAY, "2026-03-04-walk-abc", "# Zwei ü\n")
     assert first == second == tmp_path / "notes" / "2026-03-04" / "2026-03-04-walk-abc.md"
     assert second.read_text(encoding="utf-8") == "# Zwei ü\n"
-    assert second.stat().st_mode & 0o077 == 0
+    assert {path.stat().st_mode & 0o077 for path in (second, second.parent, second.parent.parent)} == {0}
     assert [p.name for p in second.parent.iterdir()] == [second.name]

@@ -12,7 +12,7 @@ from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.notes.checks import check_note
-from diary_pipeline.notes.offline import OfflineWriter, spoken_language
+from diary_pipeline.notes.offline import OfflineWriter
 from diary_pipeline.notes.writer import NoteWriter, note_version
 from diary_pipeline_tests.builders import make_transcript
 from diary_pipeline_tests.recordings.script import ENTRIES
@@ -230,7 +230,7 @@ def test_a_note_version_changes_with_everything_it_is_made_from() -> None:
 def test_the_language_of_an_entry_is_that_of_most_of_its_seconds() -> None:
     transcript = make_transcript([*GERMAN, *LUNCH])
     mixed = tuple(dataclasses.replace(s, language="de" if s.id < 8 else "en") for s in transcript.segments)
-    assert spoken_language(dataclasses.replace(transcript, segments=mixed)) == "en"
+    assert dataclasses.replace(transcript, segments=mixed).spoken_language == "en"
 
 
 def assert_lifted(note: DiaryNote, transcript: Transcript) -> None:

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from diary_pipeline.catalogue.publisher import Publisher
+from diary_pipeline.catalogue.schema import SCHEMA_VERSION
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.ledger.commits import clock_now, published_watermark
 from diary_pipeline.ledger.connect import Ledger, open_ledger
@@ -73,7 +74,7 @@ def litter(publisher: Publisher) -> set[str]:
 def test_an_empty_catalogue_can_be_queried(publisher: Publisher) -> None:
     assert publisher.publish().watermark == 0
     assert rows(publisher.live, "SELECT count(*) FROM notes") == [(0,)]
-    assert rows(publisher.live, "SELECT watermark, schema_version FROM catalogue_state") == [(0, 1)]
+    assert rows(publisher.live, "SELECT watermark, schema_version FROM catalogue_state") == [(0, SCHEMA_VERSION)]
 
 
 def test_what_is_committed_is_published_once(diary: Diary, publisher: Publisher) -> None:
@@ -96,7 +97,7 @@ def test_what_is_committed_is_published_once(diary: Diary, publisher: Publisher)
         ("quotes_verbatim", "note", 2),
         ("transcript_covers_audio", "transcript", 2),
     ]
-    assert stat.S_IMODE(publisher.live.stat().st_mode) == 0o444
+    assert stat.S_IMODE(publisher.live.stat().st_mode) == 0o400
     before = publisher.live.stat().st_ino
     again = publisher.publish()
     assert (again.watermark, again.recordings, publisher.live.stat().st_ino) == (2, 0, before)

@@ -118,6 +118,8 @@ def test_the_file_names_owners_and_folders(tmp_path: Path) -> None:
         ("[owners.anna]\nlanguages = ['German']\n", "owners.anna.languages[0]"),
         ("[owners.anna]\ntime_zone = 'Berlin'\n", "owners.anna.time_zone: 'Berlin' is no IANA time zone"),
         ("[owners.'a b']\n", "owners.a b"),
+        ("[[folders]]\npath = 'x'\nowner = 'a b'\n", "folders[0].owner: 'a b' cannot be an owner's name"),
+        (f"[[folders]]\npath = 'x'\ntags = ['{'x' * 65}']\n", "folders[0].tags: a tag must not be longer than 64"),
         ("[[folders]]\nowner = 'anna'\n", "folders[0].path: field required"),
         ("[[folders]]\npath = 'x'\nwhisper_model = 'huge'\n", "huge is not in DIARY_ALLOWED_MODELS"),
         ("whisper_model = 'base'\n", "whisper_model is not a known key"),

@@ -1,13 +1,13 @@
 """A batch commits what is good, says what is not, and finds what it made before. Real ledger, store and decoder."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from diary_pipeline.audio.content import sha256_of
 from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.core.batch import Batch, Lease, Result, StageReport
 from diary_pipeline.core.errors import ServiceMissing
@@ -15,7 +15,7 @@ from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import RecordedAt, Recording, partition_key
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.ledger import recordings, submissions
-from diary_pipeline.ledger.claims import claim_keys
+from diary_pipeline.ledger.claims import claim_keys, release
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.recordings import accept
 from diary_pipeline.storage.folder import FolderStore
@@ -63,7 +63,7 @@ class House:
         path = write_audio(self.folder / name, samples)
         if cut is not None:
             path.write_bytes(path.read_bytes()[:cut])
-        content = sha256_of(path)
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
         at = dt.datetime(2026, 3, 7, 6, 45, tzinfo=dt.UTC)
         submission = submissions.submit(
             self.ledger, owner="me", source="cli", uri=str(path), file_name=name, options={}, priority="medium"
@@ -190,13 +190,41 @@ def test_bad_recordings_fail_alone_each_with_its_code(house: House) -> None:
     assert "walk" not in said[crashing], "no diary text in messages"
 
 
-def test_a_missing_model_fails_every_recording_with_its_own_code(house: House) -> None:
+def test_a_missing_model_fails_the_batch_and_no_recording(house: House) -> None:
     def no_model(name: str) -> Transcriber:
         raise ServiceMissing("model_missing", f"Whisper model {name} is not on this machine.")
 
     house.transcribers = no_model
-    report = house.transcribe(house.claim(house.add("a.wav", speech_like(1)), house.add("b.wav", speech_like(2))))
-    assert {(r.outcome, r.code) for r in report.results} == {("failed", "model_missing")}
+    batch = house.claim(house.add("a.wav", speech_like(1)), house.add("b.wav", speech_like(2)))
+    told: list[Result] = []
+    with pytest.raises(ServiceMissing, match="not on this machine"):
+        house.transcribe(batch, told.append)
+    assert told == []
+    release(house.ledger, batch, retry_s=0)
+    assert {house.status(x.key) for x in batch.leases} == {("pending", None)}
+    house.transcribers = lambda _: house.transcriber
+    assert len(house.transcribe(house.claim(*(x.key for x in batch.leases))).good) == 2
+
+
+def test_what_was_finished_before_the_surrounding_broke_is_committed(house: House) -> None:
+    keys = sorted(house.add(f"{n}.wav", speech_like(n)) for n in (1, 2, 3))
+    batch = house.claim(*keys)
+    with house.ledger.reading() as conn:
+        broken = recordings.get(conn, keys[1]).object_key
+
+    class Unplugged(FolderStore):
+        def path(self, key: str) -> Path:
+            if key == broken:
+                raise ServiceMissing("store_unreadable", "The disk is gone.")
+            return super().path(key)
+
+    house.store = Unplugged(house.store.root)
+    told: list[str] = []
+    with pytest.raises(ServiceMissing, match="disk is gone"):
+        house.transcribe(batch, lambda result: told.append(result.key))
+    assert told == keys[:1]
+    release(house.ledger, batch)
+    assert [house.status(key) for key in keys] == [("generating_notes", None), ("pending", None), ("pending", None)]
 
 
 def test_a_language_the_weights_do_not_know_fails_with_its_code(tmp_path: Path) -> None:
@@ -209,11 +237,12 @@ def test_what_was_taken_over_meanwhile_is_skipped(house: House) -> None:
     kept, lost = house.add("kept.wav", speech_like(2)), house.add("lost.wav", speech_like(3))
     batch = house.claim(kept, lost)
     older = tuple(Lease(x.key, x.epoch - (x.key == lost), x.holder) for x in batch.leases)
-    report = house.transcribe(Batch(batch.id, batch.stage, older, skipped=("elsewhere",)))
+    report = house.transcribe(Batch(batch.id, batch.stage, older, held=("elsewhere",), settled=("done",)))
     assert {(r.key, r.outcome, r.code) for r in report.results} == {
         (kept, "committed", None),
         (lost, "skipped", "fenced"),
         ("elsewhere", "skipped", "held_elsewhere"),
+        ("done", "skipped", "settled_already"),
     }
     assert transcript_of(house.ledger, house.store, lost) is None
 
