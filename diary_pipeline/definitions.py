@@ -38,5 +38,6 @@ def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None
 
 
 _settings = load_settings()
-configure_logging(_settings.log_level, _settings.log_format == "json")  # run processes and the code server load this
+# Run processes and the code server load this module, and nothing else sets up their logs.
+configure_logging(_settings.log_level, _settings.log_format == "json", unless_done=True)
 defs = build_defs(_settings)

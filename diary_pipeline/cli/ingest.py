@@ -7,13 +7,12 @@ import typer
 
 from diary_pipeline.cli.home import begin, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
-from diary_pipeline.core.batch import PRIORITIES
+from diary_pipeline.core.batch import PRIORITIES, UNWELL
 
 if TYPE_CHECKING:
     from diary_pipeline.ledger.submissions import Submission
     from diary_pipeline.wiring import Wiring
 
-BAD = frozenset({"refused", "failed"})
 COLUMNS = ("file_name", "status", "recording_key", "reason_code", "message", "submission_id")
 
 
@@ -58,7 +57,7 @@ def ingest(
     if not rows:
         say(f"There is no audio in {', '.join(paths)}.")
         return
-    if bad := [r for r in rows if r.status in BAD]:
+    if bad := [r for r in rows if r.status in UNWELL]:
         say(f"{len(bad)} of {len(rows)} refused or failed:")
         for row in bad:
             say(f"  {row.message or row.file_name} [{row.reason_code}]")

@@ -13,11 +13,13 @@ from diary_pipeline.core import tags
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.ledger import batches
-from diary_pipeline.ledger.batches import OpenBatch
+from diary_pipeline.ledger.batches import ClosedBatch, OpenBatch
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import PlanLimits
 
 OPS: Mapping[Stage, str] = {"transcript": "speech", "note": "note"}
+SHOWN_AGAIN_S = 600.0
+"""After so long a batch whose showing died too is shown once more."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,16 @@ class Dispatcher:
             # Not SensorResult.dynamic_partitions_requests: the daemon asks the database for every key one by one.
             instance.add_dynamic_partitions(tags.PARTITIONS, keys[batch.id])
         batches.mark_requested(self.ledger, [b.id for b in waiting])
-        return [_request(b) for b in waiting]
+        return [_request(b) for b in waiting] + [self._show(b, stage) for b in self.recovery.unshown(instance, stage)]
+
+    def _show(self, batch: ClosedBatch, stage: Stage) -> dg.RunRequest:
+        with self.ledger.reading() as conn:
+            first_key = batches.keys_of(conn, batch.id)[0]
+        return dg.RunRequest(
+            run_key=f"{batch.id}/shown/{int(self.recovery.clock() // SHOWN_AGAIN_S)}",
+            run_config={"ops": {OPS[stage]: {"config": {"batch_id": batch.id, "show_again": True}}}},
+            tags={tags.DEFER_ASSET_EVENTS: "true", tags.PARTITION: first_key},
+        )
 
 
 def _request(batch: OpenBatch) -> dg.RunRequest:

@@ -25,6 +25,8 @@ class BatchConfig(dg.Config):
 
     batch_id: str = ""
     attempt: int = 1
+    show_again: bool = False
+    """The batch is closed, but its run died before it told Dagster: find what is stored and tell."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,12 @@ class Leases:
         run_id = context.run.run_id
         if not config.batch_id:
             return batches.claim_keys(self.ledger, stage, list(context.partition_keys), run_id, self.lease_s)
+        if config.show_again:
+            with self.ledger.reading() as conn:
+                keys = batches.keys_of(conn, config.batch_id)
+            batch = batches.claim_keys(self.ledger, stage, keys, run_id, self.lease_s)
+            batches.mark_reported(self.ledger, config.batch_id)  # from here on this run's own batch owes the telling
+            return batch
         try:
             return batches.claim_batch(self.ledger, config.batch_id, config.attempt, run_id, self.lease_s)
         except Fenced as error:  # a late twin of a run that did the work: nothing to do is no failure

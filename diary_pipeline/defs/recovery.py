@@ -5,7 +5,7 @@ absent or has ended, and after the last attempt its recordings fail. Asking for 
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -16,7 +16,7 @@ from diary_pipeline.core.batch import Batch, Result, Stage
 from diary_pipeline.core.errors import Fenced
 from diary_pipeline.defs.events import mark_failed
 from diary_pipeline.ledger import batches, leases, recordings
-from diary_pipeline.ledger.batches import OpenBatch
+from diary_pipeline.ledger.batches import ClosedBatch, OpenBatch
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.store import ObjectStore
 
@@ -116,11 +116,32 @@ class Recovery:
             return
         commit = commit_transcripts if batch.stage == "transcript" else commit_notes
         fenced = set(commit(self.ledger, self.store, (), failed).fenced)
-        results = [
-            Result(f.recording.key, "failed", f.code, f.message) for f in failed if f.recording.key not in fenced
-        ]
+        self._show_failed(
+            instance, batch.id, batch.stage, [f.recording.key for f in failed if f.recording.key not in fenced]
+        )
+
+    def unshown(self, instance: dg.DagsterInstance, stage: Stage) -> list[ClosedBatch]:
+        """Return closed batches whose run died before it told Dagster; a run has to show them again."""
+        with self.ledger.reading() as conn:
+            closed = batches.unreported(conn, stage)
+        found = []
+        for batch in closed:
+            run = instance.get_run_by_id(batch.run_id) if batch.run_id and batch.run_id != HOLDER else None
+            if batch.run_id == HOLDER:  # given up by a tick that died: no run is needed to say so
+                with self.ledger.reading() as conn:
+                    keys = batches.keys_of(conn, batch.id)
+                self._show_failed(instance, batch.id, stage, keys)
+            elif run is None or run.is_finished:
+                found.append(batch)
+        return found
+
+    def _show_failed(self, instance: dg.DagsterInstance, batch_id: str, stage: Stage, keys: Sequence[str]) -> None:
+        with self.ledger.reading() as conn:
+            rows = [r for r in recordings.rows(conn, keys) if r.status == "failed"]
+        results = [Result(r.recording.key, "failed", r.reason_code, r.message or "") for r in rows]
         if results:
-            mark_failed(instance, f"batch {batch.id}", results, [dg.AssetKey(a) for a in ASSETS[batch.stage]])
+            mark_failed(instance, f"batch {batch_id}", results, [dg.AssetKey(a) for a in ASSETS[stage]])
+        batches.mark_reported(self.ledger, batch_id)
 
 
 def _is_ours(run: dg.DagsterRun) -> bool:
