@@ -14,7 +14,6 @@ from diary_pipeline.audio.levels import LevelMeter
 from diary_pipeline.audio.limits import DEFAULT_LIMITS, AudioLimits
 from diary_pipeline.audio.probe import too_long, too_short
 from diary_pipeline.core.errors import AudioRefused
-from diary_pipeline.core.recording import AudioFacts
 
 # What sound files may fall short by: encoder delay and padding (HE-AAC at 22 kHz: 0.24 s, mp3 at 8 kHz: 0.21 s), a
 # promise rounded up to whole frames, the resampler's tail. Seen on our samples: 0.10 s at most.
@@ -51,15 +50,22 @@ def measured(decoder: Decoder, meter: LevelMeter) -> Measured:
 
 
 def judge(
-    facts: AudioFacts, measured: Measured, *, file_name: str = "The recording", limits: AudioLimits = DEFAULT_LIMITS
+    declared_s: float | None,
+    measured: Measured,
+    *,
+    file_name: str = "The recording",
+    limits: AudioLimits = DEFAULT_LIMITS,
 ) -> None:
-    """Refuse a recording whose end is missing, that is damaged beyond use, or whose true length is out of bounds."""
-    missing_s = (facts.declared_s or 0.0) - measured.duration_s
+    """Refuse a recording whose end is missing, that is damaged beyond use, or whose true length is out of bounds.
+
+    `declared_s`: the length that the container promises; None: none.
+    """
+    missing_s = (declared_s or 0.0) - measured.duration_s
     # A damaged file's end may be missing for either reason; the missing end is what its owner can do something about.
     if missing_s > SHORT_BY_S + PACKET_S * measured.damaged_packets:
         raise AudioRefused(
             "audio_truncated",
-            f"{file_name} promises {facts.declared_s:.1f} s but holds {measured.duration_s:.1f} s; "
+            f"{file_name} promises {declared_s:.1f} s but holds {measured.duration_s:.1f} s; "
             "copy or upload the whole file again.",
         )
     if measured.damaged_packets > max(DAMAGED_ALWAYS_FORGIVEN, DAMAGED_A_MINUTE * measured.duration_s / 60):

@@ -14,7 +14,7 @@ from diary_pipeline.core.batch import PRIORITIES, Stage
 from diary_pipeline.ledger.claims import claim_batch, claim_keys, release
 from diary_pipeline.ledger.connect import CHUNK, Ledger, chunks, now, queue
 from diary_pipeline.ledger.planner import PlanLimits, PlannedBatch, Waiting, plan
-from diary_pipeline.ledger.tables import UNREPORTED, batch_items, batches, holders, recordings, work
+from diary_pipeline.ledger.tables import UNREPORTED, batch_items, batches, recordings, work
 
 __all__ = [
     "ClosedBatch",
@@ -51,7 +51,7 @@ class OpenBatch:
     first_key: str
     requested_at: float | None
     lease_live: bool
-    """Some lease of it, or the holder of its run, has not expired."""
+    """Some lease of it has not expired."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,11 @@ def open_batches(conn: sa.Connection, stage: Stage) -> list[OpenBatch]:
     b, at = batches.c, now(conn)
     first_key = sa.select(sa.func.min(batch_items.c.recording_key)).where(batch_items.c.batch_id == b.id)
     leased = sa.exists().where(work.c.batch_id == b.id, work.c.expires_at > at)
-    alive = sa.exists().where(holders.c.holder == b.run_id, holders.c.expires_at > at)
     chosen = sa.select(
         *(b.id, b.stage, b.model, b.state, b.attempt, b.priority, b.recordings, b.audio_s, b.run_id),
         first_key.scalar_subquery().label("first_key"),
         b.requested_at,
-        (leased | sa.and_(b.state == "claimed", alive)).label("lease_live"),
+        leased.label("lease_live"),
     )
     rows = conn.execute(chosen.where(_is_open(stage)).order_by(b.planned_at, b.id))
     return [OpenBatch(**{**row._mapping, "lease_live": bool(row.lease_live)}) for row in rows]
@@ -232,4 +231,3 @@ def _next_attempt(tx: sa.Connection, batch_id: str, attempt: int | None) -> None
     tx.execute(
         batches.update().where(batches.c.id == batch_id).values(state="planned", attempt=row.attempt + 1, **again)
     )
-    tx.execute(holders.delete().where(holders.c.holder == row.run_id))

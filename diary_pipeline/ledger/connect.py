@@ -177,9 +177,9 @@ def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "postgresql":
         ours = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "diary"}
         theirs = {name: value for name, value in ours.items() if name not in url.query}
-        return sa.create_engine(url, pool_pre_ping=True, connect_args=theirs)
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=theirs, hide_parameters=True)
     _create_file(Path(url.database or ""))
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, hide_parameters=True)  # its errors would tell titles and file names to the logs
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

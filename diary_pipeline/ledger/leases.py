@@ -3,12 +3,12 @@
 Which work a batch may take is claims.py's business; whether a late commit counts, that of commits.py.
 
 What surprises: a lease that has expired is still its holder's until somebody else claims the work. Expiry only allows
-others to take it; the epoch, which every claim raises, is what fences the one who was too late.
+others to take it; the epoch, which every claim raises, is what fences the one who was too late. And no holder signs
+off: its row runs out, so that a run between its commit and its last event is not taken for dead.
 """
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +18,8 @@ from diary_pipeline.core.batch import Lease, Stage
 from diary_pipeline.ledger.connect import Ledger, chunks, now, upsert
 from diary_pipeline.ledger.tables import holders, work
 from diary_pipeline.observability.logs import log
+
+FORGOTTEN_S = 86_400.0
 
 logger = log(__name__)
 
@@ -53,14 +55,10 @@ def heartbeat(ledger: Ledger, holder: str, lease_s: float) -> int:
 
 
 def sign_on(tx: sa.Connection, holder: str, lease_s: float) -> None:
-    """Note that a holder is alive."""
-    upsert(tx, holders, {"holder": holder, "expires_at": now(tx) + lease_s})
-
-
-def sign_off(ledger: Ledger, holder: str) -> None:
-    """Note that a holder has ended; its leases stay until they are released, committed or expire."""
-    with ledger.writing() as tx:
-        tx.execute(holders.delete().where(holders.c.holder == holder))
+    """Note that a holder is alive, and forget those who ended yesterday."""
+    at = now(tx)
+    upsert(tx, holders, {"holder": holder, "expires_at": at + lease_s})
+    tx.execute(holders.delete().where(holders.c.expires_at < at - FORGOTTEN_S))
 
 
 def holder_is_live(conn: sa.Connection, holder: str) -> bool:
@@ -72,61 +70,40 @@ def holder_is_live(conn: sa.Connection, holder: str) -> bool:
 class Heartbeat:
     """Keeps a holder and its leases alive while the block runs, from a thread of its own.
 
-    A database that is away for a while is asked again; `lost` says that it was away for longer than the lease, so that
-    others may have taken the work. The commit decides; `lost` only spares the rest of a vain effort.
+    A database that is away for a while is asked again. If it was away for longer than the lease, others may have taken
+    the work; the commit finds out.
     """
 
-    def __init__(
-        self, ledger: Ledger, holder: str, lease_s: float, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.ledger, self.holder, self.lease_s, self.monotonic = ledger, holder, lease_s, monotonic
+    def __init__(self, ledger: Ledger, holder: str, lease_s: float) -> None:
+        self.ledger, self.holder, self.lease_s = ledger, holder, lease_s
         self._ended = threading.Event()
-        self._crashed = False
-        self._beaten_at = monotonic()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat-{holder}", daemon=True)
 
     def __enter__(self) -> Self:
         """Beat once, so that a ledger that cannot be reached is found out here, then go on beating."""
         heartbeat(self.ledger, self.holder, self.lease_s)
-        self._beaten_at = self.monotonic()
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop beating and sign off; whoever cannot sign off is found dead when the lease expires."""
+        """Stop beating; the holder counts as alive until its lease runs out."""
         self._ended.set()
         self._thread.join()
-        try:
-            sign_off(self.ledger, self.holder)
-        except sa.exc.SQLAlchemyError as failed:
-            logger.warning("sign_off_failed", holder=self.holder, error=type(failed).__name__)
-
-    @property
-    def lost(self) -> bool:
-        """Whether others may have taken over what this holder works on."""
-        return self._crashed or self.monotonic() - self._beaten_at > self.lease_s
 
     def beat(self) -> bool:
         """Beat once; False when the database did not answer, which the next beat may put right."""
-        asked_at = self.monotonic()
         try:
             heartbeat(self.ledger, self.holder, self.lease_s)
         except sa.exc.SQLAlchemyError as error:
-            logger.warning("heartbeat_failed", holder=self.holder, error=type(error).__name__, lost=self.lost)
+            logger.warning("heartbeat_failed", holder=self.holder, error=type(error).__name__)
             return False
-        self._beaten_at = asked_at
         return True
 
     def _run(self) -> None:
-        try:
-            while not self._ended.wait(self.lease_s / 3):
-                self.beat()
-        except BaseException:
-            self._crashed = True
-            logger.exception("heartbeat_crashed", holder=self.holder)
-            raise
+        while not self._ended.wait(self.lease_s / 3):
+            self.beat()
 
 
 def _beat(tx: sa.Connection, holder: str, lease_s: float) -> int:

@@ -16,7 +16,7 @@ from diary_pipeline.ledger.acceptance import Accepted, accept
 from diary_pipeline.ledger.connect import chunks
 from diary_pipeline.ledger.tables import recordings
 
-__all__ = ["Accepted", "RecordingRow", "accept", "counts", "find", "get", "known", "page", "rows"]
+__all__ = ["Accepted", "RecordingRow", "accept", "find", "get", "known", "page", "rows"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,6 @@ class RecordingRow:
     failed_stage: str | None
     reason_code: str | None
     message: str | None
-    position: int
-    """Counts up in order of acceptance; where the next `page` begins."""
 
 
 def get(conn: sa.Connection, key: str) -> Recording:
@@ -64,28 +62,14 @@ def known(conn: sa.Connection, keys: Sequence[str]) -> set[str]:
     return found
 
 
-def page(
-    conn: sa.Connection, *, limit: int, status: str | None = None, owner: str | None = None, before: int | None = None
-) -> list[RecordingRow]:
-    """Return recordings, the last accepted first; `before` is the last position of the page before."""
+def page(conn: sa.Connection, *, limit: int) -> list[RecordingRow]:
+    """Return recordings, the last accepted first."""
     chosen = sa.select(recordings).order_by(recordings.c.id.desc()).limit(limit)
-    if status is not None:
-        chosen = chosen.where(recordings.c.status == status)
-    if owner is not None:
-        chosen = chosen.where(recordings.c.owner == owner)
-    if before is not None:
-        chosen = chosen.where(recordings.c.id < before)
     return [_recording_row(row) for row in conn.execute(chosen)]
 
 
-def counts(conn: sa.Connection) -> dict[str, int]:
-    """Count all recordings by status; reads a whole index, so it is for people and not for ticks."""
-    counted = sa.select(recordings.c.status, sa.func.count()).group_by(recordings.c.status)
-    return dict(conn.execute(counted).tuples().all())
-
-
 def _recording_row(row: sa.Row[tuple[object, ...]]) -> RecordingRow:
-    return RecordingRow(_recording(row), row.status, row.failed_stage, row.reason_code, row.message, row.id)
+    return RecordingRow(_recording(row), row.status, row.failed_stage, row.reason_code, row.message)
 
 
 def _recording(row: sa.Row[tuple[object, ...]]) -> Recording:

@@ -164,6 +164,8 @@ holders = sa.Table(  # who is alive; a run whose row has expired is dead whateve
     sa.Column("expires_at", sa.Float, nullable=False),
 )
 
+sa.Index("holders_expiry", holders.c.expires_at)
+
 clock = sa.Table(  # one row; locked by each commit, so that seq has no gaps and follows commit order
     "clock",
     metadata,

@@ -23,7 +23,7 @@ from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.core.batch import Batch, Check, Lease, Result, StageReport
 from diary_pipeline.core.errors import AudioRefused, PermanentError, TransientError
 from diary_pipeline.core.owner import Owner
-from diary_pipeline.core.recording import AudioFacts, Recording
+from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Transcript, transcript_version
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.commits import Committed, Pointer, pointers_of
@@ -144,7 +144,7 @@ class TranscribeBatch:
         except AudioRefused as error:  # the decoder knows the stored object's name, people know the file's
             raise AudioRefused(error.code, error.message.replace(path.name, recording.file_name)) from error
         figures = measured(decoder, meter)
-        judge(_facts(recording), figures, file_name=recording.file_name, limits=self.limits)
+        judge(recording.declared_s, figures, file_name=recording.file_name, limits=self.limits)
         transcript = Transcript(
             recording_key=recording.key,
             duration_s=heard.samples / RATE,
@@ -167,11 +167,6 @@ def _metered(decoder: Decoder, meter: LevelMeter) -> Iterator[Block]:
     for block in decoder.blocks():
         meter.push(block)
         yield block
-
-
-def _facts(recording: Recording) -> AudioFacts:
-    # What the header said was kept when the recording was accepted; of it, judging needs the promised length only.
-    return AudioFacts(recording.container, "", recording.declared_s, RATE, 1, recording.size_bytes)
 
 
 def _checks(transcript: Transcript) -> tuple[Check, ...]:

@@ -8,6 +8,7 @@ import pytest
 from diary_pipeline.core.errors import Fenced, NotFound
 from diary_pipeline.ledger import batches, leases
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.tables import work
 from diary_pipeline_tests.contract.batch_work import (
     LIMITS,
     accept,
@@ -102,6 +103,16 @@ def test_the_next_attempt_takes_over_from_a_dead_run_at_once_and_fences_it(ledge
     assert commit(ledger, dead).fenced == tuple(keys)
     assert commit(ledger, second, "v2").committed == tuple(keys)
     assert open_(ledger) == {}
+
+
+def test_a_run_that_lives_but_holds_nothing_of_its_batch_does_not_keep_it(ledger: Ledger) -> None:
+    id, keys = batch_of(ledger)
+    claim(ledger, id)
+    with ledger.writing() as tx:
+        tx.execute(work.update().where(work.c.recording_key.in_(keys)).values(expires_at=1.0))
+    with ledger.reading() as conn:
+        assert leases.holder_is_live(conn, "run1")
+    assert not open_(ledger)[id].lease_live
 
 
 def test_the_next_attempt_carries_only_what_the_dead_run_had_not_committed(ledger: Ledger) -> None:

@@ -140,6 +140,12 @@ def test_a_ledger_that_cannot_be_opened_says_which_setting_to_look_at(
     assert "secret" not in str(caught.value)
 
 
+def test_an_error_of_the_database_tells_no_title_and_no_file_name(ledger: Ledger) -> None:
+    with pytest.raises(sa.exc.DBAPIError) as caught, ledger.writing() as tx:
+        tx.execute(sa.text("INSERT INTO gone VALUES (:name)"), {"name": "My divorce.m4a"})
+    assert "divorce" not in str(caught.value)
+
+
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_text("Dear diary, this is a text file and nothing that SQLite could open." * 9)
     with pytest.raises(ServiceMissing, match=r"ledger\.db.*DIARY_LEDGER_URL"):

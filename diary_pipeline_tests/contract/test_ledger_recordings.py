@@ -25,6 +25,12 @@ def work_of(ledger: Ledger, key: str) -> sa.Row[tuple[object, ...]]:
         return conn.execute(sa.select(work).where(work.c.recording_key == key, work.c.stage == "transcript")).one()
 
 
+def there(ledger: Ledger) -> int:
+    """Count the recordings."""
+    with ledger.reading() as conn:
+        return conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
 def end(ledger: Ledger, key: str, status: str, **why: str) -> None:
     """Let a recording have ended with commit 7."""
     with ledger.writing() as tx:
@@ -44,7 +50,7 @@ def test_an_accepted_recording_comes_back_as_it_was_with_work_to_do(ledger: Ledg
         assert recordings.find(conn, "you", recording.content_sha256) is None
         (row,) = recordings.rows(conn, ["nobody", recording.key])
         assert recordings.known(conn, ["nobody", recording.key]) == {recording.key}
-        assert recordings.counts(conn) == {"pending": 1}
+    assert there(ledger) == 1
     assert (row.recording, row.status, row.failed_stage, row.reason_code) == (recording, "pending", None, None)
     todo = work_of(ledger, recording.key)
     assert (todo.state, todo.model, todo.priority, todo.audio_s, todo.epoch) == ("ready", "tiny.en", 2, 61.5, 0)
@@ -56,8 +62,7 @@ def test_accepting_again_gives_the_same_answer(ledger: Ledger) -> None:
     recordings.accept(ledger, id, recording, 1, 60)
     assert recordings.accept(ledger, id, recording, 1, 60) == Accepted(recording.key, False, False)
     assert recordings.accept(ledger, id, make_recording(file_name="x.m4a"), 1, 60).key == recording.key
-    with ledger.reading() as conn:
-        assert recordings.counts(conn) == {"pending": 1}
+    assert there(ledger) == 1
 
 
 def test_the_same_audio_under_another_name_is_a_duplicate_and_of_another_owner_is_not(ledger: Ledger) -> None:
@@ -177,10 +182,9 @@ def test_submissions_that_are_not_there_or_have_ended_cannot_be_accepted(ledger:
     submissions.refuse(ledger, id, "audio_empty", "Nothing in it.")
     with pytest.raises(UsageError, match="is refused"):
         recordings.accept(ledger, id, make_recording(), 1, 60)
-    with ledger.reading() as conn:
-        assert recordings.counts(conn) == {}
-        with pytest.raises(NotFound, match="no recording nobody"):
-            recordings.get(conn, "nobody")
+    assert there(ledger) == 0
+    with ledger.reading() as conn, pytest.raises(NotFound, match="no recording nobody"):
+        recordings.get(conn, "nobody")
 
 
 def test_eight_threads_that_accept_the_same_audio_make_one_recording(ledger: Ledger) -> None:
@@ -193,7 +197,7 @@ def test_eight_threads_that_accept_the_same_audio_make_one_recording(ledger: Led
     assert sum(a.new_work for a in said) == 1
     with ledger.reading() as conn:
         assert [s.recording_key for s in submissions.get(conn, ids)] == [recording.key] * 8
-        assert recordings.counts(conn) == {"pending": 1}
+    assert there(ledger) == 1
 
 
 def test_eight_threads_that_accept_one_submission_agree(ledger: Ledger) -> None:
@@ -203,8 +207,7 @@ def test_eight_threads_that_accept_one_submission_agree(ledger: Ledger) -> None:
         said = list(pool.map(lambda r: recordings.accept(ledger, id, r, 1, 60), different))
     assert {a.key for a in said} == {read(ledger, id).recording_key}
     assert sum(a.new_work for a in said) == 1
-    with ledger.reading() as conn:
-        assert recordings.counts(conn) == {"pending": 1}
+    assert there(ledger) == 1
 
 
 def test_an_owner_s_own_backlog_lies_behind_the_turn_of_somebody_who_comes_later(ledger: Ledger) -> None:
@@ -219,14 +222,8 @@ def test_an_owner_s_own_backlog_lies_behind_the_turn_of_somebody_who_comes_later
     assert turns[0] <= work_of(ledger, theirs.key).turn_at < turns[1]
 
 
-def test_pages_show_the_last_accepted_first(ledger: Ledger) -> None:
-    accepted = [make_recording(file_name=f"{n}.m4a", owner=owner) for n, owner in enumerate(["a", "b", "a", "a"])]
-    for recording in accepted:
-        recordings.accept(ledger, submit(ledger, owner=recording.owner), recording, 1, 60)
-    end(ledger, accepted[3].key, "completed")
+def test_the_last_accepted_come_first(ledger: Ledger) -> None:
+    for n in range(3):
+        recordings.accept(ledger, submit(ledger), make_recording(file_name=f"{n}.m4a"), 1, 60)
     with ledger.reading() as conn:
-        first = recordings.page(conn, limit=3)
-        second = recordings.page(conn, limit=3, before=first[-1].position)
-        theirs = recordings.page(conn, limit=9, owner="a", status="pending")
-    assert [r.recording.file_name for r in [*first, *second]] == ["3.m4a", "2.m4a", "1.m4a", "0.m4a"]
-    assert [r.recording.file_name for r in theirs] == ["2.m4a", "0.m4a"]
+        assert [r.recording.file_name for r in recordings.page(conn, limit=2)] == ["2.m4a", "1.m4a"]

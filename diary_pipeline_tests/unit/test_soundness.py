@@ -15,14 +15,13 @@ from diary_pipeline.core.errors import AudioRefused
 from diary_pipeline.core.recording import AudioFacts
 from diary_pipeline_tests.builders import FORMATS, speech_like, write_audio
 
-FACTS = AudioFacts("wav", "pcm_s16le", 600.0, 16_000, 1, 19_200_044)
 WHOLE = Measured(600.0, 9_600_000, 0, -6.0, -24.0, 0.0)
 
 
 def verdict(declared_s: float | None = 600.0, limits: AudioLimits = DEFAULT_LIMITS, **changes: Any) -> str | None:
-    facts, found = dataclasses.replace(FACTS, declared_s=declared_s), dataclasses.replace(WHOLE, **changes)
+    found = dataclasses.replace(WHOLE, **changes)
     try:
-        judge(facts, found, file_name="memo.wav", limits=limits)
+        judge(declared_s, found, file_name="memo.wav", limits=limits)
     except AudioRefused as error:
         assert error.message.startswith("memo.wav")
         return error.code
@@ -67,7 +66,7 @@ def decoded(path: Path) -> tuple[AudioFacts, Measured]:
 def refusal(path: Path) -> AudioRefused:
     facts, found = decoded(path)
     with pytest.raises(AudioRefused) as caught:
-        judge(facts, found)
+        judge(facts.declared_s, found)
     return caught.value
 
 
@@ -75,7 +74,7 @@ def refusal(path: Path) -> AudioRefused:
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_good_file_of_any_format_is_sound(tmp_path: Path, suffix: str, rate: int) -> None:
     facts, found = decoded(write_audio(tmp_path / f"memo{suffix}", speech_like(4, rate), rate))
-    judge(facts, found)
+    judge(facts.declared_s, found)
     assert found.samples == pytest.approx(4 * 16_000, abs=4000)  # aac without a container keeps its padding
     assert found.peak_dbfs > -20
 
