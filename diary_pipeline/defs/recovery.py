@@ -115,10 +115,8 @@ class Recovery:
         if not failed:
             return
         commit = commit_transcripts if batch.stage == "transcript" else commit_notes
-        fenced = set(commit(self.ledger, self.store, (), failed).fenced)
-        self._show_failed(
-            instance, batch.id, batch.stage, [f.recording.key for f in failed if f.recording.key not in fenced]
-        )
+        commit(self.ledger, self.store, (), failed)
+        self._show_failed(instance, batch.id, batch.stage, [lease.key for lease in batch.leases])
 
     def unshown(self, instance: dg.DagsterInstance, stage: Stage) -> list[ClosedBatch]:
         """Return closed batches whose run died before it told Dagster; a run has to show them again."""

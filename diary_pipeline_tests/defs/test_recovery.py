@@ -125,7 +125,7 @@ def test_runs_that_a_stopped_daemon_left_queued_are_cancelled_by_who_waits_witho
     left = house.instance.create_run_for_job(
         house.defs.resolve_job_def("transcribe_recordings"),
         tags={**request.tags, "dagster/run_key": request.run_key, "dagster/sensor_name": "uploads"},
-        status=dg.DagsterRunStatus.QUEUED,
+        status=dg.DagsterRunStatus.NOT_STARTED,
     )
     assert house.recovery.cancel_unstarted(house.instance) == []  # it may be somebody's who is just starting it
     house.later_s = 60.0
