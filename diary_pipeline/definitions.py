@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from diary_pipeline.observability.logs import configure_logging
 from diary_pipeline.settings import Settings, load_settings
 from diary_pipeline.wiring import Wiring
 
@@ -36,4 +37,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None
     )
 
 
-defs = build_defs(load_settings())
+_settings = load_settings()
+# Run processes and the code server load this module, and nothing else sets up their logs.
+configure_logging(_settings.log_level, _settings.log_format == "json", unless_done=True)
+defs = build_defs(_settings)

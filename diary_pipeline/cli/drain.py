@@ -8,14 +8,16 @@ twice.
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import ExitStack
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from diary_pipeline.core.batch import ENDED, Result
+from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.definitions import build_defs
-from diary_pipeline.defs.resources import resources
+from diary_pipeline.defs.resources import recovery, resources
 from diary_pipeline.ledger import commits, submissions
 from diary_pipeline.settings import Settings
 from diary_pipeline.wiring import Wiring
@@ -24,37 +26,76 @@ DAEMON_SILENT_S = 75.0
 """Dagster's sensor daemon reports every 30 s; two missed reports and it is taken for gone."""
 POLL_S = 1.0
 SENSORS = ("uploads", "finished_transcripts", "publish")
+TOLD = frozenset({"ServiceMissing", "TransientError", "Fenced"})
+"""Errors whose message is ours and meant for people."""
 RUN_KEY = "dagster/run_key"
 SENSOR = "dagster/sensor_name"
+NOT_CAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 """The terminal belongs to whoever waits; the run's page has every line."""
 
 
 def wait_for(
-    settings: Settings, submission_ids: Sequence[str], on_result: Callable[[Result], None] = lambda _: None
+    settings: Settings,
+    submission_ids: Sequence[str],
+    on_result: Callable[[Result], None] = lambda _: None,
+    on_trouble: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Return when every submission has ended and is published; `on_result` hears of each recording done here."""
+    """Return when every submission has ended and is published.
+
+    `on_result` hears of each recording done here, `on_trouble` of each run that stopped and is tried again. Raise
+    ServiceMissing when publishing fails.
+    """
     os.environ.update(settings.environment())  # dagster.yaml names DAGSTER_HOME, and child processes read the rest
     wiring = Wiring(settings, on_result)
     with ExitStack() as stack:
-        instance = stack.enter_context(dg.DagsterInstance.from_config(str(settings.dagster_home)))
+        # Captured output needs a watcher process for each run, which Ctrl-C would make print its traceback.
+        here = InstanceRef.from_dir(str(settings.dagster_home), overrides={"compute_logs": NOT_CAPTURED})
+        instance = stack.enter_context(dg.DagsterInstance.from_ref(here))
         defs = build_defs(settings, resources(wiring))
-        while not _done(wiring, submission_ids):
-            if _daemon_is_live(instance) or not _round(defs, instance):
+        finder = recovery(wiring)
+        waiting = set(submission_ids)
+        while waiting := _unfinished(wiring, waiting):
+            if _daemon_is_live(instance):
+                time.sleep(POLL_S)
+                continue
+            finder.cancel_unstarted(instance)
+            if not round_of_ticks(defs, instance, on_trouble):
                 time.sleep(POLL_S)
 
 
-def _round(defs: dg.Definitions, instance: dg.DagsterInstance) -> int:
-    """Tick each sensor once and execute what it asks for; return the number of runs executed."""
-    runs = [execute(defs, instance, name, request) for name in SENSORS for request in tick(defs, instance, name)]
-    return sum(run is not None for run in runs)
+def round_of_ticks(defs: dg.Definitions, instance: dg.DagsterInstance, on_trouble: Callable[[str], None]) -> int:
+    """Tick each sensor once and execute what it asks for; return how many runs did something."""
+    done = 0
+    for name in SENSORS:
+        for request in tick(defs, instance, name):
+            run = execute(defs, instance, name, request)
+            if run is None:
+                continue
+            done += run.success
+            if not run.success and (trouble := _trouble(run)):
+                if name == "publish":  # the notes are committed, but nobody could query them
+                    raise ServiceMissing("publish_failed", trouble)
+                on_trouble(trouble)
+    return done
 
 
-def _done(wiring: Wiring, submission_ids: Sequence[str]) -> bool:
+def _trouble(run: dg.ExecuteInProcessResult) -> str:
+    """Say in our own words why a run failed; empty where recordings failed, who are named one by one."""
+    for event in run.all_events:
+        error = event.step_failure_data.error if event.is_step_failure else None
+        while error is not None:
+            if error.cls_name in TOLD:
+                return error.message.partition(": ")[2].strip() or error.message.strip()
+            error = error.cause
+    return ""
+
+
+def _unfinished(wiring: Wiring, submission_ids: Set[str]) -> set[str]:
     with wiring.ledger.reading() as conn:
-        rows = submissions.get(conn, list(submission_ids))
+        rows = submissions.get(conn, sorted(submission_ids))
         published = commits.published_watermark(conn)
-    return all(r.status in ENDED and (r.commit_seq or 0) <= published for r in rows)
+    return {r.id for r in rows if r.status not in ENDED or (r.commit_seq or 0) > published}
 
 
 def _daemon_is_live(instance: dg.DagsterInstance) -> bool:
@@ -80,9 +121,12 @@ def execute(
     mine = {SENSOR: sensor, **({RUN_KEY: request.run_key} if request.run_key else {})}
     if request.run_key and instance.get_runs(dg.RunsFilter(tags=mine), limit=1):
         return None
-    return defs.resolve_job_def(str(defs.resolve_sensor_def(sensor).job_name)).execute_in_process(
+    run = defs.resolve_job_def(str(defs.resolve_sensor_def(sensor).job_name)).execute_in_process(
         run_config={**request.run_config, "loggers": QUIET},
         instance=instance,
         tags={**request.tags, **mine},
         raise_on_error=False,
     )
+    if run.dagster_run.status == dg.DagsterRunStatus.CANCELED:  # Dagster keeps Ctrl-C to itself
+        raise KeyboardInterrupt
+    return run

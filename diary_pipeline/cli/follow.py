@@ -9,15 +9,17 @@ from types import TracebackType
 from typing import Self
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from diary_pipeline.cli.output import console
+from diary_pipeline.cli.output import console, shown
 from diary_pipeline.core.batch import ENDED, Result
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
 
 POLL_S = 0.5
-MARKS = {"completed": "[green]done[/]", "degraded": "[yellow]degraded[/]", "failed": "[red]failed[/]"}
+HEARD = 0.8
+"""How much of the way a recording has come that was transcribed here and whose batch is not committed yet."""
+COLOURS = {"completed": "green", "degraded": "yellow"}
 
 
 class Follow:
@@ -26,11 +28,11 @@ class Follow:
     def __init__(self, ledger: Ledger, submission_ids: Sequence[str]) -> None:
         self._ledger, self._ids = ledger, list(submission_ids)
         self._told: set[str] = set()
+        self._heard: set[str] = set()
         self._stop = threading.Event()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=console(),
             transient=True,
@@ -53,7 +55,12 @@ class Follow:
 
     def on_result(self, result: Result) -> None:
         """Say what is being worked on; the ledger hears of it only when the whole batch is committed."""
-        self._progress.update(self._task, description=f"{result.outcome}: {result.key}")
+        self._heard.add(result.key)
+        self._move()
+
+    def on_trouble(self, sentence: str) -> None:
+        """Say why a run stopped; it is tried again."""
+        self._progress.console.print(f"[yellow]{escape(sentence)}[/] Trying again.", highlight=False)
 
     def _run(self) -> None:
         while not self._stop.wait(POLL_S):
@@ -61,12 +68,19 @@ class Follow:
 
     def _look(self) -> None:
         with self._ledger.reading() as conn:
-            rows = submissions.get(conn, self._ids)
+            rows = submissions.get(conn, [id for id in self._ids if id not in self._told])
         for row in rows:
-            if row.status in ENDED and row.id not in self._told:
+            if row.status in ENDED:
                 self._told.add(row.id)
-                mark = MARKS.get(row.status, f"[red]{row.status}[/]")
+                colour = COLOURS.get(row.status, "red")
                 reason = f"  [dim]{row.reason_code}[/]" if row.reason_code else ""
                 twin = "  [dim]known already[/]" if row.duplicate else ""
-                self._progress.console.print(f"{mark:<18} {escape(row.file_name)}{reason}{twin}", highlight=False)
-        self._progress.update(self._task, completed=len(self._told))
+                named = f"[{colour}]{row.status:<10}[/] {escape(shown(row.file_name))}"
+                self._progress.console.print(f"{named}{reason}{twin}", highlight=False)
+        self._move()
+
+    def _move(self) -> None:
+        done, under_way = len(self._told), max(0, len(self._heard) - len(self._told))
+        self._progress.update(
+            self._task, completed=done + HEARD * under_way, description=f"{done} of {len(self._ids)} done"
+        )

@@ -7,13 +7,12 @@ import typer
 
 from diary_pipeline.cli.home import begin, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
-from diary_pipeline.core.batch import PRIORITIES
+from diary_pipeline.core.batch import PRIORITIES, UNWELL
 
 if TYPE_CHECKING:
     from diary_pipeline.ledger.submissions import Submission
     from diary_pipeline.wiring import Wiring
 
-BAD = frozenset({"refused", "failed"})
 COLUMNS = ("file_name", "status", "recording_key", "reason_code", "message", "submission_id")
 
 
@@ -21,7 +20,10 @@ def ingest(
     paths: Annotated[list[str], typer.Argument(help="Audio files, folders, or file:// URLs.", show_default=False)],
     user: Annotated[str, typer.Option("--user", help="Whose diary it is; default DIARY_DEFAULT_OWNER.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the notes of these can be queried.")] = False,
-    model: Annotated[str, typer.Option("--model", help="Whisper model; default DIARY_WHISPER_MODEL.")] = "",
+    model: Annotated[
+        str,
+        typer.Option("--model", help="Whisper model; a known recording keeps its own."),
+    ] = "",
     language: Annotated[str, typer.Option("--language", help="ISO 639-1 code to force; default: detect.")] = "",
     priority: Annotated[str, typer.Option("--priority", help=f"One of {', '.join(PRIORITIES)}.")] = "medium",
     form: FormatOption = Format.table,
@@ -52,8 +54,11 @@ def ingest(
     else:
         everything = [(r.file_name, r.status, r.recording_key, r.reason_code, r.message, r.id) for r in rows]
         print_rows(COLUMNS, everything, form)
-    if bad := [r for r in rows if r.status in BAD]:
-        say(f"{len(bad)} of {len(rows)} were refused or failed; the others are well:")
+    if not rows:
+        say(f"There is no audio in {', '.join(paths)}.")
+        return
+    if bad := [r for r in rows if r.status in UNWELL]:
+        say(f"{len(bad)} of {len(rows)} refused or failed:")
         for row in bad:
             say(f"  {row.message or row.file_name} [{row.reason_code}]")
         raise typer.Exit(1)
@@ -85,7 +90,7 @@ def stay(wiring: "Wiring", ids: Sequence[str]) -> None:
     with Follow(wiring.ledger, ids) as follow:
         from diary_pipeline.cli.drain import wait_for  # seconds of imports, paid while the first line is on the screen
 
-        wait_for(wiring.settings, ids, follow.on_result)
+        wait_for(wiring.settings, ids, follow.on_result, follow.on_trouble)
 
 
 def _rows(wiring: "Wiring", ids: Sequence[str]) -> "list[Submission]":

@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import json
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -111,3 +112,8 @@ def _cell(value: object) -> str:
     if isinstance(plain, bool):
         return "true" if plain else "false"
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+
+
+def shown(text: str) -> str:
+    """Make a file name safe to show: a terminal would obey control characters in it."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) == "Cc" else c for c in text)

@@ -1,5 +1,6 @@
 """Names that Dagster stores and people filter by: run tags, pools, partitions."""
 
+LOCATION = "diary_pipeline"
 PARTITIONS = "recordings"
 
 BATCH = "diary/batch"

@@ -22,6 +22,8 @@ class CheckGroup:
     name: str
     asset: str
     singles: tuple[str, ...]
+    codes: tuple[str, ...]
+    """How the codes begin of failures that this check speaks of."""
     description: str
 
     def spec(self) -> dg.AssetCheckSpec:
@@ -34,15 +36,34 @@ class CheckGroup:
 
 
 GROUPS: tuple[CheckGroup, ...] = (
-    CheckGroup("audio_is_sound", "raw_audio", ("audio_is_complete",), "The audio is all there and decodes."),
     CheckGroup(
-        "transcript_is_sound",
-        "transcript",
-        ("transcript_covers_audio", "transcript_is_plausible", "language_is_certain"),
-        "Every second is accounted for, and the text looks like speech.",
+        name="audio_is_sound",
+        asset="raw_audio",
+        singles=("audio_is_complete",),
+        codes=("audio_",),
+        description="The audio is all there and decodes.",
     ),
-    CheckGroup("note_is_supported", "diary_note", tuple(NOTE_IS_SUPPORTED), "Nothing in the note was not said."),
-    CheckGroup("note_is_fit", "diary_note", tuple(NOTE_IS_FIT), "The note is complete, and as long as it should be."),
+    CheckGroup(
+        name="transcript_is_sound",
+        asset="transcript",
+        singles=("transcript_covers_audio", "transcript_is_plausible", "language_is_certain"),
+        codes=("transcript_", "language_"),
+        description="Every second is accounted for, and the text looks like speech.",
+    ),
+    CheckGroup(
+        name="note_is_supported",
+        asset="diary_note",
+        singles=tuple(NOTE_IS_SUPPORTED),
+        codes=("note_unsupported",),
+        description="Nothing in the note was not said.",
+    ),
+    CheckGroup(
+        name="note_is_fit",
+        asset="diary_note",
+        singles=tuple(NOTE_IS_FIT),
+        codes=("note_incomplete",),
+        description="The note is complete, and as long as it should be.",
+    ),
 )
 
 
@@ -52,20 +73,23 @@ def specs_for(assets: Iterable[str]) -> list[dg.AssetCheckSpec]:
     return [g.spec() for g in GROUPS if g.asset in wanted]
 
 
-def evaluation(group: CheckGroup, result: Result) -> dg.AssetCheckEvaluation:
-    """Judge one recording by one group: passed unless one of its single checks failed with severity ERROR.
+def evaluation(group: CheckGroup, result: Result) -> dg.AssetCheckEvaluation | None:
+    """Judge one recording by one group: passed unless one of its single checks did.
 
-    A recording that failed before a check could be made fails the group with its code.
+    None where nothing was judged: nobody looked at the transcript of a recording whose audio failed, and a result that
+    was found stored was judged when it was made. A failure that a group speaks of fails it by its code.
     """
     singles = [c for c in result.checks if c.name in group.singles]
-    errors = [c for c in singles if not c.passed and c.severity == "ERROR"]
-    stopped = result.outcome == "failed" and not errors
+    stopped = result.outcome == "failed" and (result.code or "").startswith(group.codes)
+    if not singles and not stopped:
+        return None
     bad = [c for c in singles if not c.passed]
+    errors = [c for c in bad if c.severity == "ERROR"]
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(group.asset),
         check_name=group.name,
         passed=not bad and not stopped,
-        severity=dg.AssetCheckSeverity.WARN if bad and not errors else dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.WARN if bad and not errors and not stopped else dg.AssetCheckSeverity.ERROR,
         partition=result.key,
         description=_sentence(bad, result if stopped else None),
         metadata=_metadata(singles, result),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from diary_pipeline.core.batch import Batch, Result, Stage
-from diary_pipeline.core.errors import Fenced
+from diary_pipeline.core.errors import DiaryError, Fenced
 from diary_pipeline.ledger import batches
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.leases import Heartbeat
@@ -25,6 +25,8 @@ class BatchConfig(dg.Config):
 
     batch_id: str = ""
     attempt: int = 1
+    show_again: bool = False
+    """The batch is closed, but its run died before it told Dagster: find what is stored and tell."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Leases:
     ledger: Ledger
     lease_s: float
     """How long a worker may be silent before its recordings are taken over."""
+    retry_s: float
+    """After how long work of a run that raised is tried again; doubled with each attempt."""
     watcher: Callable[[Result], None]
     """Hears of each recording done in this process: the progress of `ingest --wait`."""
 
@@ -46,12 +50,16 @@ class Leases:
         """Claim this run's recordings and keep the leases alive; what was not committed is given back at the end."""
         with self.alive(context.run.run_id):
             batch = self._claim(context, config, stage)
-            if batch.skipped:
-                context.log.info(f"{len(batch.skipped)} recordings were done, or are held by another live run")
+            if batch.held:
+                context.log.info(f"{len(batch.held)} recordings are held by another live run and were left to it")
+            reason: tuple[str, str] | None = None
             try:
                 yield batch
+            except DiaryError as error:
+                reason = (error.code, error.message)
+                raise
             finally:
-                batches.release(self.ledger, batch)
+                batches.release(self.ledger, batch, reason, retry_s=self.retry_s)
 
     def progress(self, context: dg.AssetExecutionContext, batch: Batch) -> Callable[[Result], None]:
         """Tell the run's log now and then how far it is, and the watcher of each recording.
@@ -74,6 +82,12 @@ class Leases:
         run_id = context.run.run_id
         if not config.batch_id:
             return batches.claim_keys(self.ledger, stage, list(context.partition_keys), run_id, self.lease_s)
+        if config.show_again:
+            with self.ledger.reading() as conn:
+                keys = batches.keys_of(conn, config.batch_id)
+            batch = batches.claim_keys(self.ledger, stage, keys, run_id, self.lease_s)
+            batches.mark_reported(self.ledger, config.batch_id)  # from here on this run's own batch owes the telling
+            return batch
         try:
             return batches.claim_batch(self.ledger, config.batch_id, config.attempt, run_id, self.lease_s)
         except Fenced as error:  # a late twin of a run that did the work: nothing to do is no failure

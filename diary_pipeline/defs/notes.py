@@ -8,7 +8,7 @@ from diary_pipeline.core import tags
 from diary_pipeline.defs.checks import specs_for
 from diary_pipeline.defs.held import BatchConfig, Leases
 from diary_pipeline.defs.partitions import RECORDINGS
-from diary_pipeline.defs.report import report_partitions
+from diary_pipeline.defs.report import Reporter
 from diary_pipeline.notes.batch import WriteNotes
 
 NOTES_PER_RUN = 500
@@ -36,12 +36,13 @@ def note(
     context: dg.AssetExecutionContext,
     config: BatchConfig,
     leases: dg.ResourceParam[Leases],
+    reporter: dg.ResourceParam[Reporter],
     write_note: dg.ResourceParam[WriteNotes],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """What each recording says, as a note whose claims were all said."""
     with leases.batch(context, config, "note") as batch:
         report = write_note(batch, leases.progress(context, batch))
-    yield from report_partitions(context, report)
+        yield from reporter.partitions(context, batch, report)
 
 
 write_notes = dg.define_asset_job(

@@ -10,7 +10,12 @@ import dagster as dg
 from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.held import Leases
+from diary_pipeline.defs.recovery import Recovery
+from diary_pipeline.defs.report import Reporter
 from diary_pipeline.wiring import Wiring
+
+OURS = "diary: "
+"""How the command line begins the one sentence of an error."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,9 @@ class PublishProcess:
         )
         lines = (done.stdout + done.stderr).strip().splitlines() or [""]
         if done.returncode:
-            raise ServiceMissing("publish_failed", f"Publishing ended with exit code {done.returncode}: {lines[-1]}")
+            # Only our own sentence: what else a dying process prints may quote a diary.
+            said = next((line for line in lines if line.startswith(OURS)), f"exit code {done.returncode}")
+            raise ServiceMissing("publish_failed", f"Publishing failed: {said.removeprefix(OURS)}")
         return lines[-1]
 
 
@@ -47,15 +54,20 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "intake": lambda: wiring.intake,
         "intake_budget": lambda: IntakeBudget(s.intake_budget_s, s.intake_max_files),
         "folders": lambda: s.folders,
-        "dispatcher": lambda: Dispatcher(
-            wiring.ledger, wiring.store, wiring.limits, lease_s=s.lease_s, max_attempts=s.max_attempts
-        ),
-        "leases": lambda: Leases(wiring.ledger, s.lease_s, wiring.on_result),
+        "dispatcher": lambda: Dispatcher(wiring.ledger, recovery(wiring), wiring.limits),
+        "leases": lambda: Leases(wiring.ledger, s.lease_s, s.retry_s, wiring.on_result),
+        "reporter": lambda: Reporter(wiring.ledger, s.previews),
         "transcribe": lambda: wiring.transcribe,
         "write_note": lambda: wiring.write_note,
         "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
     }
     return {name: _resource(make) for name, make in makers.items()}
+
+
+def recovery(wiring: Wiring) -> Recovery:
+    """Give what finds dead runs and lost batches."""
+    s = wiring.settings
+    return Recovery(wiring.ledger, wiring.store, lease_s=s.lease_s, max_attempts=s.max_attempts)
 
 
 def _resource(make: Callable[[], object]) -> dg.ResourceDefinition:

@@ -4,11 +4,13 @@ Sensors keep no cursor: the ledger knows what was asked for and what came of it,
 changes nothing.
 """
 
+import time
 from collections.abc import Sequence
 
 import dagster as dg
 
 from diary_pipeline.core.batch import Stage
+from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.notes import write_notes
 from diary_pipeline.defs.publish import publish as publish_job
@@ -22,12 +24,7 @@ from diary_pipeline.ledger.connect import Ledger
 INTERVAL_S = 5
 """The daemon's loop takes at least 5 s, whatever is asked for."""
 RUNNING = dg.DefaultSensorStatus.RUNNING
-LIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
+AFTER_FAILURE_S = 60.0
 
 
 @dg.sensor(
@@ -41,11 +38,15 @@ def uploads(
     dispatcher: dg.ResourceParam[Dispatcher],
 ) -> dg.SensorResult | dg.SkipReason:
     """Take in new files of the watched folders, and ask for a run for each batch of recordings to transcribe."""
-    intake.scan(folders)
-    taken = intake.work(intake_budget.seconds, intake_budget.files)
-    if dead := dispatcher.fail_dead_runs(context.instance):
+    if dead := dispatcher.recovery.fail_dead_runs(context.instance):
         context.log.warning(f"failed {len(dead)} runs whose process is gone: {', '.join(dead)}")
-    return _requests(context, dispatcher, "transcript", f"no recording to transcribe ({taken.left} files waiting)")
+    waiting = "nobody could look"
+    try:
+        intake.scan(folders)
+        waiting = f"{intake.work(intake_budget.seconds, intake_budget.files).left} files waiting"
+    except DiaryError as error:  # a full disk or a lost share must not keep what was accepted from being planned
+        context.log.warning(f"intake stopped: {error.message} [{error.code}]")
+    return _requests(context, dispatcher, "transcript", f"no recording to transcribe ({waiting})")
 
 
 @dg.sensor(job=write_notes, minimum_interval_seconds=INTERVAL_S, default_status=RUNNING)
@@ -63,8 +64,11 @@ def publish(context: dg.SensorEvaluationContext, ledger: dg.ResourceParam[Ledger
         behind = commits.clock_now(conn) - commits.published_watermark(conn)
     if not behind:
         return dg.SkipReason("everything committed is published")
-    if context.instance.get_runs(dg.RunsFilter(job_name=publish_job.name, statuses=LIVE), limit=1):
+    newest = context.instance.get_run_records(dg.RunsFilter(job_name=publish_job.name), limit=1)
+    if newest and not newest[0].dagster_run.is_finished:
         return dg.SkipReason(f"{behind} commits to publish; a publish run is at it")
+    if newest and not newest[0].dagster_run.is_success and time.time() - (newest[0].end_time or 0) < AFTER_FAILURE_S:
+        return dg.SkipReason(f"{behind} commits to publish; the last publish run failed, tried again in a minute")
     return dg.SensorResult(run_requests=[dg.RunRequest()])
 
 

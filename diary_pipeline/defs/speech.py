@@ -8,7 +8,7 @@ from diary_pipeline.core import tags
 from diary_pipeline.defs.checks import specs_for
 from diary_pipeline.defs.held import BatchConfig, Leases
 from diary_pipeline.defs.partitions import RECORDINGS
-from diary_pipeline.defs.report import report_partitions
+from diary_pipeline.defs.report import Reporter
 from diary_pipeline.transcription.batch import TranscribeBatch
 
 SPEECH_PER_RUN = 250
@@ -43,12 +43,13 @@ def speech(
     context: dg.AssetExecutionContext,
     config: BatchConfig,
     leases: dg.ResourceParam[Leases],
+    reporter: dg.ResourceParam[Reporter],
     transcribe: dg.ResourceParam[TranscribeBatch],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """What was said in each recording, with times and checks."""
     with leases.batch(context, config, "transcript") as batch:
         report = transcribe(batch, leases.progress(context, batch))
-    yield from report_partitions(context, report)
+        yield from reporter.partitions(context, batch, report)
 
 
 transcribe_recordings = dg.define_asset_job(

@@ -1,8 +1,8 @@
 """A whole house in a temporary folder: real ledger, store, catalogue and Dagster; only the ears are scripted."""
 
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,10 +15,12 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.cli import drain
+from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.partitions import RECORDINGS
+from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.resources import resources
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
@@ -31,6 +33,9 @@ SAID = (
     "I felt calm for the first time in weeks.",
     "Tomorrow I need to call Doctor Patel about the headaches.",
 )
+
+
+AT_ONCE = ("DIARY_SETTLE_S", "DIARY_RETRY_S")
 
 
 class CountingTranscriber:
@@ -65,13 +70,16 @@ class House:
     """Drop files, tick sensors, execute what they ask for, look at what came of it."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        said = {"DIARY_HOME": str(home), "DIARY_SETTLE_S": "0", "DIARY_LEASE_S": "3", "DIARY_TIME_ZONE": "UTC"}
+        said = (
+            {"DIARY_HOME": str(home), "DIARY_TIME_ZONE": "UTC"} | dict.fromkeys(AT_ONCE, "0") | {"DIARY_LEASE_S": "3"}
+        )
         self.settings = load_settings({**said, **environment})
         self.wiring = ScriptedWiring(self.settings)
         self.wiring.ears = CountingTranscriber()
         self.ledger = self.wiring.ledger
         self.later_s = 0.0
         """How much later it is than the clock says."""
+        self.breaks_publishing = False
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -87,14 +95,14 @@ class House:
             yaml.safe_dump({"storage": {"custom": storage}, "telemetry": {"enabled": False}})
         )
         self.instance = self._stack.enter_context(dg.DagsterInstance.from_config(str(home)))
-        dispatcher = Dispatcher(
+        self.recovery = Recovery(
             self.ledger,
             self.wiring.store,
-            self.wiring.limits,
             lease_s=self.settings.lease_s,
             max_attempts=self.settings.max_attempts,
             clock=lambda: time.time() + self.later_s,
         )
+        dispatcher = Dispatcher(self.ledger, self.recovery, self.wiring.limits)
         # Publishing in this process is safe here: nothing in it keeps the catalogue open.
         changes = {"dispatcher": dispatcher, "publisher": self.publish}
         self.defs = build_defs(self.settings, {**resources(self.wiring), **changes})
@@ -127,7 +135,21 @@ class House:
 
     def publish(self) -> str:
         """Publish in this process."""
+        if self.breaks_publishing:
+            raise ServiceMissing("publish_failed", "Publishing failed: no room on the disk.")
         return str(Publisher(self.ledger, self.wiring.store, self.settings.catalogue_file).publish())
+
+    @contextmanager
+    def unwritable_store(self) -> Iterator[None]:
+        """Put a file where the store wants its folder."""
+        objects = self.settings.object_dir
+        aside = objects.rename(objects.with_name("aside"))
+        objects.write_text("in the way")
+        try:
+            yield
+        finally:
+            objects.unlink()
+            aside.rename(objects)
 
     def sql(self, query: str) -> list[tuple[object, ...]]:
         """Ask the published file."""

@@ -6,9 +6,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from diary_pipeline.core import tags
-from diary_pipeline.ledger import batches, recordings
-from diary_pipeline.ledger.leases import heartbeat
 from diary_pipeline_tests.builders import silence, speech_like
 from diary_pipeline_tests.defs.house import House
 
@@ -99,64 +96,6 @@ def test_a_silent_recording_is_a_result_and_has_no_note(house: House) -> None:
     newest = house.instance.get_latest_materialization_event(dg.AssetKey("diary_note"))
     assert newest is not None and newest.asset_materialization is not None
     assert "no_note" in newest.asset_materialization.metadata
-
-
-def test_the_tick_after_a_dead_run_asks_for_the_next_attempt(house: House) -> None:
-    house.drop("2026-03-02 river.wav")
-    [request] = house.tick("uploads")
-    dead = house.instance.create_run_for_job(
-        house.defs.resolve_job_def("transcribe_recordings"),
-        tags={**request.tags, "dagster/run_key": request.run_key},
-        status=dg.DagsterRunStatus.STARTED,
-    )
-    batches.claim_batch(house.ledger, request.tags[tags.BATCH], 1, dead.run_id, 0.0)  # a lease that has run out
-    assert house.tick("uploads") == []  # Dagster still believes in the run
-    house.instance.report_run_failed(dead, "the machine is gone")
-    [again] = house.tick("uploads")
-    assert again.run_key == request.run_key.replace("/1", "/2")
-    assert house.execute("uploads", again).success
-    house.once()
-    assert house.sql("SELECT status FROM recordings") == [("completed",)]
-    assert house.wiring.ears.heard == 1
-
-
-def test_a_tick_that_died_after_asking_asks_again_under_the_same_run_key(house: House) -> None:
-    house.drop("2026-03-02 river.wav")
-    [first] = house.tick("uploads")
-    [second] = house.tick("uploads")
-    assert (first.run_key, first.run_config) == (second.run_key, second.run_config)
-
-
-def test_a_run_whose_process_is_gone_is_failed_and_a_living_one_is_left_alone(house: House) -> None:
-    job = house.defs.resolve_job_def("transcribe_recordings")
-    gone, alive = (house.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED) for _ in range(2))
-    heartbeat(house.ledger, alive.run_id, 60.0)
-    house.tick("uploads")
-    assert house.instance.get_run_by_id(gone.run_id).status == dg.DagsterRunStatus.STARTED  # it may only be slow
-    house.later_s = 60.0
-    house.tick("uploads")
-    assert house.instance.get_run_by_id(gone.run_id).status == dg.DagsterRunStatus.FAILURE
-    assert house.instance.get_run_by_id(alive.run_id).status == dg.DagsterRunStatus.STARTED
-
-
-def test_recordings_whose_every_run_died_end_as_failed(house: House) -> None:
-    house.drop("2026-03-02 river.wav")
-    for attempt in (1, 2, 3):
-        [request] = house.tick("uploads")
-        assert request.tags[tags.ATTEMPT] == str(attempt)
-        run = house.instance.create_run_for_job(
-            house.defs.resolve_job_def("transcribe_recordings"),
-            tags=dict(request.tags),
-            status=dg.DagsterRunStatus.STARTED,
-        )
-        batches.claim_batch(house.ledger, request.tags[tags.BATCH], attempt, run.run_id, 0.0)
-        house.instance.report_run_failed(run, "the machine is gone")
-    assert house.tick("uploads") == []
-    [key] = house.keys()
-    with house.ledger.reading() as conn:
-        [row] = recordings.rows(conn, [key])
-    assert (row.status, row.reason_code) == ("failed", "worker_lost")
-    assert house.status("transcript") == (set(), {key})
 
 
 def test_a_partition_launched_again_shows_what_is_stored_and_computes_nothing(house: House) -> None:
