@@ -75,7 +75,8 @@ class Follow:
                 colour = COLOURS.get(row.status, "red")
                 reason = f"  [dim]{row.reason_code}[/]" if row.reason_code else ""
                 twin = "  [dim]known already[/]" if row.duplicate else ""
-                named = f"[{colour}]{row.status:<10}[/] {escape(shown(row.file_name))}"
+                name = shown(" ".join(row.file_name.splitlines()))
+                named = f"[{colour}]{row.status:<10}[/] {escape(name)}"
                 self._progress.console.print(f"{named}{reason}{twin}", highlight=False)
         self._move()
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diary_pipeline.cli.home import begin, prepare_home
-from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
+from diary_pipeline.cli.output import Format, FormatOption, print_rows, say, short
 from diary_pipeline.core.batch import PRIORITIES, UNWELL
 
 if TYPE_CHECKING:
     from diary_pipeline.ledger.submissions import Submission
     from diary_pipeline.wiring import Wiring
 
+SHORT = ("file_name", "status", "id", "reason_code")
 COLUMNS = ("file_name", "status", "recording_key", "reason_code", "message", "submission_id")
 
 
@@ -46,11 +47,15 @@ def ingest(
     wiring = Wiring(settings)
     wanted = {name: said for name, said in (("whisper_model", model), ("language", language)) if said}
     ids = take_in(wiring, paths, user, wanted, priority)
-    if wait:
-        stay(wiring, ids)
+    try:
+        if wait:
+            stay(wiring, ids)
+    except KeyboardInterrupt:
+        say("Stopped. What was done is kept; run the same command to go on.")
+        raise typer.Exit(130) from None
     rows = _rows(wiring, ids)
     if form is Format.table:
-        print_rows(COLUMNS[:4], [(r.file_name, r.status, r.recording_key, r.reason_code) for r in rows], form)
+        print_rows(SHORT, [(r.file_name, r.status, short(r.recording_key or r.id), r.reason_code) for r in rows], form)
     else:
         everything = [(r.file_name, r.status, r.recording_key, r.reason_code, r.message, r.id) for r in rows]
         print_rows(COLUMNS, everything, form)

@@ -1,7 +1,7 @@
 """The entry point of `diary`: its commands, and how errors become one sentence and an exit code.
 
-0 all well; 1 some recordings were refused or failed, or a thing that was asked for is not there; 2 wrong usage or
-configuration; 3 a needed service or model is not there. What surprises: importing this must stay light, so no module of
+0 all well; 1 some recordings were refused or failed; 2 wrong usage or configuration, or what was named does not exist;
+3 a needed service or model is not there; 130 Ctrl-C. What surprises: importing this must stay light, so no module of
 the CLI imports Dagster, DuckDB, SQLAlchemy or a model at load; `make lint` measures it.
 """
 
@@ -16,7 +16,7 @@ import typer
 from diary_pipeline.cli import demo, ingest, manage, models, quarantine, read
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.status import status
-from diary_pipeline.core.errors import DiaryError, ServiceMissing, UsageError
+from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
 from diary_pipeline.settings import load_settings
 
 app = typer.Typer(
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def exit_code(error: DiaryError) -> int:
     """Say with which code a command ends that met this error."""
     match error:
-        case UsageError():
+        case UsageError() | NotFound():
             return 2
         case ServiceMissing():
             return 3

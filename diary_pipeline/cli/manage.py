@@ -9,6 +9,7 @@ import typer
 
 from diary_pipeline.cli.home import begin, existing_home, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
+from diary_pipeline.core.errors import UsageError
 
 WATCH_S = 2.0
 
@@ -56,6 +57,7 @@ def dev() -> None:
     """Serve Dagster's UI and daemon on this machine until Ctrl-C; dropped recordings become notes meanwhile."""
     settings = begin()
     prepare_home(settings)
+    _must_be_free(settings.ui_host, settings.ui_port)
     where = f"http://{settings.ui_host}:{settings.ui_port}"
     say(f"Dagster: {where}   drop recordings into: {settings.drop_dir}")
     place = ["--host", settings.ui_host, "--port", str(settings.ui_port)]
@@ -65,3 +67,18 @@ def dev() -> None:
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]
     command = [sys.executable, *quiet, "-m", "dagster", "dev", *workspace, *place]
     os.execve(sys.executable, command, {**os.environ, **settings.environment()})  # noqa: S606
+
+
+def _must_be_free(host: str, port: int) -> None:
+    """Refuse in time: Dagster would start a second daemon although its web server finds the port taken."""
+    import socket
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UsageError(
+                "port_taken",
+                f"{host}:{port} cannot be used ({error.strerror}): stop what serves there, or set DIARY_UI_PORT.",
+            ) from error

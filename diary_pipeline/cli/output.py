@@ -6,6 +6,7 @@ What surprises: a table is cut to the window only when a person looks at it; in 
 import csv
 import datetime as dt
 import json
+import math
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +52,7 @@ def as_dicts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[d
 
 def print_json(value: object) -> None:
     """Print one JSON document."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=_plain) + "\n")
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2) + "\n")
 
 
 def print_markdown(text: str) -> None:
@@ -89,11 +90,13 @@ def _print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> No
         table.add_column(column, overflow="fold", no_wrap=column.endswith("_key"))
     for row in rows:
         # Text and not str: square brackets of a title are no markup
-        table.add_row(*[Text(_cell(value)) for value in row])
+        table.add_row(*[Text(shown(_cell(value))) for value in row])
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(table)
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, dt.datetime | dt.date | dt.time):
@@ -114,6 +117,11 @@ def _cell(value: object) -> str:
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
+def short(key: str) -> str:
+    """Give the end of a recording key that commands take for the whole, so that a table fits a terminal."""
+    return key[-12:]
+
+
 def shown(text: str) -> str:
     """Make a file name safe to show: a terminal would obey control characters in it."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) == "Cc" else c for c in text)
+    return "".join(c if c == "\n" or unicodedata.category(c) != "Cc" else "\N{REPLACEMENT CHARACTER}" for c in text)

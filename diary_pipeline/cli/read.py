@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diary_pipeline.cli.home import begin, existing_home
-from diary_pipeline.cli.output import Format, FormatOption, as_dicts, print_json, print_markdown, print_rows, say
+from diary_pipeline.cli.output import Format, FormatOption, as_dicts, print_json, print_markdown, print_rows, say, short
 from diary_pipeline.core.batch import ENDED, UNWELL
 
 if TYPE_CHECKING:
@@ -47,9 +47,15 @@ def notes(
         f"SELECT {NOTES} FROM notes {where} ORDER BY note_date DESC, recording_key DESC LIMIT {limit}",  # noqa: S608
         *[value for _, value in said],
     )
-    print_rows(found.columns, found.rows, form)
+    if form is Format.table:
+        rows = [(day, title, mood, short(str(key))) for day, title, mood, _, _, key in found.rows]
+        print_rows(("note_date", "title", "mood", "id"), rows, form)
+        say("`diary show ID` prints one.")
+    else:
+        print_rows(found.columns, found.rows, form)
     if not found.rows:
-        say("No notes are published yet; `diary status` tells what is under way.")
+        asked = " of these days or this user" if said else ""
+        say(f"No notes{asked} are published yet; `diary status` tells what is under way.")
 
 
 def show(
@@ -124,6 +130,8 @@ def _print_note(settings: "Settings", key: str, form: ShowFormat) -> str | None:
 
 
 def _why_no_note(status: str, code: str | None, message: str | None) -> str:
+    if code == "audio_no_speech":
+        return f"nothing was said in it, so it has no note. [{code}]"
     if code:
         return f"{status} [{code}]: {message or 'no more is known'}"
     if status in ENDED:

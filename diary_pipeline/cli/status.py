@@ -41,7 +41,10 @@ def status(
     look: Callable[[], Rows] = (lambda: _one(ledger, settings.catalogue_file, key)) if key else (lambda: _all(ledger))
     rows: Rows = []
     for rows in _looks(look, ended=lambda seen: _has_ended(seen, bool(key)), follow=follow):
-        print_rows(ONE if key else ALL, rows, form)
+        if key and form is Format.table:
+            print_rows(("", ""), [pair for pair in zip(ONE, rows[0], strict=True) if pair[1] is not None], form)
+        else:
+            print_rows(ONE if key else ALL, rows, form)
     if key and rows[0][1] in UNWELL:
         raise typer.Exit(1)
     if behind := _behind(ledger):

@@ -57,13 +57,16 @@ class OfflineWriter:
         told_so = [statement for sentence in english for statement in statements(sentence)]
         summary = [liftable[i] for i in sorted(told_most)]
         leading = [*(p for p, kind in told_so if kind == "event"), *(liftable[i] for i in told_most)]
+        claims = [*_claims(english, told_so, day), *_quotes(liftable, told_most, english)]
+        if recorded.source == "file_time" and day == recorded.day:  # a due date from a guessed day would be a guess
+            claims = [replace(item, due_date=None) for item in claims]
         return DiaryNote(
             recording_key=transcript.recording_key,
             note_date=day,
             title=title_of(_by_telling(leading, language) or liftable, title),
             summary=" ".join(_sentence(s.text) for s in summary),
             mood=_mood(english),
-            items=_numbered([*_claims(english, told_so, day), *_quotes(liftable, told_most, english)]),
+            items=_numbered(claims),
             language=language,
             writer=self.writer,
             degraded=False,

@@ -39,7 +39,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (UsageError("a", "b"), 2),
         (ServiceMissing("a", "b"), 3),
-        (NotFound("a", "b"), 1),
+        (NotFound("a", "b"), 2),
         (AudioRefused("a", "b"), 1),
         (Fenced("a", "b"), 1),
     ],

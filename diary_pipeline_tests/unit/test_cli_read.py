@@ -71,7 +71,7 @@ def test_where_no_diary_was_begun_a_command_says_so_and_creates_nothing(
     run: Run, tmp_path: Path, command: list[str]
 ) -> None:
     ran = run(*command)
-    assert ran.code == 1
+    assert ran.code == 2
     assert ran.out == ""
     assert "There is no diary at" in ran.err
     assert "[home_missing]" in ran.err
@@ -119,7 +119,7 @@ def test_notes_come_as_table_json_and_csv_with_the_same_rows(run: Run, keys: dic
     assert {row["recording_key"] for row in json.loads(run("notes", "--format", "json").out)} == wanted
     assert {row["recording_key"] for row in csv.DictReader(io.StringIO(run("notes", "--format", "csv").out))} == wanted
     table = run("notes").out
-    assert all(key in table for key in wanted)
+    assert all(key[-12:] in table for key in wanted)
     assert "By [the] river" in table
 
 
@@ -142,9 +142,9 @@ def test_show_refuses_to_guess_between_two(run: Run, keys: dict[str, str]) -> No
     assert keys["bread.m4a"] in ran.err
 
 
-def test_show_of_an_unknown_key_ends_with_1(run: Run, keys: dict[str, str]) -> None:
+def test_show_of_an_unknown_key_ends_with_2(run: Run, keys: dict[str, str]) -> None:
     ran = run("show", "1999")
-    assert (ran.code, ran.out) == (1, "")
+    assert (ran.code, ran.out) == (2, "")
     assert "[recording_missing]" in ran.err
 
 

@@ -277,3 +277,11 @@ def test_any_text_at_all_gives_a_note_that_lifts(said: list[str]) -> None:
     assert_lifted(note, transcript)
     assert note.title
     assert note.summary
+
+
+def test_a_day_that_is_only_guessed_gives_no_due_dates() -> None:
+    transcript = make_transcript(["I need to call Tom tomorrow.", "I walked along the river in the rain."])
+    known = RecordedAt(dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC), "UTC", "file_name", 0.9, dt.date(2026, 3, 4))
+    guessed = dataclasses.replace(known, source="file_time", confidence=0.3)
+    assert [i.due_date for i in OfflineWriter().write(transcript, known, None).of("action")] == [dt.date(2026, 3, 5)]
+    assert [i.due_date for i in OfflineWriter().write(transcript, guessed, None).of("action")] == [None]
