@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diary_pipeline.cli.doubts import doubts
 from diary_pipeline.cli.home import begin, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say, short
 from diary_pipeline.core.batch import PRIORITIES, UNWELL
@@ -54,14 +55,16 @@ def ingest(
         say("Stopped. What was done is kept; run the same command to go on.")
         raise typer.Exit(130) from None
     rows = _rows(wiring, ids)
+    if not rows:
+        say(f"There is no audio in {', '.join(paths)}.")
+        return
     if form is Format.table:
         print_rows(SHORT, [(r.file_name, r.status, short(r.recording_key or r.id), r.reason_code) for r in rows], form)
     else:
         everything = [(r.file_name, r.status, r.recording_key, r.reason_code, r.message, r.id) for r in rows]
         print_rows(COLUMNS, everything, form)
-    if not rows:
-        say(f"There is no audio in {', '.join(paths)}.")
-        return
+    for doubt in doubts(settings.catalogue_file, {r.recording_key: r.file_name for r in rows if r.recording_key}):
+        say(doubt)
     if bad := [r for r in rows if r.status in UNWELL]:
         say(f"{len(bad)} of {len(rows)} refused or failed:")
         for row in bad:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diary_pipeline.cli.doubts import doubts
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import Format, FormatOption, as_dicts, print_json, print_markdown, print_rows, say, short
 from diary_pipeline.core.batch import ENDED, UNWELL
@@ -79,8 +80,11 @@ def show(
     found = find(open_ledger(settings.ledger_url), settings.catalogue_file, key)
     name = found.file_name if isinstance(found, Submission) else found.recording.file_name
     markdown = None if isinstance(found, Submission) else _print_note(settings, found.recording.key, form)
-    if not isinstance(found, Submission) and (doubt := found.recording.recorded_at.note):
-        say(f"{name}: {doubt}")
+    if not isinstance(found, Submission):
+        for doubt in doubts(settings.catalogue_file, {found.recording.key: name}):
+            say(doubt)
+        if found.recording.recorded_at.note:
+            say(f"{name}: {found.recording.recorded_at.note}")
     if markdown is None:
         say(f"{name}: {_why_no_note(found.status, found.reason_code, found.message)}")
     if found.status in UNWELL:
