@@ -14,7 +14,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage, Status
-from diary_pipeline.ledger.connect import Ledger, now, upsert
+from diary_pipeline.ledger.connect import Ledger, each, now, upsert
 from diary_pipeline.ledger.settling import Settlement
 from diary_pipeline.ledger.tables import clock, commits, history, pointers, published, recordings, submissions
 
@@ -87,13 +87,14 @@ def record_refusals(ledger: Ledger, *, object_id: str, size_bytes: int, submissi
     """Commit outcome rows of refused submissions and return the seq; 0: some had theirs already, nothing is written."""
     with ledger.writing() as tx:
         seq = _queue(tx) + 1
-        chosen = submissions.c.id.in_(submission_ids)
-        owners = dict(tx.execute(sa.select(submissions.c.id, submissions.c.owner).where(chosen)).tuples().all())
+        owners = dict(
+            map(tuple, each(tx, sa.select(submissions.c.id, submissions.c.owner), submissions.c.id, submission_ids))
+        )
         if not owners or len(owners) < len(submission_ids) or _current(tx, submission_ids):
             return 0
         _commit(tx, "outcome", object_id, size_bytes, seq=seq, at=now(tx))
         _move(tx, "outcome", [Pointer(i, "outcome", owners[i], "refused", object_id, seq) for i in submission_ids])
-        tx.execute(submissions.update().where(chosen).values(commit_seq=seq))
+        each(tx, submissions.update().values(commit_seq=seq), submissions.c.id, submission_ids)
         return seq
 
 
@@ -126,7 +127,7 @@ def pointer(conn: sa.Connection, subject: str, kind: PointerKind) -> Pointer | N
 
 def pointers_of(conn: sa.Connection, subjects: Sequence[str], kind: PointerKind) -> dict[str, Pointer]:
     """Return what is current for each of many subjects; those without a pointer are left out."""
-    rows = conn.execute(_POINTERS.where(pointers.c.subject.in_(subjects), pointers.c.kind == kind))
+    rows = each(conn, _POINTERS.where(pointers.c.kind == kind), pointers.c.subject, subjects)
     return {row.subject: Pointer(*row) for row in rows}
 
 
@@ -148,8 +149,7 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
     current = _current(tx, keys)
     verdicts = {c.key: _verdict(c, kind, settlement, current) for c in changes}
     if set(verdicts.values()) == {"new"}:
-        chosen = sa.select(recordings.c.key, recordings.c.owner).where(recordings.c.key.in_(keys))
-        owners = dict(tx.execute(chosen).tuples().all())
+        owners = dict(map(tuple, each(tx, sa.select(recordings.c.key, recordings.c.owner), recordings.c.key, keys)))
         _commit(tx, kind, object_id, size_bytes, seq=seq, at=settlement.at)
         _move(tx, kind, [Pointer(c.key, kind, owners[c.key], c.version, object_id, seq) for c in changes if c.version])
         ended = [(c.key, outcome_version(c)) for c in changes if c.status in ENDED]
@@ -177,7 +177,7 @@ def _queue(tx: sa.Connection) -> int:
 
 
 def _current(tx: sa.Connection, subjects: Sequence[str]) -> Mapping[tuple[str, str], Pointer]:
-    rows = tx.execute(_POINTERS.where(pointers.c.subject.in_(subjects)))
+    rows = each(tx, _POINTERS, pointers.c.subject, subjects)
     return {(row.subject, row.kind): Pointer(*row) for row in rows}
 
 
@@ -219,7 +219,7 @@ def _move(tx: sa.Connection, kind: PointerKind, moved: Sequence[Pointer]) -> Non
     if not moved:
         return
     subjects = [p.subject for p in moved]
-    tx.execute(pointers.delete().where(pointers.c.kind == kind, pointers.c.subject.in_(subjects)))
+    each(tx, pointers.delete().where(pointers.c.kind == kind), pointers.c.subject, subjects)
     rows = [asdict(p) for p in moved]
     tx.execute(pointers.insert(), rows)
     tx.execute(history.insert(), [{name: row[name] for name in history.c.keys()} for row in rows])  # noqa: SIM118 - a collection of columns

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -130,6 +130,20 @@ def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
     everything = list(items)
     for start in range(0, len(everything), CHUNK):
         yield everything[start : start + CHUNK]
+
+
+def each(
+    conn: sa.Connection,
+    statement: sa.Select[Any] | sa.Update | sa.Delete,
+    column: sa.ColumnElement[str],
+    values: Iterable[str],
+) -> list[sa.Row[Any]]:
+    """Execute a statement for all rows with one of these values, however many there are, and return what it gives."""
+    rows: list[sa.Row[Any]] = []
+    for some in chunks(values):
+        result = conn.execute(statement.where(column.in_(some)))
+        rows += result.all() if result.returns_rows else ()
+    return rows
 
 
 def insert_missing(tx: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> bool:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.ledger.claims import settle
-from diary_pipeline.ledger.connect import GaveWay, insert_missing, now
+from diary_pipeline.ledger.connect import GaveWay, each, insert_missing, now
 from diary_pipeline.ledger.tables import batches, recordings, submissions, work
 
 Reason = Mapping[str, str | None]
@@ -110,9 +110,8 @@ class Settlement:
         self.tx.execute(work.update().where(mine).values(self._ready()))
 
     def _finish(self, keys: Sequence[str], state: str, outcome: str, reason: Reason) -> None:
-        mine = work.c.recording_key.in_(keys) & (work.c.stage == self.stage)
-        done = {"state": state, "wanted": False, "holder": None, "expires_at": None}
-        self.tx.execute(work.update().where(mine).values(**done, **reason))
+        done = {"state": state, "wanted": False, "holder": None, "expires_at": None, **reason}
+        each(self.tx, work.update().where(work.c.stage == self.stage).values(**done), work.c.recording_key, keys)
         self._mark_items(self.stage, keys, outcome)
 
     def _mark_items(self, stage: Stage, keys: Sequence[str], outcome: str) -> None:
@@ -132,33 +131,29 @@ class Settlement:
 
     def _show(self, keys: Sequence[str], status: str, reason: Reason, failed_stage: str | None) -> None:
         ended_at = self.at if status in ENDED else None
-        self.tx.execute(
-            recordings.update()
-            .where(recordings.c.key.in_(keys))
-            .values(status=status, failed_stage=failed_stage, ended_at=ended_at, **reason)
-        )
+        shown = recordings.update().values(status=status, failed_stage=failed_stage, ended_at=ended_at, **reason)
+        each(self.tx, shown, recordings.c.key, keys)
 
     def _answer(self, keys: Sequence[str], status: str, reason: Reason, seq: int) -> None:
         """Open submissions follow their recording; ended ones keep their answer, but a failure since put right.
 
         The note of an older transcript does not put right that another one could not be made.
         """
-        told: sa.ColumnElement[bool] = submissions.c.ended_at.is_(None)
-        ending: dict[str, float | int] = {}
-        if status in ENDED:
-            ending = {"ended_at": self.at, "commit_seq": seq}
-            if status != "failed":
-                unmet = [k for k in keys if self.stage == "note" and self.work[k, "transcript"].reason_code]
-                told = told | ((submissions.c.status == "failed") & submissions.c.recording_key.not_in(unmet))
-        theirs = submissions.c.recording_key.in_(keys)
-        self.tx.execute(submissions.update().where(theirs, told).values(status=status, **reason, **ending))
+        ending = {"ended_at": self.at, "commit_seq": seq} if status in ENDED else {}
+        told = submissions.update().values(status=status, **reason, **ending)
+        each(self.tx, told.where(submissions.c.ended_at.is_(None)), submissions.c.recording_key, keys)
+        if status in ENDED and status != "failed":
+            met = [k for k in keys if not (self.stage == "note" and self.work[k, "transcript"].reason_code)]
+            # An expression, because a plain `status = ...` leads SQLite to walk all that have that status.
+            failed = submissions.c.status.concat("") == "failed"
+            each(self.tx, told.where(failed), submissions.c.recording_key, met)
 
     def _note_is_ready(self, keys: Sequence[str]) -> None:
         known = [k for k in keys if (k, "note") in self.work]
         if known:
             self._mark_items("note", known, "released")
-            mine = work.c.recording_key.in_(known) & (work.c.stage == "note")
-            self.tx.execute(work.update().where(mine).values(epoch=work.c.epoch + 1, **self._ready()))
+            again = work.update().where(work.c.stage == "note").values(epoch=work.c.epoch + 1, **self._ready())
+            each(self.tx, again, work.c.recording_key, known)
         fresh = [
             {
                 "recording_key": key,
@@ -183,14 +178,14 @@ class Settlement:
 
 def _locked(tx: sa.Connection, keys: Sequence[str]) -> Mapping[tuple[str, str], Work]:
     """Lock the batches and then the work of these recordings, the order that connect.py asks for."""
-    mine = work.c.recording_key.in_(keys)
-    carrying = sa.select(work.c.batch_id).where(mine, work.c.batch_id.is_not(None))
-    theirs = sa.select(batches.c.id).where(batches.c.id.in_(carrying)).order_by(batches.c.id)
-    locked = set(tx.execute(theirs.with_for_update()).scalars())
+    carrying = sa.select(work.c.batch_id).where(work.c.batch_id.is_not(None))
+    ids = {row.batch_id for row in each(tx, carrying, work.c.recording_key, keys)}
+    theirs = sa.select(batches.c.id).order_by(batches.c.id).with_for_update()
+    locked = {row.id for row in each(tx, theirs, batches.c.id, sorted(ids))}
     columns = [work.c[name] for name in Work.__dataclass_fields__]
-    chosen = sa.select(work.c.recording_key, work.c.stage, *columns).where(mine)
-    rows = tx.execute(chosen.order_by(work.c.recording_key, work.c.stage).with_for_update())
-    found = {(key, stage): Work(*row) for key, stage, *row in rows.tuples()}
+    chosen = sa.select(work.c.recording_key, work.c.stage, *columns).order_by(work.c.recording_key, work.c.stage)
+    rows = each(tx, chosen.with_for_update(), work.c.recording_key, sorted(keys))
+    found = {(key, stage): Work(*row) for key, stage, *row in rows}
     if not {w.batch_id for w in found.values()} <= locked | {None}:
         raise GaveWay
     return found

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections.abc import Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ from diary_pipeline.ledger.commits import (
     Committed,
     clock_now,
     pointer,
+    pointers_of,
     pointers_since,
     published_watermark,
     record,
     record_refusals,
     set_published,
 )
-from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.connect import CHUNK, Ledger
 from diary_pipeline.ledger.tables import batch_items, commits, history, recordings, work
 from diary_pipeline.ledger.tables import batches as batch_table
 from diary_pipeline.storage.folder import FolderStore
@@ -174,6 +176,20 @@ def test_a_worker_given_up_for_dead_cannot_commit_and_the_rest_goes_in_with_a_se
 
 def test_unknown_work_is_fenced(diary: Diary) -> None:
     assert commit(diary.ledger, "note", [Change("nobody", 1, "completed", "n1")]).fenced == ("nobody",)
+
+
+def test_no_batch_is_too_large_for_a_statement(diary: Diary) -> None:
+    keys = [f"nobody {n}" for n in range(2 * CHUNK + 1)]
+    sent: list[int] = []
+
+    def note(_conn: object, _cursor: object, _statement: str, parameters: Sized, *_rest: object) -> None:
+        sent.append(len(parameters))
+
+    sa.event.listen(diary.ledger.engine, "before_cursor_execute", note)
+    assert commit(diary.ledger, "note", [Change(key, 1, "completed", "n1") for key in keys]).fenced == tuple(keys)
+    with diary.ledger.reading() as conn:
+        assert pointers_of(conn, keys, "note") == {}
+    assert CHUNK <= max(sent) <= CHUNK + 1
 
 
 def test_nothing_to_commit_ticks_nothing(diary: Diary) -> None:
