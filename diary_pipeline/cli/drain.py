@@ -7,15 +7,16 @@ twice.
 """
 
 import os
+import queue
+import threading
 import time
 from collections.abc import Callable, Sequence, Set
-from contextlib import ExitStack
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from diary_pipeline.core.batch import ENDED, Result
-from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.core.errors import ServiceMissing, TransientError
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.resources import recovery, resources
 from diary_pipeline.ledger import commits, submissions
@@ -35,6 +36,10 @@ QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 """The terminal belongs to whoever waits; the run's page has every line."""
 
 
+class Stopped(TransientError):
+    """Somebody pressed Ctrl-C: the batch at hand ends with the recording at hand, and nothing that is done is lost."""
+
+
 def wait_for(
     settings: Settings,
     submission_ids: Sequence[str],
@@ -44,39 +49,71 @@ def wait_for(
     """Return when every submission has ended and is published.
 
     `on_result` hears of each recording done here, `on_trouble` of each run that stopped and is tried again. Raise
-    ServiceMissing when publishing fails.
+    ServiceMissing when publishing fails, and KeyboardInterrupt after one Ctrl-C when what is done is committed.
     """
     os.environ.update(settings.environment())  # dagster.yaml names DAGSTER_HOME, and child processes read the rest
-    wiring = Wiring(settings, on_result)
-    with ExitStack() as stack:
-        # Captured output needs a watcher process for each run, which Ctrl-C would make print its traceback.
-        here = InstanceRef.from_dir(str(settings.dagster_home), overrides={"compute_logs": NOT_CAPTURED})
-        instance = stack.enter_context(dg.DagsterInstance.from_ref(here))
+    stop, ended, failure = threading.Event(), threading.Event(), queue.SimpleQueue[BaseException]()
+
+    def hear(result: Result) -> None:
+        on_result(result)
+        if stop.is_set():
+            raise Stopped("stopped", "Stopped by Ctrl-C.")
+
+    def work() -> None:
+        try:
+            _drain(Wiring(settings, hear), set(submission_ids), on_trouble, stop)
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+            failure.put(error)
+        finally:
+            ended.set()
+
+    # Not in this thread: Dagster takes Ctrl-C to itself while a run executes in the main one.
+    threading.Thread(target=work, name="drain", daemon=True).start()
+    try:
+        ended.wait()  # and not Thread.join: one that Ctrl-C interrupts takes a running thread for ended in Python 3.11
+    except KeyboardInterrupt:
+        stop.set()
+        on_trouble("Stopping after the recording at hand; Ctrl-C once more stops at once.")
+        ended.wait()
+        raise
+    if not failure.empty():
+        raise failure.get()
+
+
+def _drain(wiring: Wiring, waiting: set[str], on_trouble: Callable[[str], None], stop: threading.Event) -> None:
+    settings = wiring.settings
+    # Captured output would need a watcher process for each run.
+    here = InstanceRef.from_dir(str(settings.dagster_home), overrides={"compute_logs": NOT_CAPTURED})
+    with dg.DagsterInstance.from_ref(here) as instance:
         defs = build_defs(settings, resources(wiring))
         finder = recovery(wiring)
-        waiting = set(submission_ids)
-        while waiting := _unfinished(wiring, waiting):
+        while (waiting := _unfinished(wiring, waiting)) and not stop.is_set():
             if _daemon_is_live(instance):
-                time.sleep(POLL_S)
+                stop.wait(POLL_S)
                 continue
             finder.cancel_unstarted(instance)
-            if not round_of_ticks(defs, instance, on_trouble):
-                time.sleep(POLL_S)
+            if not round_of_ticks(defs, instance, on_trouble, stop):
+                stop.wait(POLL_S)
 
 
-def round_of_ticks(defs: dg.Definitions, instance: dg.DagsterInstance, on_trouble: Callable[[str], None]) -> int:
+def round_of_ticks(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    on_trouble: Callable[[str], None],
+    stop: threading.Event | None = None,
+) -> int:
     """Tick each sensor once and execute what it asks for; return how many runs did something."""
     done = 0
     for name in SENSORS:
         for request in tick(defs, instance, name):
-            run = execute(defs, instance, name, request)
+            run = None if stop is not None and stop.is_set() else execute(defs, instance, name, request)
             if run is None:
                 continue
             done += run.success
             if not run.success and (trouble := _trouble(run)):
                 if name == "publish":  # the notes are committed, but nobody could query them
                     raise ServiceMissing("publish_failed", trouble)
-                on_trouble(trouble)
+                on_trouble(f"{trouble} Trying again.")
     return done
 
 
@@ -121,12 +158,9 @@ def execute(
     mine = {SENSOR: sensor, **({RUN_KEY: request.run_key} if request.run_key else {})}
     if request.run_key and instance.get_runs(dg.RunsFilter(tags=mine), limit=1):
         return None
-    run = defs.resolve_job_def(str(defs.resolve_sensor_def(sensor).job_name)).execute_in_process(
+    return defs.resolve_job_def(str(defs.resolve_sensor_def(sensor).job_name)).execute_in_process(
         run_config={**request.run_config, "loggers": QUIET},
         instance=instance,
         tags={**request.tags, **mine},
         raise_on_error=False,
     )
-    if run.dagster_run.status == dg.DagsterRunStatus.CANCELED:  # Dagster keeps Ctrl-C to itself
-        raise KeyboardInterrupt
-    return run

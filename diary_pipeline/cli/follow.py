@@ -59,8 +59,8 @@ class Follow:
         self._move()
 
     def on_trouble(self, sentence: str) -> None:
-        """Say why a run stopped; it is tried again."""
-        self._progress.console.print(f"[yellow]{escape(sentence)}[/] Trying again.", highlight=False)
+        """Say why a run stopped."""
+        self._progress.console.print(f"[yellow]{escape(sentence)}[/]", highlight=False)
 
     def _run(self) -> None:
         while not self._stop.wait(POLL_S):

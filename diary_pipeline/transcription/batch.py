@@ -70,7 +70,7 @@ class TranscribeBatch:
     def __call__(self, batch: Batch, on_result: Callable[[Result], None] = lambda _: None) -> StageReport:
         """Do the batch; one bad recording fails alone. `on_result` hears of each recording, before the one commit.
 
-        A TransientError is raised after what was finished before it is committed.
+        A TransientError, of the surroundings or of `on_result`, ends the batch: what is finished is committed first.
         """
         keys = [lease.key for lease in batch.leases]
         with self.ledger.reading() as conn:
@@ -81,10 +81,10 @@ class TranscribeBatch:
         for lease in batch.leases:
             try:
                 tried.append(self._try(lease, known.get(lease.key), current.get(lease.key)))
+                on_result(_result(tried[-1], Committed(0)))
             except TransientError as error:
                 broken = error
                 break
-            on_result(_result(tried[-1], Committed(0)))
         # Those found go to the commit too: it adds no row for them, but settles their work, submissions and batch.
         finished = [t.finished for t in tried if isinstance(t, _Done)]
         failed = [t for t in tried if isinstance(t, Failed)]

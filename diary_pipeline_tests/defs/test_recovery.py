@@ -155,7 +155,7 @@ def test_a_store_that_is_gone_fails_no_recording_and_is_told_to_who_waits(house:
     house.wiring.ears.broken = ServiceMissing("model_missing", "There is no model; run `diary models get base`.")
     told: list[str] = []
     assert drain.round_of_ticks(house.defs, house.instance, told.append) == 0
-    assert told == ["There is no model; run `diary models get base`."]
+    assert told == ["There is no model; run `diary models get base`. Trying again."]
     house.wiring.ears.broken = None
     house.once()
     assert house.sql("SELECT status FROM recordings") == [("completed",)]
