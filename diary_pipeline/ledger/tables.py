@@ -27,10 +27,10 @@ submissions = sa.Table(
     sa.Column("ended_at", sa.Float),
     sa.Column("commit_seq", sa.BigInteger),  # the commit that ended it; published when the watermark reaches it
 )
-sa.Index("submissions_status", submissions.c.status, submissions.c.created_at)
+sa.Index("submissions_status", submissions.c.status)
 sa.Index("submissions_recording", submissions.c.recording_key)
 # Partial, so that what ended long ago is never walked; a query uses it when it repeats the condition word for word.
-# `status` leads, or SQLite prefers `submissions_status` and sorts.
+# `status` leads, and `submissions_status` holds no time, or SQLite tosses a coin between the two.
 WAITING = sa.text("status = 'pending' AND recording_key IS NULL")
 REFUSED_UNCOMMITTED = sa.text("status = 'refused' AND commit_seq IS NULL")
 sa.Index(
@@ -45,7 +45,6 @@ sa.Index(
     "submissions_refused",
     submissions.c.status,
     submissions.c.created_at,
-    submissions.c.id,  # it then answers alone, and SQLite has a reason to prefer it
     sqlite_where=REFUSED_UNCOMMITTED,
     postgresql_where=REFUSED_UNCOMMITTED,
 )
