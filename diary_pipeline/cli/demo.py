@@ -34,15 +34,14 @@ def demo(
     _run("quarantine")
     say(
         f"""
-What stands in quarantine is meant to: the demo holds one file of noise and one that is cut off. Another one is silent,
-which is no failure, and one is there twice. Every note lies as Markdown in {settings.note_dir};
-the whole catalogue is one DuckDB file:
+What stands in quarantine is meant to: one file of noise, one that is cut off. Another is silent,
+which is no failure, and one is there twice. Notes lie as Markdown in {settings.note_dir}
+and everything to query in one DuckDB file: {settings.catalogue_file}
 
-  {settings.catalogue_file}
-
-Look at it in Dagster:    make dev            then open http://{settings.ui_host}:{settings.ui_port}
-With your own recordings: diary ingest ~/Memos --wait   (or, while `make dev` runs, drop them into
-                          {settings.drop_dir})"""
+  . .venv/bin/activate            so that `diary` is a command in this terminal
+  diary ingest ~/Memos --wait     the same with your own recordings
+  make dev                        Dagster on http://{settings.ui_host}:{settings.ui_port}; drop recordings into
+                                  {settings.drop_dir}"""
     )
 
 
