@@ -12,6 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from diary_pipeline.observability.logs import configure_logging
 from diary_pipeline_tests.builders import speech_like, write_audio
 from diary_pipeline_tests.defs.house import House
 
@@ -21,6 +22,7 @@ SECONDS = 2.0
 
 def main() -> None:
     """Measure and print."""
+    configure_logging("error", False)  # a line a recording would bury the figures
     with tempfile.TemporaryDirectory(prefix="diary-bench-") as folder, House(Path(folder) / "home") as house:
         for n in range(RECORDINGS):
             samples = speech_like(SECONDS, pitch_hz=100.0 + n / 4)
