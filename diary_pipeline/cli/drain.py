@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence, Set
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
-from diary_pipeline.core.batch import ENDED, Result
+from diary_pipeline.core.batch import ENDED, Result, Stage
 from diary_pipeline.core.errors import ServiceMissing, TransientError
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.resources import recovery, resources
-from diary_pipeline.ledger import commits, submissions
+from diary_pipeline.ledger import batches, commits, submissions
 from diary_pipeline.settings import Settings
 from diary_pipeline.wiring import Wiring
 
@@ -87,12 +87,18 @@ def _drain(wiring: Wiring, waiting: set[str], on_trouble: Callable[[str], None],
     with dg.DagsterInstance.from_ref(here) as instance:
         defs = build_defs(settings, resources(wiring))
         finder = recovery(wiring)
+        told = False
         while (waiting := _unfinished(wiring, waiting)) and not stop.is_set():
             if _daemon_is_live(instance):
                 stop.wait(POLL_S)
                 continue
             finder.cancel_unstarted(instance)
             if not round_of_ticks(defs, instance, on_trouble, stop):
+                if not told and _is_held(wiring):
+                    on_trouble(
+                        f"Waiting for recordings that another run holds, or one that died ({settings.lease_s:.0f} s)."
+                    )
+                    told = True
                 stop.wait(POLL_S)
 
 
@@ -126,6 +132,12 @@ def _trouble(run: dg.ExecuteInProcessResult) -> str:
                 return error.message.partition(": ")[2].strip() or error.message.strip()
             error = error.cause
     return ""
+
+
+def _is_held(wiring: Wiring) -> bool:
+    stages: tuple[Stage, ...] = ("transcript", "note")
+    with wiring.ledger.reading() as conn:
+        return any(batch.lease_live for stage in stages for batch in batches.open_batches(conn, stage))
 
 
 def _unfinished(wiring: Wiring, submission_ids: Set[str]) -> set[str]:
