@@ -16,7 +16,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from diary_pipeline.core.batch import ENDED, Result, Stage
-from diary_pipeline.core.errors import ServiceMissing, TransientError
+from diary_pipeline.core.errors import ServiceMissing, Stopped
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.resources import recovery, resources
 from diary_pipeline.ledger import batches, commits, submissions
@@ -34,10 +34,6 @@ SENSOR = "dagster/sensor_name"
 NOT_CAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 """The terminal belongs to whoever waits; the run's page has every line."""
-
-
-class Stopped(TransientError):
-    """Somebody pressed Ctrl-C: the batch at hand ends with the recording at hand, and nothing that is done is lost."""
 
 
 def wait_for(

@@ -7,7 +7,8 @@
     │   └── NotFound           a key, file or object that is not there
     └── TransientError         the same call may succeed later
         ├── ServiceMissing     a needed service or model is not there (exit code 3)
-        └── Fenced             somebody else holds the lease now
+        ├── Fenced             somebody else holds the lease now
+        └── Stopped            a person asked to stop
 
 A message is one sentence that says what happened, to which recording, and what to do next. It never holds diary text.
 """
@@ -50,6 +51,10 @@ class TransientError(DiaryError):
 
 class ServiceMissing(TransientError):
     """A database, model or program that is needed is not there; the message names the setting and the command."""
+
+
+class Stopped(TransientError):
+    """Somebody pressed Ctrl-C: the batch ends with the recording at hand, and nothing that is done is lost."""
 
 
 class Fenced(TransientError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from diary_pipeline.core.batch import Batch, Result, Stage
-from diary_pipeline.core.errors import DiaryError, Fenced
+from diary_pipeline.core.errors import DiaryError, Fenced, Stopped
 from diary_pipeline.ledger import batches
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.leases import Heartbeat
@@ -52,14 +52,14 @@ class Leases:
             batch = self._claim(context, config, stage)
             if batch.held:
                 context.log.info(f"{len(batch.held)} recordings are held by another live run and were left to it")
-            reason: tuple[str, str] | None = None
+            reason, tried = None, True
             try:
                 yield batch
             except DiaryError as error:
-                reason = (error.code, error.message)
+                reason, tried = (error.code, error.message), not isinstance(error, Stopped)
                 raise
             finally:
-                batches.release(self.ledger, batch, reason, retry_s=self.retry_s)
+                batches.release(self.ledger, batch, reason, retry_s=self.retry_s, tried=tried)
 
     def progress(self, context: dg.AssetExecutionContext, batch: Batch) -> Callable[[Result], None]:
         """Tell the run's log now and then how far it is, and the watcher of each recording.

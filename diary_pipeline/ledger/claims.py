@@ -40,12 +40,20 @@ def claim_keys(ledger: Ledger, stage: Stage, keys: Sequence[str], holder: str, l
     return ledger.write(lambda tx: _claim_keys(tx, stage, sorted(set(keys)), holder, lease_s))
 
 
-def release(ledger: Ledger, batch: Batch, reason: tuple[str, str] | None = None, *, retry_s: float = RETRY_S) -> None:
+def release(
+    ledger: Ledger,
+    batch: Batch,
+    reason: tuple[str, str] | None = None,
+    *,
+    retry_s: float = RETRY_S,
+    tried: bool = True,
+) -> None:
     """Give back what this claim holds and did not commit; the batch closes when nothing of it is open elsewhere.
 
     What is still waited for becomes ready after a pause. `reason`: code and message of what made the run give up.
+    Not `tried`: a person stopped the run, which is no attempt, and it is ready at once.
     """
-    ledger.write(lambda tx: _release(tx, batch, reason, retry_s))
+    ledger.write(lambda tx: _release(tx, batch, reason, retry_s, tried))
 
 
 def _claim_batch(tx: sa.Connection, batch_id: str, attempt: int, holder: str, lease_s: float) -> Batch:
@@ -109,7 +117,7 @@ def _claim_keys(tx: sa.Connection, stage: Stage, keys: Sequence[str], holder: st
     return Batch(batch_id, stage, tuple(leases), held=tuple(held), unknown=unknown)
 
 
-def _release(tx: sa.Connection, batch: Batch, reason: tuple[str, str] | None, retry_s: float) -> None:
+def _release(tx: sa.Connection, batch: Batch, reason: tuple[str, str] | None, retry_s: float, tried: bool) -> None:
     tx.execute(sa.select(batches.c.id).where(batches.c.id == batch.id).with_for_update())
     found = _locked(tx, batch.stage, [lease.key for lease in batch.leases])
     mine = [
@@ -128,7 +136,8 @@ def _release(tx: sa.Connection, batch: Batch, reason: tuple[str, str] | None, re
         again: dict[str, object] = {}
         if state == "ready":
             ready += keys
-            again = {"ready_at": at + min(retry_s * 2**attempts, RETRY_MAX_S), **told}
+            pause_s = min(retry_s * 2**attempts, RETRY_MAX_S)
+            again = {"ready_at": at + pause_s, **told} if tried else {"ready_at": at, "attempts": attempts - 1}
         for some in chunks(keys):
             given_back = (work.c.stage == batch.stage) & work.c.recording_key.in_(some)
             tx.execute(work.update().where(given_back).values(state=state, **again, **_FREE))

@@ -166,7 +166,7 @@ def test_claiming_and_releasing_read_by_key_and_never_by_status(ledger: Ledger) 
     id, keys = batch_of(ledger)
 
     def run(tx: sa.Connection) -> None:
-        claims._release(tx, claims._claim_batch(tx, id, 1, "run1", LEASE_S), None, 0)
+        claims._release(tx, claims._claim_batch(tx, id, 1, "run1", LEASE_S), None, 0, True)
         batch = claims._claim_keys(tx, "transcript", keys, "backfill", LEASE_S)
         claims._claim_keys(tx, "note", keys, "backfill", LEASE_S)
         leases._beat(tx, "backfill", LEASE_S)

@@ -9,7 +9,7 @@ import pytest
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.cli import drain
 from diary_pipeline.core import tags
-from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.core.errors import ServiceMissing, Stopped
 from diary_pipeline.ledger import batches, recordings
 from diary_pipeline.ledger.leases import heartbeat
 from diary_pipeline_tests.defs.house import House
@@ -172,6 +172,17 @@ def test_what_is_tried_in_vain_ends_with_the_reason_it_failed_for(house: House) 
     with house.ledger.reading() as conn:
         [row] = recordings.rows(conn, [key])
     assert (row.status, row.reason_code) == ("failed", "model_missing")
+
+
+def test_being_stopped_by_a_person_is_no_attempt(house: House) -> None:
+    house.drop("2026-03-02 river.wav")
+    house.wiring.ears.broken = Stopped("stopped", "Stopped by Ctrl-C.")
+    for _ in range(4):
+        [request] = house.tick("uploads")
+        house.execute("uploads", request)
+    house.wiring.ears.broken = None
+    house.once()
+    assert house.sql("SELECT status FROM recordings") == [("completed",)]
 
 
 def test_publishing_that_fails_is_told_and_not_tried_in_every_tick(house: House) -> None:
