@@ -5,7 +5,6 @@ refused file when somebody names it, a failed recording is a failed partition. T
 is made of the last row shown, so that troubles that come in between move nothing.
 """
 
-import datetime as dt
 from dataclasses import dataclass
 
 from diary_pipeline.core.errors import UsageError
@@ -14,29 +13,10 @@ from diary_pipeline.ledger.quarantine import Trouble, troubles
 
 
 @dataclass(frozen=True)
-class Quarantined:
-    """One recording that needs somebody's attention."""
-
-    id: str
-    """Submission id (stage `intake`) or recording key."""
-    at: dt.datetime
-    owner: str
-    file_name: str
-    stage: str
-    """`intake`, `transcript` or `note`."""
-    code: str
-    message: str
-    key: str | None
-    """Partition key; None for what was refused at the door."""
-    uri: str | None
-    """Where a refused file lies: what to submit to try again."""
-
-
-@dataclass(frozen=True)
 class Page:
     """Some of the quarantine, and where the next page begins (None: that was all)."""
 
-    rows: tuple[Quarantined, ...]
+    rows: tuple[Trouble, ...]
     next: str | None
 
 
@@ -45,7 +25,7 @@ def quarantine(ledger: Ledger, *, limit: int = 50, cursor: str | None = None, ow
     before = _read(cursor) if cursor else None
     with ledger.reading() as conn:
         found = troubles(conn, limit=limit + 1, before=before, owner=owner)
-    rows = tuple(map(_shown, found[:limit]))
+    rows = tuple(found[:limit])
     more = len(found) > limit and bool(rows)
     return Page(rows, f"{found[limit - 1].ended_at!r}~{found[limit - 1].id}" if more else None)
 
@@ -58,11 +38,6 @@ def _read(cursor: str) -> tuple[float, str]:
         return float(at), id
     except ValueError:
         raise _no_cursor(cursor) from None
-
-
-def _shown(t: Trouble) -> Quarantined:
-    at = dt.datetime.fromtimestamp(t.ended_at, dt.UTC)
-    return Quarantined(t.id, at, t.owner, t.file_name, t.stage, t.code, t.message, t.key, t.uri)
 
 
 def _no_cursor(cursor: str) -> UsageError:

@@ -4,6 +4,7 @@ How it is shown, page by page, is intake/quarantine.py's business. The surprise:
 file was submitted again, because `seen_files` then names the later submission; the row itself stays in `submissions`.
 """
 
+import datetime as dt
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from diary_pipeline.ledger.tables import recordings, seen_files, submissions
 
 @dataclass(frozen=True)
 class Trouble:
-    """One refused submission (`key` is None) or one failed recording."""
+    """One refused submission or one failed recording."""
 
     id: str
     """Submission id or recording key."""
@@ -25,8 +26,14 @@ class Trouble:
     code: str
     message: str
     key: str | None
+    """Partition key; None for what was refused at the door."""
     uri: str | None
-    """Where a refused file lies."""
+    """Where a refused file lies: what to submit to try again."""
+
+    @property
+    def at(self) -> dt.datetime:
+        """`ended_at` as an aware instant, UTC; the float is exact, so pages are cut by that."""
+        return dt.datetime.fromtimestamp(self.ended_at, dt.UTC)
 
 
 def troubles(
