@@ -55,7 +55,7 @@ class Stack:
         self.settings = load_settings(said)
         self.port = _free_port()
         prepare_home(self.settings)
-        self._environment = {**os.environ, **self.settings.environment(), "DAGSTER_EVENT_BATCH_SIZE": "1000"}
+        self._environment = {**os.environ, **self.settings.environment()}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
