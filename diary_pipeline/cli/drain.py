@@ -20,7 +20,6 @@ from diary_pipeline.core.errors import ServiceMissing, Stopped
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.resources import recovery, resources
 from diary_pipeline.ledger import batches, commits, submissions
-from diary_pipeline.settings import Settings
 from diary_pipeline.wiring import Wiring
 
 DAEMON_SILENT_S = 75.0
@@ -37,7 +36,7 @@ QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
 def wait_for(
-    settings: Settings,
+    wiring: Wiring,
     submission_ids: Sequence[str],
     on_result: Callable[[Result], None] = lambda _: None,
     on_trouble: Callable[[str], None] = lambda _: None,
@@ -47,7 +46,9 @@ def wait_for(
     `on_result` hears of each recording done here, `on_trouble` of each run that stopped and is tried again. Raise
     ServiceMissing when publishing fails, and KeyboardInterrupt after one Ctrl-C when what is done is committed.
     """
-    os.environ.update(settings.environment())  # dagster.yaml names DAGSTER_HOME, and child processes read the rest
+    os.environ.update(
+        wiring.settings.environment()
+    )  # dagster.yaml names DAGSTER_HOME, and child processes read the rest
     stop, ended, failure = threading.Event(), threading.Event(), queue.SimpleQueue[BaseException]()
 
     def hear(result: Result) -> None:
@@ -57,12 +58,13 @@ def wait_for(
 
     def work() -> None:
         try:
-            _drain(Wiring(settings, hear), set(submission_ids), on_trouble, stop)
+            _drain(wiring, set(submission_ids), on_trouble, stop)
         except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
             failure.put(error)
         finally:
             ended.set()
 
+    wiring.on_result = hear
     # Not in this thread: Dagster takes Ctrl-C to itself while a run executes in the main one.
     threading.Thread(target=work, name="drain", daemon=True).start()
     try:

@@ -94,8 +94,7 @@ class Recovery:
         if batch.state == "planned" or batch.lease_live:
             return False
         if batch.state == "claimed":  # whoever claimed it is known by its own id, also a run from the UI
-            run = instance.get_run_by_id(batch.run_id) if batch.run_id else None
-            return run is None or run.is_finished
+            return _is_over(instance, batch.run_id)
         wanted = {tags.BATCH: batch.id, tags.ATTEMPT: str(batch.attempt)}
         runs = instance.get_runs(dg.RunsFilter(tags=wanted), limit=1)
         return bool(runs) and runs[0].is_finished  # not there yet: the request is repeated
@@ -124,12 +123,11 @@ class Recovery:
             closed = batches.unreported(conn, stage)
         found = []
         for batch in closed:
-            run = instance.get_run_by_id(batch.run_id) if batch.run_id and batch.run_id != HOLDER else None
             if batch.run_id == HOLDER:  # given up by a tick that died: no run is needed to say so
                 with self.ledger.reading() as conn:
                     keys = batches.keys_of(conn, batch.id)
                 self._show_failed(instance, batch.id, stage, keys)
-            elif run is None or run.is_finished:
+            elif _is_over(instance, batch.run_id):
                 found.append(batch)
         return found
 
@@ -140,6 +138,12 @@ class Recovery:
         if results:
             mark_failed(instance, f"batch {batch_id}", results, [dg.AssetKey(a) for a in ASSETS[stage]])
         batches.mark_reported(self.ledger, batch_id)
+
+
+def _is_over(instance: dg.DagsterInstance, run_id: str | None) -> bool:
+    """Whether Dagster says that a run is absent or has ended."""
+    run = instance.get_run_by_id(run_id) if run_id else None
+    return run is None or run.is_finished
 
 
 def _is_ours(run: dg.DagsterRun) -> bool:
