@@ -144,6 +144,6 @@ def make_transcript(texts: Sequence[str], **changes: Any) -> Transcript:
         language_probability=0.99 if texts else 0.0,
         segments=tuple(segments),
         engine=engine,
-        version=transcript_version(hashlib.sha256("\n".join([key, *texts]).encode()).hexdigest(), engine.key, None, ()),
+        version=transcript_version(hashlib.sha256("\n".join([key, *texts]).encode()).hexdigest(), engine.key),
     )
     return dataclasses.replace(transcript, **changes)

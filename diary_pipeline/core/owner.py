@@ -31,3 +31,5 @@ class Owner:
     """ISO 639-1 codes the owner speaks; empty: any. Detection chooses among them."""
     vocabulary: tuple[str, ...] = ()
     """Names and terms handed to the model as hints."""
+    replacements: tuple[tuple[str, str], ...] = ()
+    """Pairs of (heard, meant): whole words put right after recognition, exactly as spelled; the raw text is kept."""

@@ -17,7 +17,8 @@ class Word:
     text: str
     start_s: float
     end_s: float
-    probability: float
+    probability: float | None
+    """None: the engine does not say."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,17 @@ class Segment:
     no_speech_prob: float | None = None
     compression_ratio: float | None = None
     words: tuple[Word, ...] = ()
+    language_probability: float | None = None
+    raw_text: str | None = None
+    """What the model heard, where a replacement changed `text`; None: `text` is what was heard."""
+    reason: str | None = None
+    """Why it is inaudible: `nothing_heard`, or the signal for which the text was refused."""
+    risks: tuple[str, ...] = ()
+    """Signals that were raised about what is kept; empty: trusted."""
+    rung: str | None = None
+    """How it was heard: `batched`, or the rung of the repair ladder that heard it."""
+    model_sha256: str | None = None
+    """The weights that heard it; None: unknown."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,15 @@ class Transcript:
         return max(seconds, key=seconds.__getitem__, default=self.language or "en")
 
 
-def transcript_version(content_sha256: str, engine_key: str, language: str | None, vocabulary: tuple[str, ...]) -> str:
-    """The key under which a transcript is computed once: 16 hex of audio, engine and hints."""
-    said = json.dumps([content_sha256, engine_key, language, list(vocabulary)])
+def transcript_version(
+    content_sha256: str,
+    engine_key: str,
+    *,
+    language: str | None = None,
+    languages: tuple[str, ...] = (),
+    vocabulary: tuple[str, ...] = (),
+    replacements: tuple[tuple[str, str], ...] = (),
+) -> str:
+    """The key under which a transcript is computed once: 16 hex of audio, engine, hints and replacements."""
+    said = json.dumps([content_sha256, engine_key, language, languages, vocabulary, replacements])
     return hashlib.sha256(said.encode()).hexdigest()[:16]

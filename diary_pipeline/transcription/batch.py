@@ -10,21 +10,22 @@ What surprises: a recording is transcribed before its audio is judged. Whether t
 the last sample, and decoding twice would cost every good recording what a bad one wastes.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from diary_pipeline.audio.decode import Decoder
 from diary_pipeline.audio.levels import LevelMeter
 from diary_pipeline.audio.limits import DEFAULT_LIMITS, AudioLimits
-from diary_pipeline.audio.soundness import Measured, judge, measured
+from diary_pipeline.audio.soundness import judge, measured
 from diary_pipeline.catalogue.commit import Failed, FinishedTranscript, commit_transcripts
 from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.core.batch import Batch, Check, Lease, Result, StageReport
 from diary_pipeline.core.errors import AudioRefused, PermanentError, TransientError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
-from diary_pipeline.core.transcript import Transcript, transcript_version
+from diary_pipeline.core.transcript import Engine, Transcript, transcript_version
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.commits import Committed, Pointer, pointers_of
 from diary_pipeline.ledger.connect import Ledger
@@ -37,7 +38,8 @@ from diary_pipeline.transcription.plausibility import (
     transcript_covers_audio,
     transcript_is_plausible,
 )
-from diary_pipeline.transcription.transcriber import RATE, Block, Hints, Transcriber
+from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear, Transcriber
 
 logger = log(__name__)
 
@@ -47,6 +49,30 @@ class _Done:
     # One recording, ready to be committed or found committed.
     finished: FinishedTranscript
     effort: report.Figures = field(default_factory=dict)
+
+
+class _Job:
+    # One recording on its way through an engine; its figures are complete when its blocks are exhausted.
+    def __init__(
+        self, lease: Lease, recording: Recording, hints: Hints, *, version: str, path: Callable[[], Path]
+    ) -> None:
+        self.lease = lease
+        self.recording = recording
+        self.hints = hints
+        self.version = version
+        self.meter = LevelMeter()
+        self.decoder: Decoder | None = None
+        self._path = path
+
+    def blocks(self) -> Iterator[Block]:
+        path = self._path()
+        self.decoder = Decoder(path)
+        try:
+            for block in self.decoder.blocks():
+                self.meter.push(block)
+                yield block
+        except AudioRefused as error:  # the decoder knows the stored object's name, people know the file's
+            raise AudioRefused(error.code, error.message.replace(path.name, self.recording.file_name)) from error
 
 
 class TranscribeBatch:
@@ -72,19 +98,15 @@ class TranscribeBatch:
 
         A TransientError, of the surroundings or of `on_result`, ends the batch: what is finished is committed first.
         """
-        keys = [lease.key for lease in batch.leases]
-        with self.ledger.reading() as conn:
-            known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
-            current = pointers_of(conn, keys, "transcript")
         tried: list[_Done | Failed | Result] = []
         broken: TransientError | None = None
-        for lease in batch.leases:
-            try:
-                tried.append(self._try(lease, known.get(lease.key), current.get(lease.key)))
-                on_result(_result(tried[-1], Committed(0)))
-            except TransientError as error:
-                broken = error
-                break
+        try:
+            for outcome in self._outcomes(batch.leases):
+                tried.append(outcome)
+                on_result(_result(outcome, Committed(0)))
+        except TransientError as error:
+            logger.warning("transcribing_stopped", code=error.code)
+            broken = error
         # Those found go to the commit too: it adds no row for them, but settles their work, submissions and batch.
         finished = [t.finished for t in tried if isinstance(t, _Done)]
         failed = [t for t in tried if isinstance(t, Failed)]
@@ -98,52 +120,67 @@ class TranscribeBatch:
             "transcript", (*results, *map(_held, batch.held), *map(_settled, batch.settled)), committed.seq
         )
 
-    def _try(self, lease: Lease, recording: Recording | None, current: Pointer | None) -> _Done | Failed | Result:
-        if recording is None:
-            return Result(lease.key, "failed", "recording_missing", f"Recording {lease.key} is not in the ledger.")
-        bound = logger.bind(key=lease.key)
-        try:
-            return self._found_or_made(lease, recording, current)
-        except TransientError as error:
-            bound.warning("transcribing_stopped", code=error.code)
-            raise
-        except PermanentError as error:
-            bound.warning("transcript_failed", code=error.code)
-            return Failed(recording, lease, "transcript", error.code, error.message)
-        except Exception as error:  # noqa: BLE001 - one bad recording never sinks its batch
-            bound.exception("transcription_crashed")
-            message = f"Transcribing {lease.key} stopped at {type(error).__name__}; see the log of this run."
-            return Failed(recording, lease, "transcript", "internal_error", message)
+    def _outcomes(self, leases: Sequence[Lease]) -> Iterator[_Done | Failed | Result]:
+        keys = [lease.key for lease in leases]
+        with self.ledger.reading() as conn:
+            known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
+            current = pointers_of(conn, keys, "transcript")
+        jobs: defaultdict[str, list[_Job]] = defaultdict(list)
+        for lease in leases:
+            recording = known.get(lease.key)
+            if recording is None:
+                yield Result(lease.key, "failed", "recording_missing", f"Recording {lease.key} is not in the ledger.")
+                continue
+            try:
+                found = self._found_or_job(lease, recording, current.get(lease.key))
+            except PermanentError as error:
+                found = _failed(lease, recording, error)
+            if isinstance(found, _Job):
+                jobs[recording.whisper_model].append(found)
+            else:
+                yield found
+        for model, some in jobs.items():  # the planner puts one model into a batch; a backfill may hold several
+            yield from self._heard(self.transcribers(model), some)
 
-    def _found_or_made(self, lease: Lease, recording: Recording, current: Pointer | None) -> _Done:
-        transcriber = self.transcribers(recording.whisper_model)
+    def _found_or_job(self, lease: Lease, recording: Recording, current: Pointer | None) -> _Done | Failed | _Job:
+        engine = self.transcribers(recording.whisper_model).engine
         owner = self.owners(recording.owner)
         hints = Hints(recording.language, owner.languages, owner.vocabulary)
         wanted = transcript_version(
-            recording.content_sha256, transcriber.engine.key, recording.language, owner.vocabulary
+            recording.content_sha256,
+            engine.key,
+            language=recording.language,
+            languages=owner.languages,
+            vocabulary=owner.vocabulary,
+            replacements=owner.replacements,
         )
         if current is not None and current.object_id is not None and current.version == wanted:
             found = transcript_of(self.ledger, self.store, recording.key)
             if found is not None and found.version == wanted:
                 return _Done(FinishedTranscript(recording, lease, found, _checks(found)))
-        began = time.monotonic()
-        transcript, figures = self._make(recording, transcriber, hints, wanted)
-        effort = report.effort(figures, time.monotonic() - began)
-        complete = audio_is_complete(figures.duration_s, recording.declared_s, figures.damaged_packets)
-        checks = (complete, *_checks(transcript))
-        logger.info("transcribed", key=recording.key, **_loggable(transcript, effort))
-        return _Done(FinishedTranscript(recording, lease, transcript, checks), effort)
+        return _Job(lease, recording, hints, version=wanted, path=lambda: self.store.path(recording.object_key))
 
-    def _make(
-        self, recording: Recording, transcriber: Transcriber, hints: Hints, version: str
-    ) -> tuple[Transcript, Measured]:
-        path = self.store.path(recording.object_key)
-        decoder, meter = Decoder(path), LevelMeter()
+    def _heard(self, transcriber: Transcriber, jobs: Sequence[_Job]) -> Iterator[_Done | Failed]:
+        by_key = {job.recording.key: job for job in jobs}
+        asked = (ToHear(job.recording.key, job.blocks, job.hints) for job in jobs)
+        for key, heard in transcriber.transcribe(asked):
+            yield self._judged(by_key[key], heard, transcriber.engine)
+
+    def _judged(self, job: _Job, heard: Heard | Exception, engine: Engine) -> _Done | Failed:
+        if isinstance(heard, Exception):
+            return _failed(job.lease, job.recording, heard)
         try:
-            heard = transcriber.transcribe(_metered(decoder, meter), hints)
-        except AudioRefused as error:  # the decoder knows the stored object's name, people know the file's
-            raise AudioRefused(error.code, error.message.replace(path.name, recording.file_name)) from error
-        figures = measured(decoder, meter)
+            return self._done(job, heard, engine)
+        except TransientError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad recording never sinks its batch
+            return _failed(job.lease, job.recording, error)
+
+    def _done(self, job: _Job, heard: Heard, engine: Engine) -> _Done:
+        recording, decoder = job.recording, job.decoder
+        if decoder is None:
+            raise LookupError("the engine never opened the audio")
+        figures = measured(decoder, job.meter)
         judge(recording.declared_s, figures, file_name=recording.file_name, limits=self.limits)
         transcript = Transcript(
             recording_key=recording.key,
@@ -151,8 +188,8 @@ class TranscribeBatch:
             language=heard.language,
             language_probability=heard.language_probability,
             segments=heard.segments,
-            engine=transcriber.engine,
-            version=version,
+            engine=engine,
+            version=job.version,
         )
         covers = transcript_covers_audio(transcript)
         if heard.samples != decoder.samples or (not covers.passed and covers.severity == "ERROR"):
@@ -160,13 +197,20 @@ class TranscribeBatch:
                 "transcript_incomplete",
                 f"The transcript of {recording.key} does not account for every second, so it was not published.",
             )
-        return transcript, figures
+        effort = report.effort(figures)
+        complete = audio_is_complete(figures.duration_s, recording.declared_s, figures.damaged_packets)
+        logger.info("transcribed", key=recording.key, **_loggable(transcript, effort))
+        return _Done(FinishedTranscript(recording, job.lease, transcript, (complete, *_checks(transcript))), effort)
 
 
-def _metered(decoder: Decoder, meter: LevelMeter) -> Iterator[Block]:
-    for block in decoder.blocks():
-        meter.push(block)
-        yield block
+def _failed(lease: Lease, recording: Recording, error: Exception) -> Failed:
+    bound = logger.bind(key=recording.key)
+    if isinstance(error, PermanentError):
+        bound.warning("transcript_failed", code=error.code)
+        return Failed(recording, lease, "transcript", error.code, error.message)
+    bound.error("transcription_crashed", exc_info=error)
+    message = f"Transcribing {recording.key} stopped at {type(error).__name__}; see the log of this run."
+    return Failed(recording, lease, "transcript", "internal_error", message)
 
 
 def _checks(transcript: Transcript) -> tuple[Check, ...]:

@@ -15,9 +15,10 @@ import numpy as np
 
 from diary_pipeline.observability.logs import log
 from diary_pipeline.transcription.device import gpu_failure
-from diary_pipeline.transcription.segments import HeardWindow, PlacedWord, compression_ratio
-from diary_pipeline.transcription.spans import Span
-from diary_pipeline.transcription.transcriber import RATE, Hints
+from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
+from diary_pipeline.transcription.segments import compression_ratio
+from diary_pipeline.transcription.spans import RATE, Span
+from diary_pipeline.transcription.transcriber import Hints
 from diary_pipeline.transcription.windows import Window
 
 SURE = 0.7

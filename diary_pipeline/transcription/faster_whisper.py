@@ -15,16 +15,17 @@ from typing import Any
 
 from faster_whisper import WhisperModel
 
-from diary_pipeline.core.errors import ServiceMissing, UsageError
+from diary_pipeline.core.errors import ServiceMissing, TransientError, UsageError
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.observability.logs import log
 from diary_pipeline.transcription.decoding import Language, WindowDecoder
 from diary_pipeline.transcription.device import choose, cores, gpu_failure
+from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.models import recorded_sha256, sha256_of
 from diary_pipeline.transcription.packaged_models import MODEL_FILE
-from diary_pipeline.transcription.segments import HeardWindow, segments_of
+from diary_pipeline.transcription.segments import segments_of
 from diary_pipeline.transcription.speech_activity import Silero
-from diary_pipeline.transcription.transcriber import Block, Heard, Hints
+from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 from diary_pipeline.transcription.windows import Window, WindowCutter, windows
 
 CODE_VERSION = "1"
@@ -67,8 +68,18 @@ class FasterWhisperTranscriber:
         """Say which weights, parameters and code make the transcripts."""
         return self._engine
 
-    def transcribe(self, blocks: Iterable[Block], hints: Hints) -> Heard:
-        """Hear one recording; holds one block and one batch of windows, whatever its length."""
+    def transcribe(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Heard | Exception]]:
+        """Hear one recording after the other; holds one block and one batch of windows, whatever their length."""
+        for recording in recordings:
+            try:
+                heard: Heard | Exception = self._hear(recording.blocks(), recording.hints)
+            except TransientError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the caller's to judge, and the others go on
+                heard = error
+            yield recording.key, heard
+
+    def _hear(self, blocks: Iterable[Block], hints: Hints) -> Heard:
         model = self._model()
         recording = WindowDecoder(model, hints, self._beam_size, self._forced(hints))
         cutter = WindowCutter(Silero())

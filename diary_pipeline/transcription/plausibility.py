@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.transcript import Segment, Transcript
-from diary_pipeline.transcription.transcriber import RATE
+from diary_pipeline.transcription.spans import RATE
 
 
 @dataclass(frozen=True)

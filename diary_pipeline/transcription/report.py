@@ -33,12 +33,11 @@ def figures(recording: Recording, transcript: Transcript) -> Figures:
     }
 
 
-def effort(measured: Measured, took_s: float) -> Figures:
+def effort(measured: Measured) -> Figures:
     """Name what is known only when a recording was decoded just now."""
     return {
         "peak_dbfs": round(measured.peak_dbfs, 1),
         "rms_dbfs": round(measured.rms_dbfs, 1),
-        "real_time_factor": round(took_s / measured.duration_s, 4) if measured.duration_s else 0.0,
     }
 
 

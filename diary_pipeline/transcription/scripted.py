@@ -10,15 +10,16 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.errors import TransientError, UsageError
 from diary_pipeline.core.transcript import Engine
-from diary_pipeline.transcription.segments import HeardWindow, PlacedWord, segments_of
-from diary_pipeline.transcription.spans import Span
-from diary_pipeline.transcription.transcriber import RATE, Block, Heard, Hints
+from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
+from diary_pipeline.transcription.segments import segments_of
+from diary_pipeline.transcription.spans import RATE, Span
+from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 from diary_pipeline.transcription.windows import Window
 
 FRAME = RATE // 50
@@ -55,15 +56,25 @@ class ScriptedTranscriber:
         """Say which script speaks."""
         return self._engine
 
-    def transcribe(self, blocks: Iterable[Block], hints: Hints) -> Heard:
-        """Lay the text over the loud stretches; a recording without any is silence."""
+    def transcribe(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Heard | Exception]]:
+        """Lay the text over the loud stretches, one recording after the other; one without any is silence."""
+        for recording in recordings:
+            try:
+                heard: Heard | Exception = self._hear(recording.blocks(), recording.hints)
+            except TransientError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the caller's to judge, and the others go on
+                heard = error
+            yield recording.key, heard
+
+    def _hear(self, blocks: Iterable[Block], hints: Hints) -> Heard:
         language = self._language(hints)
         listened = _Listened()
         for block in blocks:
             listened.push(block)
         spans = listened.loud()
         text = self._text(listened.digest) if spans else ""
-        window = HeardWindow(spans, _laid(text, spans), language)
+        window = HeardWindow(spans, _laid(text, spans), language, 1.0, rung="scripted")
         said = bool(window.words)
         return Heard(
             samples=listened.samples,

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from diary_pipeline.core.transcript import Segment, SegmentKind, Word
-from diary_pipeline.transcription.spans import Span
-from diary_pipeline.transcription.transcriber import RATE
+from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
+from diary_pipeline.transcription.spans import RATE, Span
 
 SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")
 CLOSERS = "\"'”’)]»」』"
@@ -22,6 +22,8 @@ PAUSE = int(0.8 * RATE)
 """Words further apart are two segments; speakers pause this long between thoughts, not inside them."""
 LONGEST = 15 * RATE
 """A segment that runs longer without a sentence end is cut at its widest pause, so that a reader can find the place."""
+NOTHING_HEARD = "nothing_heard"
+"""Why a stretch is inaudible in which somebody speaks and no word was understood."""
 UNHEARD = 3 * RATE
 """Speech activity without a word for this long is inaudible; shorter, it is breath, or a word's edge."""
 SLIVER = int(0.3 * RATE)
@@ -31,32 +33,12 @@ EDGE = int(0.4 * RATE)
 
 
 @dataclass(frozen=True)
-class PlacedWord:
-    """A word on the recording's clock, as the model spelled it, with its space in front."""
-
-    text: str
-    at: Span
-    probability: float
-
-
-@dataclass(frozen=True)
-class HeardWindow:
-    """What was understood in one window. The scores are the window's: a model gives none for less."""
-
-    spans: tuple[Span, ...]
-    words: tuple[PlacedWord, ...] = ()
-    language: str | None = None
-    avg_logprob: float | None = None
-    no_speech_prob: float | None = None
-    compression_ratio: float | None = None
-
-
-@dataclass(frozen=True)
 class _Piece:
     at: Span
     kind: SegmentKind
     words: tuple[PlacedWord, ...] = ()
     window: HeardWindow | None = None
+    reason: str | None = None
 
 
 def segments_of(heard: Iterable[HeardWindow], samples: int) -> tuple[Segment, ...]:
@@ -67,7 +49,10 @@ def segments_of(heard: Iterable[HeardWindow], samples: int) -> tuple[Segment, ..
         for run in _runs(window.spans):
             if run.start > at:
                 pieces.append(_Piece(Span(at, run.start), "silence"))
-            pieces.extend(_pieces(run, window))
+            if window.refused:
+                pieces.append(_Piece(run, "inaudible", reason=window.refused))
+            else:
+                pieces.extend(_pieces(run, window))
             at = run.end
     if samples > at:
         pieces.append(_Piece(Span(at, samples), "silence"))
@@ -96,11 +81,11 @@ def _pieces(run: Span, window: HeardWindow) -> Iterator[_Piece]:
     at = run.start
     for piece, words in _without_empty(_bounds(run, groups)):
         if piece.start > at:
-            yield _Piece(Span(at, piece.start), "inaudible")
+            yield _Piece(Span(at, piece.start), "inaudible", reason=NOTHING_HEARD)
         yield _Piece(piece, "speech", tuple(words), window)
         at = piece.end
     if at < run.end:
-        yield _Piece(Span(at, run.end), "inaudible")
+        yield _Piece(Span(at, run.end), "inaudible", reason=NOTHING_HEARD)
 
 
 def _bounds(run: Span, groups: Sequence[list[PlacedWord]]) -> Iterator[tuple[Span, list[PlacedWord]]]:
@@ -163,7 +148,7 @@ def _ends_sentence(text: str) -> bool:
 def _segment(number: int, piece: _Piece) -> Segment:
     start_s, end_s = piece.at.start / RATE, piece.at.end / RATE
     if piece.window is None:
-        return Segment(number, start_s, end_s, piece.kind)
+        return Segment(number, start_s, end_s, piece.kind, reason=piece.reason)
     return Segment(
         id=number,
         start_s=start_s,
@@ -175,4 +160,8 @@ def _segment(number: int, piece: _Piece) -> Segment:
         no_speech_prob=piece.window.no_speech_prob,
         compression_ratio=piece.window.compression_ratio,
         words=tuple(Word(w.text.strip(), w.at.start / RATE, w.at.end / RATE, w.probability) for w in piece.words),
+        language_probability=piece.window.language_probability,
+        risks=piece.window.risks,
+        rung=piece.window.rung,
+        model_sha256=piece.window.model_sha256,
     )

@@ -10,8 +10,8 @@ them to.
 
 from dataclasses import dataclass
 
-from diary_pipeline.transcription.transcriber import RATE
-
+RATE = 16_000
+"""Samples per second of every block and every sample count in this room."""
 FRAME = 512
 
 

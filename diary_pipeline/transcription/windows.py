@@ -15,8 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
-from diary_pipeline.transcription.spans import Span, SpanFinder, SpeechRules
-from diary_pipeline.transcription.transcriber import RATE, Block
+from diary_pipeline.transcription.spans import RATE, Span, SpanFinder, SpeechRules
+from diary_pipeline.transcription.transcriber import Block
 
 
 class SpeechProbabilities(Protocol):

@@ -12,7 +12,8 @@ from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.transcript import Segment
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
-from diary_pipeline.transcription.transcriber import RATE, Block, Heard, Hints, Transcriber
+from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.transcriber import Block, Heard, Hints, Transcriber, hear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import real_transcriber
 
@@ -36,7 +37,7 @@ def spoken() -> Block:
 
 @pytest.fixture(scope="module")
 def heard(transcriber: Transcriber, spoken: Block) -> Heard:
-    return transcriber.transcribe([spoken], Hints())
+    return hear(transcriber, [spoken], Hints())
 
 
 def in_blocks(samples: Block, sizes: Iterator[int]) -> Iterator[Block]:
@@ -65,7 +66,7 @@ def test_every_sample_lies_in_exactly_one_segment(
     transcriber: Transcriber, spoken: Block, before: int, after: int, taken: int | None
 ) -> None:
     samples = np.concatenate([np.zeros(before, np.float32), spoken[:taken], np.zeros(after, np.float32)])
-    found = transcriber.transcribe([samples], Hints())
+    found = hear(transcriber, [samples], Hints())
     assert found.samples == len(samples)
     edges = partition(found.segments)
     assert [start for start, _ in edges] + [len(samples)] == [0] * bool(edges) + [end for _, end in edges] or not edges
@@ -94,31 +95,31 @@ def test_only_speech_has_text_and_names_its_language(heard: Heard) -> None:
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 40])
 def test_silence_has_no_text_and_no_language(transcriber: Transcriber, seconds: float) -> None:
-    found = transcriber.transcribe([np.zeros(round(seconds * RATE), np.float32)], Hints(languages=("en", "de")))
+    found = hear(transcriber, [np.zeros(round(seconds * RATE), np.float32)], Hints(languages=("en", "de")))
     assert {s.kind for s in found.segments} <= {"silence"}
     assert (found.language, found.language_probability) == (None, 0.0)
 
 
 def test_no_blocks_at_all_are_no_samples(transcriber: Transcriber) -> None:
-    assert transcriber.transcribe([], Hints()) == Heard(0, None, 0.0, ())
+    assert hear(transcriber, [], Hints()) == Heard(0, None, 0.0, ())
 
 
 @pytest.mark.parametrize("sizes", [[32 * RATE], [1, 511, 512, 513, 7001], [RATE // 3]])
 def test_the_sizes_of_the_blocks_change_nothing(
     transcriber: Transcriber, spoken: Block, heard: Heard, sizes: list[int]
 ) -> None:
-    assert transcriber.transcribe(in_blocks(spoken, itertools.cycle(sizes)), Hints()) == heard
+    assert hear(transcriber, in_blocks(spoken, itertools.cycle(sizes)), Hints()) == heard
 
 
 def test_a_forced_language_is_the_language(transcriber: Transcriber, spoken: Block) -> None:
-    found = transcriber.transcribe([spoken], Hints(language="en", languages=("de",), vocabulary=("Daniel",)))
+    found = hear(transcriber, [spoken], Hints(language="en", languages=("de",), vocabulary=("Daniel",)))
     assert (found.language, found.language_probability) == ("en", 1.0)
 
 
 @pytest.mark.parametrize("hints", [Hints(language="de"), Hints(languages=("de", "fr")), Hints("xx", ("en",))])
 def test_a_language_that_the_weights_do_not_know_is_refused(transcriber: Transcriber, hints: Hints) -> None:
     with pytest.raises(UsageError) as refused:
-        transcriber.transcribe([np.zeros(RATE, np.float32)], hints)
+        hear(transcriber, [np.zeros(RATE, np.float32)], hints)
     assert refused.value.code == "language_not_supported"
 
 

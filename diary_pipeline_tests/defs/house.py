@@ -24,7 +24,7 @@ from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.resources import resources
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
-from diary_pipeline.transcription.transcriber import Heard, Hints, Transcriber
+from diary_pipeline.transcription.transcriber import Heard, ToHear, Transcriber
 from diary_pipeline.wiring import Wiring
 from diary_pipeline_tests.builders import speech_like, write_audio
 
@@ -50,11 +50,14 @@ class CountingTranscriber:
     def engine(self) -> Engine:
         return self._ears.engine
 
-    def transcribe(self, blocks: Iterable[np.ndarray], hints: Hints) -> Heard:
+    def transcribe(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Heard | Exception]]:
+        return self._ears.transcribe(map(self._counted, recordings))
+
+    def _counted(self, recording: ToHear) -> ToHear:
         self.heard += 1
         if self.broken:
             raise self.broken
-        return self._ears.transcribe(blocks, hints)
+        return recording
 
 
 class ScriptedWiring(Wiring):

@@ -15,7 +15,8 @@ from diary_pipeline.transcription.plausibility import (
     transcript_covers_audio,
     transcript_is_plausible,
 )
-from diary_pipeline.transcription.transcriber import RATE, Block, Heard, Hints
+from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.transcriber import Block, Heard, Hints, hear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import real_transcriber, weights
 from diary_pipeline_tests.word_errors import Wer, word_errors
@@ -28,7 +29,7 @@ OVER_ALL, A_RECORDING = 0.04, 0.08
 
 @functools.cache
 def heard(name: str) -> Heard:
-    return real_transcriber("base").transcribe(decode(DEMO / name), Hints())
+    return hear(real_transcriber("base"), decode(DEMO / name), Hints())
 
 
 def text(found: Heard) -> str:
@@ -55,7 +56,7 @@ def test_all_of_them_together_have_few_errors() -> None:
 
 
 def test_the_language_is_chosen_among_those_of_the_owner_with_its_own_probability() -> None:
-    found = real_transcriber("base").transcribe(decode(DEMO / next(iter(SAID))), Hints(languages=("de", "fr")))
+    found = hear(real_transcriber("base"), decode(DEMO / next(iter(SAID))), Hints(languages=("de", "fr")))
     assert found.language in ("de", "fr")
     assert found.language_probability < 0.1, "English is not made certain German by a setting"
 
@@ -82,7 +83,7 @@ def test_the_windows_of_a_long_recording_find_their_places_in_it() -> None:
             samples += len(pause)
             yield pause
 
-    found = real_transcriber("base").transcribe(joined(), Hints(language="en"))
+    found = hear(real_transcriber("base"), joined(), Hints(language="en"))
     spoken = [s for s in found.segments if s.kind == "speech"]
     for name, start, end in zip(names, starts, [*starts[1:], found.samples / RATE], strict=True):
         there = " ".join(s.text for s in spoken if start <= s.start_s < end)
@@ -92,7 +93,7 @@ def test_the_windows_of_a_long_recording_find_their_places_in_it() -> None:
 
 @pytest.mark.parametrize("name", ["memo_2026-03-04_07-45.ogg", "New Recording 7.m4a"])
 def test_text_and_scores_equal_those_of_faster_whispers_own_batched_path(name: str) -> None:
-    ours = real_transcriber("tiny.en").transcribe(decode(DEMO / name), Hints())
+    ours = hear(real_transcriber("tiny.en"), decode(DEMO / name), Hints())
     model = WhisperModel(str(weights("tiny.en")), device="cpu", compute_type="int8", cpu_threads=1)
     audio = np.concatenate(list(decode(DEMO / name)))
     segments, _ = BatchedInferencePipeline(model).transcribe(audio, word_timestamps=True, batch_size=8)

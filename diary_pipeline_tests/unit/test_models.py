@@ -19,7 +19,7 @@ from diary_pipeline.transcription.faster_whisper import load_transcriber
 from diary_pipeline.transcription.hub import HubModel, HuggingFace, Progress
 from diary_pipeline.transcription.models import KNOWN, fetch, installed, resolve, verify
 from diary_pipeline.transcription.packaged_models import PackagedModel, Wheel
-from diary_pipeline.transcription.transcriber import Hints
+from diary_pipeline.transcription.transcriber import Hints, hear
 
 WEIGHTS = b"weights" * 1000
 FILES = {"model.bin": WEIGHTS, "config.json": b"{}", "tokenizer.json": b"{}", "vocabulary.txt": b"a\nb\n"}
@@ -263,7 +263,7 @@ def test_weights_that_cannot_be_loaded_say_how_to_mend_them(tmp_path: Path, file
     transcriber = load_transcriber(tmp_path, "base", device="cpu")
     assert transcriber.engine.model_sha256 == hashlib.sha256(WEIGHTS).hexdigest()
     with pytest.raises(ServiceMissing, match="diary models get base") as damaged:
-        transcriber.transcribe([], Hints())
+        hear(transcriber, [], Hints())
     assert damaged.value.code == "model_damaged"
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from diary_pipeline.transcription.plausibility import risks
 from diary_pipeline.transcription.scripted import ScriptedTranscriber, content_hash
-from diary_pipeline.transcription.transcriber import RATE, Hints
+from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.transcriber import Hints, hear
 from diary_pipeline_tests.builders import silence, speech_like
 
 TALK = np.concatenate([silence(2), speech_like(3), silence(4), speech_like(5, pitch_hz=200), silence(1)])
@@ -16,11 +17,11 @@ TEXT = "I went for a walk. The water was high."
 
 
 def text_of(transcriber: ScriptedTranscriber, samples: np.ndarray) -> str:
-    return " ".join(s.text for s in transcriber.transcribe([samples], Hints()).segments if s.text)
+    return " ".join(s.text for s in hear(transcriber, [samples], Hints()).segments if s.text)
 
 
 def test_the_text_lies_over_the_loud_stretches() -> None:
-    heard = ScriptedTranscriber([TEXT]).transcribe([TALK], Hints())
+    heard = hear(ScriptedTranscriber([TEXT]), [TALK], Hints())
     runs = [list(run) for _, run in itertools.groupby(heard.segments, lambda s: s.kind)]
     assert [(run[0].kind, round(run[-1].end_s)) for run in runs] == [
         ("silence", 2),
@@ -40,7 +41,7 @@ def test_texts_are_handed_out_in_order_and_the_same_samples_get_the_same_text_ag
 def test_a_script_by_content_leaves_unknown_sound_inaudible() -> None:
     transcriber = ScriptedTranscriber({content_hash([TALK]): TEXT})
     assert text_of(transcriber, TALK) == TEXT
-    heard = transcriber.transcribe([OTHER], Hints())
+    heard = hear(transcriber, [OTHER], Hints())
     assert [s.kind for s in heard.segments] == ["silence", "inaudible"]
     assert heard.language is None
 
@@ -58,9 +59,9 @@ def test_another_script_is_another_engine() -> None:
     ("hints", "language"), [(Hints(), "en"), (Hints("fr"), "fr"), (Hints(None, ("de", "en")), "de")]
 )
 def test_the_language_is_the_forced_one_or_the_owners_first(hints: Hints, language: str) -> None:
-    assert ScriptedTranscriber().transcribe([TALK], hints).language == language
+    assert hear(ScriptedTranscriber(), [TALK], hints).language == language
 
 
 def test_scripted_speech_carries_no_scores_and_so_no_risk() -> None:
-    heard = ScriptedTranscriber(["Hm."]).transcribe([speech_like(60)], Hints())
+    heard = hear(ScriptedTranscriber(["Hm."]), [speech_like(60)], Hints())
     assert risks([s for s in heard.segments if s.kind == "speech"]) == []

@@ -9,9 +9,9 @@ import pytest
 from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.transcription.spans import FRAME, Span, SpanFinder, SpeechRules
+from diary_pipeline.transcription.spans import FRAME, RATE, Span, SpanFinder, SpeechRules
 from diary_pipeline.transcription.speech_activity import Silero
-from diary_pipeline.transcription.transcriber import RATE, Block
+from diary_pipeline.transcription.transcriber import Block
 from diary_pipeline.transcription.windows import Window, WindowCutter, windows
 from diary_pipeline_tests.recordings.faulty import DEMO
 

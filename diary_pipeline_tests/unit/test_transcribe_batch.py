@@ -2,7 +2,7 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import audio_key
 from diary_pipeline.transcription.batch import TranscribeBatch
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
-from diary_pipeline.transcription.transcriber import Block, Heard, Hints, Transcriber
+from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear, Transcriber
 from diary_pipeline_tests.builders import silence, speech_like, write_audio
 
 TEXT = "I went for a walk. The water was high."
@@ -40,12 +40,14 @@ class Counting:
     def engine(self) -> Engine:
         return self.inner.engine
 
-    def transcribe(self, blocks: Iterable[Block], hints: Hints) -> Heard:
-        self.heard.append(hints)
-        found = self.inner.transcribe(blocks, hints)
-        if found.samples == self.breaks_at:
-            raise KeyError(TEXT)
-        return found
+    def transcribe(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Heard | Exception]]:
+        for key, found in self.inner.transcribe(map(self._counted, recordings)):
+            broken = isinstance(found, Heard) and found.samples == self.breaks_at
+            yield key, KeyError(TEXT) if broken else found
+
+    def _counted(self, recording: ToHear) -> ToHear:
+        self.heard.append(recording.hints)
+        return recording
 
 
 class House:
