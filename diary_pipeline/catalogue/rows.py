@@ -44,7 +44,8 @@ def transcript_rows(recording: Recording, transcript: Transcript, checks: Iterab
         {
             **head,
             "segment_id": s.id,
-            **{name: getattr(s, name) for name in _SEGMENT},
+            **{name: getattr(s, name) for name in (*_SEGMENT, *_LATER)},
+            "risks": list(s.risks),
             "words": [{name: getattr(w, name) for name in _WORD} for w in s.words],
         }
         for s in transcript.segments
@@ -144,6 +145,8 @@ def transcript_from(whole: Row, segments: Iterable[Row]) -> Transcript:
             Segment(
                 id=s["segment_id"],
                 **{name: s[name] for name in _SEGMENT},
+                **{name: s.get(name) for name in _LATER},
+                risks=tuple(s.get("risks") or ()),
                 words=tuple(Word(**w) for w in s["words"]),
             )
             for s in sorted(segments, key=lambda s: int(s["segment_id"]))
@@ -178,6 +181,8 @@ _WORD = ("text", "start_s", "end_s", "probability")
 _SEGMENT = (
     "start_s", "end_s", "kind", "text", "language", "avg_logprob", "no_speech_prob", "compression_ratio",
 )  # fmt: skip
+# Objects of schema versions 1 and 2 lack these, and `risks`: a committed transcript stays readable.
+_LATER = ("raw_text", "reason", "rung", "model_sha256", "language_probability")
 _ITEM = ("kind", "text", "segment_id", "start_s", "end_s", "quote", "due_date")
 _NOTE = (
     "note_date", "title", "summary", "mood", "writer", "degraded", "language", "prompt_version", "transcript_version",

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from diary_pipeline.ledger.commits import PointerKind
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """A published file of another version is built anew from the log."""
 
 ColumnType = Literal["text", "texts", "integer", "seq", "number", "yes_no", "instant", "day", "words"]
@@ -144,6 +144,14 @@ SEGMENTS = Table(
         Column("avg_logprob", "number", "mean log-probability of its tokens, natural logarithm"),
         Column("no_speech_prob", "number", "0 to 1"),
         Column("compression_ratio", "number", "bytes of text by compressed bytes; loops are above 2.4"),
+        Column(
+            "raw_text", "text", "what the model heard, where a replacement changed text; NULL: text is what was heard"
+        ),
+        Column("reason", "text", "of an inaudible one: nothing_heard, or the signal for which its text was refused"),
+        Column("risks", "texts", "signals raised about a text that was kept; empty: trusted; NULL: not looked for"),
+        Column("rung", "text", "how it was heard: batched, or the rung of the repair ladder"),
+        Column("model_sha256", "text", "of the weights that heard it; NULL: unknown"),
+        Column("language_probability", "number", "0 to 1, of language in the stretch it was heard with"),
         Column("words", "words", "each word with its seconds and probability", published=False),
     ),
     order="segment_id",

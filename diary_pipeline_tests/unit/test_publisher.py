@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from diary_pipeline.catalogue.publisher import Publisher
+from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.catalogue.schema import SCHEMA_VERSION
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.ledger.commits import clock_now, published_watermark
@@ -237,18 +238,28 @@ def test_a_missing_object_is_named_and_the_old_file_stays(diary: Diary, publishe
     assert litter(publisher) == set()
 
 
-def test_an_object_of_an_older_program_reads_as_null_where_it_lacks_a_column(
+def test_an_object_of_an_older_program_is_read_and_is_null_where_it_lacks_a_column(
     diary: Diary, publisher: Publisher, tmp_path: Path
 ) -> None:
-    diary.transcribe(diary.accept("walk.m4a"))
+    lacking = "raw_text, reason, risks, rung, model_sha256, language_probability"
+    [walk] = diary.accept("walk.m4a")
+    diary.transcribe([walk])
     [key] = [k for k in diary.store.list("catalogue/") if k.endswith("/segments.parquet")]
     older = tmp_path / "older.parquet"
     with duckdb.connect() as db:
         source = diary.store.path(key)
-        db.execute(f"COPY (SELECT * EXCLUDE (compression_ratio) FROM '{source}') TO '{older}'")
+        db.execute(f"COPY (SELECT * EXCLUDE ({lacking}) FROM '{source}') TO '{older}'")
     diary.store.put_file(key, older)
+    transcript = transcript_of(diary.ledger, diary.store, walk.key)
+    assert transcript is not None and [s.text for s in transcript.speech] == list(SAID)
+    [bread] = diary.accept("bread.m4a")
+    diary.transcribe([bread])
     publisher.publish()
-    assert rows(publisher.live, "SELECT DISTINCT compression_ratio FROM segments") == [(None,)]
+    told = f"SELECT DISTINCT recording_key, {lacking} FROM segments ORDER BY ALL"
+    told_of_older = (walk.key, *(None,) * 6)
+    assert told_of_older in rows(publisher.live, told)
+    risks = "SELECT DISTINCT recording_key, risks FROM segments ORDER BY 1"
+    assert rows(publisher.live, risks) == [(bread.key, []), (walk.key, None)]
 
 
 def test_two_publishers_at_once_take_turns(diary: Diary, publisher: Publisher) -> None:
