@@ -28,6 +28,8 @@ class HeardWindow:
     spans: tuple[Span, ...]
     """Where the speech lies in the recording; in order, not overlapping."""
     words: tuple[PlacedWord, ...] = ()
+    tokens: tuple[int, ...] = ()
+    """As the model gave them; empty: the engine has none."""
     language: str | None = None
     language_probability: float | None = None
     avg_logprob: float | None = None

@@ -74,7 +74,7 @@ class ScriptedTranscriber:
             listened.push(block)
         spans = listened.loud()
         text = self._text(listened.digest) if spans else ""
-        window = HeardWindow(spans, _laid(text, spans), language, 1.0, rung="scripted")
+        window = HeardWindow(spans, _laid(text, spans), language=language, language_probability=1.0, rung="scripted")
         said = bool(window.words)
         return Heard(
             samples=listened.samples,

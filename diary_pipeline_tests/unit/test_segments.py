@@ -84,7 +84,7 @@ def test_words_are_cut_into_segments(
 
 
 def test_every_segment_of_a_window_carries_its_scores() -> None:
-    window = HeardWindow(spans((0, 6)), said(("Ja.", 0, 1), ("Nein.", 3, 4)), "de", 0.9, -0.1, 0.02, 1.1)
+    window = HeardWindow(spans((0, 6)), said(("Ja.", 0, 1), ("Nein.", 3, 4)), (), "de", 0.9, -0.1, 0.02, 1.1)
     first, second = segments_of([window], 6 * RATE)
     assert (first.language, first.avg_logprob, first.no_speech_prob, first.compression_ratio) == ("de", -0.1, 0.02, 1.1)
     assert second.avg_logprob == first.avg_logprob
@@ -93,7 +93,7 @@ def test_every_segment_of_a_window_carries_its_scores() -> None:
 
 def test_languages_without_spaces_are_joined_without_spaces() -> None:
     words = tuple(PlacedWord(text, Span(i * 100, i * 100 + 90), 0.9) for i, text in enumerate(["今日", "は", "雨"]))
-    (segment,) = segments_of([HeardWindow((Span(0, 300),), words, "ja")], 300)
+    (segment,) = segments_of([HeardWindow((Span(0, 300),), words, language="ja")], 300)
     assert segment.text == "今日は雨"
 
 
