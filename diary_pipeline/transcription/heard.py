@@ -28,8 +28,6 @@ class HeardWindow:
     spans: tuple[Span, ...]
     """Where the speech lies in the recording; in order, not overlapping."""
     words: tuple[PlacedWord, ...] = ()
-    tokens: tuple[int, ...] = ()
-    """As the model gave them; empty: the engine has none."""
     language: str | None = None
     language_probability: float | None = None
     avg_logprob: float | None = None
@@ -44,6 +42,8 @@ class HeardWindow:
     """How it was heard: `batched`, or the rung of the repair ladder that heard it."""
     model_sha256: str | None = None
     """The weights that heard it."""
+    tokens: tuple[int, ...] = ()
+    """As the model gave them; empty: the engine has none."""
 
     @property
     def text(self) -> str:

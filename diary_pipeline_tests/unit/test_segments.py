@@ -84,7 +84,7 @@ def test_words_are_cut_into_segments(
 
 
 def test_every_segment_of_a_window_carries_its_scores() -> None:
-    window = HeardWindow(spans((0, 6)), said(("Ja.", 0, 1), ("Nein.", 3, 4)), (), "de", 0.9, -0.1, 0.02, 1.1)
+    window = HeardWindow(spans((0, 6)), said(("Ja.", 0, 1), ("Nein.", 3, 4)), "de", 0.9, -0.1, 0.02, 1.1)
     first, second = segments_of([window], 6 * RATE)
     assert (first.language, first.avg_logprob, first.no_speech_prob, first.compression_ratio) == ("de", -0.1, 0.02, 1.1)
     assert second.avg_logprob == first.avg_logprob
