@@ -124,7 +124,7 @@ class WindowDecoder:
             heard.append(
                 HeardWindow(
                     spans=window.spans,
-                    words=_placed(window, words),
+                    words=placed(window, words),
                     language=code,
                     # The score is a mean over the tokens; Whisper's own measure counts the end token too.
                     avg_logprob=float(result.scores[0]) * length / (length + 1),
@@ -160,7 +160,8 @@ class WindowDecoder:
         ]
 
 
-def _placed(window: Window, words: Iterable[tuple[str, float, float, float]]) -> tuple[PlacedWord, ...]:
+def placed(window: Window, words: Iterable[tuple[str, float, float, float]]) -> tuple[PlacedWord, ...]:
+    """Put words with seconds of the window's clock onto the recording's; none overlaps the one before it."""
     # numpy floats become Python's here: they are not JSON.
     placed: list[PlacedWord] = []
     before = 0
