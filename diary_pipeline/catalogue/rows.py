@@ -141,16 +141,7 @@ def transcript_from(whole: Row, segments: Iterable[Row]) -> Transcript:
         duration_s=whole["duration_s"],
         language=whole["language"],
         language_probability=whole["language_probability"],
-        segments=tuple(
-            Segment(
-                id=s["segment_id"],
-                **{name: s[name] for name in _SEGMENT},
-                **{name: s.get(name) for name in _LATER},
-                risks=tuple(s.get("risks") or ()),
-                words=tuple(Word(**w) for w in s["words"]),
-            )
-            for s in sorted(segments, key=lambda s: int(s["segment_id"]))
-        ),
+        segments=tuple(segment_from(s) for s in sorted(segments, key=lambda s: int(s["segment_id"]))),
         engine=Engine(
             name=whole["engine"],
             model=whole["model"],
@@ -159,6 +150,17 @@ def transcript_from(whole: Row, segments: Iterable[Row]) -> Transcript:
             code_version=whole["code_version"],
         ),
         version=whole["version"],
+    )
+
+
+def segment_from(row: Row) -> Segment:
+    """Return the segment whose row this is; a row of the published file has no words."""
+    return Segment(
+        id=row["segment_id"],
+        **{name: row[name] for name in _SEGMENT},
+        **{name: row.get(name) for name in _LATER},
+        risks=tuple(row.get("risks") or ()),
+        words=tuple(Word(**w) for w in row.get("words") or ()),
     )
 
 

@@ -8,6 +8,7 @@ import typer
 from diary_pipeline.cli.doubts import doubts
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import Format, FormatOption, as_dicts, print_json, print_markdown, print_rows, say, short
+from diary_pipeline.cli.transcript import published_segments, transcript_lines
 from diary_pipeline.core.batch import ENDED, UNWELL
 
 if TYPE_CHECKING:
@@ -62,12 +63,16 @@ def notes(
 def show(
     key: Annotated[str, typer.Argument(help="A recording key (its beginning or end will do) or submission id.")],
     form: Annotated[
-        ShowFormat, typer.Option("--format", "-f", help="json: all; table, csv: the items.")
+        ShowFormat, typer.Option("--format", "-f", help="json: all; table, csv: the items, or the segments.")
     ] = ShowFormat.text,
+    transcript: Annotated[
+        bool, typer.Option("--transcript", help="What was said, with times and doubts, instead of the note.")
+    ] = False,
 ) -> None:
-    """Show the note of one recording, or why it has none and what to do.
+    """Show the note of one recording, or why it has none and what to do; or its transcript.
 
-    Examples: `diary show 2026-05-01-walk`; `diary show 2026-05-01-walk --format markdown > walk.md`.
+    Examples: `diary show 2026-05-01-walk`; `diary show 2026-05-01-walk --format markdown > walk.md`;
+    `diary show 2026-05-01-walk --transcript`.
 
     Exit code 1: it was refused or has failed.
     """
@@ -79,13 +84,18 @@ def show(
 
     found = find(open_ledger(settings.ledger_url), settings.catalogue_file, key)
     name = found.file_name if isinstance(found, Submission) else found.recording.file_name
-    markdown = None if isinstance(found, Submission) else _print_note(settings, found.recording.key, form)
+    if isinstance(found, Submission):
+        printed = False
+    elif transcript:
+        printed = _print_transcript(settings, found.recording.key, form)
+    else:
+        printed = _print_note(settings, found.recording.key, form)
     if not isinstance(found, Submission):
         for doubt in doubts(settings.catalogue_file, {found.recording.key: name}):
             say(doubt)
         if found.recording.recorded_at.note:
             say(f"{name}: {found.recording.recorded_at.note}")
-    if markdown is None:
+    if not printed or found.status in UNWELL:
         say(f"{name}: {_why_no_note(found.status, found.reason_code, found.message)}")
     if found.status in UNWELL:
         raise typer.Exit(1)
@@ -108,18 +118,20 @@ def _query(settings: "Settings", statement: str, *values: object) -> "Answer":
     return query(settings.catalogue_file, statement, values)
 
 
-def _print_note(settings: "Settings", key: str, form: ShowFormat) -> str | None:
-    """Print what is published of a recording and return its Markdown; None: it has no published note."""
+def _print_note(settings: "Settings", key: str, form: ShowFormat) -> bool:
+    """Print what is published of a recording; False: it has no published note."""
     if not settings.catalogue_file.exists():
-        return None
+        return False
     note = _query(settings, "SELECT * FROM notes WHERE recording_key = ?", key)
     items = _query(settings, f"SELECT {ITEMS} FROM note_items WHERE recording_key = ? ORDER BY item_id", key)  # noqa: S608
     if form is ShowFormat.json:
         recording = _query(settings, "SELECT * FROM recordings WHERE recording_key = ?", key)
-        told, written, claims = (as_dicts(answer.columns, answer.rows) for answer in (recording, note, items))
-        print_json({"recording": next(iter(told), None), "note": next(iter(written), None), "items": claims})
+        heard = published_segments(settings.catalogue_file, key)
+        told, written, claims, said = (as_dicts(a.columns, a.rows) for a in (recording, note, items, heard))
+        everything = {"note": next(iter(written), None), "items": claims, "segments": said}
+        print_json({"recording": next(iter(told), None), **everything})
     if not note.rows:
-        return None
+        return False
     markdown = str(as_dicts(note.columns, note.rows)[0]["markdown"])
     match form:
         case ShowFormat.text:
@@ -130,12 +142,25 @@ def _print_note(settings: "Settings", key: str, form: ShowFormat) -> str | None:
             print_rows(items.columns, items.rows, Format(form.value))
         case ShowFormat.json:
             pass
-    return markdown
+    return True
+
+
+def _print_transcript(settings: "Settings", key: str, form: ShowFormat) -> bool:
+    """Print the published transcript of a recording; False: there is none, or nothing was said."""
+    if not settings.catalogue_file.exists():
+        return False
+    heard = published_segments(settings.catalogue_file, key)
+    lines = transcript_lines(heard)
+    if form not in (ShowFormat.text, ShowFormat.markdown):
+        print_rows(heard.columns, heard.rows, Format(form.value))
+    elif lines:
+        print("\n".join(f"- {line}" for line in lines))
+    return bool(lines)
 
 
 def _why_no_note(status: str, code: str | None, message: str | None) -> str:
     if code == "audio_no_speech":
-        return f"nothing was said in it, so it has no note. [{code}]"
+        return f"no words were understood in it, so it has no note. [{code}]"
     if code:
         return f"{status} [{code}]: {message or 'no more is known'}"
     if status in ENDED:

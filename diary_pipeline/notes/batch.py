@@ -137,7 +137,7 @@ class WriteNotes:
             "found" if key in committed.already else "committed",
             tried.reason_code,
             metadata={**_metadata(tried), **self._filed(tried)},
-            preview=tried.markdown or "Nothing was said in this recording, so there is no note.",
+            preview=tried.markdown or "No words were understood in this recording, so there is no note.",
             checks=tried.checks,
         )
 

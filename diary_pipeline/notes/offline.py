@@ -43,7 +43,7 @@ _QUOTABLE = (5, 30)
 class OfflineWriter:
     """Notes without a language model, the default; deterministic."""
 
-    version = "offline-1"
+    version = "offline-2"
     writer: Literal["offline"] = "offline"
 
     def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:

@@ -2,7 +2,8 @@
 
 A `Passage` is an unbroken run of spoken words; cutting it gives a smaller passage, never other words. What a passage
 means is cues.py's business. The surprise: a sentence may cross segments, because Whisper cuts by time. Evidence may
-not, so a passage that crosses hands out its longest part.
+not, so a passage that crosses hands out its longest part. Nothing crosses a stretch that was not understood: the word
+that turned the meaning may have been in it.
 """
 
 import re
@@ -103,8 +104,10 @@ def sentences(transcript: Transcript) -> list[Passage]:
     """Split what was said into sentences, without the fillers that open them."""
     found: list[Passage] = []
     opened: list[Piece] = []
+    lost = [s.start_s for s in transcript.segments if s.kind == "inaudible"]
     for segment in transcript.speech:
-        if opened and not _continues(opened, segment):
+        interrupted = opened and any(opened[-1].segment.start_s < at < segment.start_s for at in lost)
+        if opened and (interrupted or not _continues(opened, segment)):
             found += _unclosed(opened)
             opened = []
         for piece, closed in _parts(segment):

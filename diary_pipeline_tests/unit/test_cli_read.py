@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from diary_pipeline.catalogue.commit import FinishedTranscript, commit_transcripts
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.cli.main import main
+from diary_pipeline.core.transcript import Segment
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.builders import make_recording
-from diary_pipeline_tests.diaries import Diary
+from diary_pipeline_tests.diaries import Diary, transcript_for
 
 
 @dataclass
@@ -134,6 +136,38 @@ def test_show_accepts_the_beginning_or_the_end_of_a_key(run: Run, keys: dict[str
     for said in (key, key[:-6], key[-12:]):
         ran = run("show", said, "--format", "markdown")
         assert (ran.code, ran.out) == (0, f"# {key}\n")
+
+
+def test_show_gives_the_transcript_with_what_was_not_understood(run: Run, keys: dict[str, str]) -> None:
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url)
+    diary = Diary(ledger, FolderStore(settings.object_dir))
+    (noisy,) = diary.accept("noisy.m4a")
+    (lease,) = diary.claim("transcript", [noisy]).leases
+    segments = (
+        Segment(0, 0.0, 1.5, "speech", "Tea.", "en", raw_text="T.", language_probability=0.9, rung="batched"),
+        Segment(1, 1.5, 4.0, "inaudible", reason="phantom_phrase"),
+    )
+    said = dataclasses.replace(transcript_for(noisy), segments=segments, duration_s=4.0)
+    commit_transcripts(ledger, diary.store, [FinishedTranscript(noisy, lease, said, ())])
+    Publisher(ledger, diary.store, settings.catalogue_file).publish()
+    ledger.close()
+    ran = run("show", noisy.key, "--transcript")
+    assert (ran.code, ran.out) == (0, "- `0:00` Tea.\n- `0:01` [inaudible] (phantom_phrase, 2.5 s)\n")
+    rows = list(csv.DictReader(io.StringIO(run("show", noisy.key, "--transcript", "--format", "csv").out)))
+    assert [(row["kind"], row["reason"], row["raw_text"]) for row in rows] == [
+        ("speech", "", "T."),
+        ("inaudible", "phantom_phrase", ""),
+    ]
+    first, lost = json.loads(run("show", noisy.key, "--format", "json").out)["segments"]
+    assert (first["language"], first["language_probability"], first["rung"]) == ("en", 0.9, "batched")
+    assert (lost["kind"], lost["reason"], lost["text"]) == ("inaudible", "phantom_phrase", "")
+
+
+def test_show_says_why_there_is_no_transcript(run: Run, keys: dict[str, str]) -> None:
+    for name, code, reason in (("cut.m4a", 1, "audio_truncated"), ("silent.m4a", 0, "audio_no_speech")):
+        ran = run("show", keys[name], "--transcript")
+        assert (ran.code, ran.out, reason in ran.err) == (code, "", True), name
 
 
 def test_show_refuses_to_guess_between_two(run: Run, keys: dict[str, str]) -> None:

@@ -43,6 +43,16 @@ def test_a_long_pause_ends_a_sentence() -> None:
     assert [s.text for s in said] == ["I wanted to", "anyway it rained"]
 
 
+def test_words_are_not_joined_over_what_was_not_understood() -> None:
+    segments = (
+        Segment(0, 0.0, 2.0, "speech", "I would"),
+        Segment(1, 2.0, 2.6, "inaudible", reason="phantom_phrase"),
+        Segment(2, 2.6, 4.0, "speech", "go there again."),
+    )
+    said = sentences(make_transcript([], segments=segments, duration_s=4.0))
+    assert [s.text for s in said] == ["I would", "go there again."]
+
+
 def test_minutes_without_a_full_stop_fall_apart_into_segments() -> None:
     lines = [f"and then line number {n} went on and on without an end" for n in range(9)]
     assert len(split(lines)) == 9

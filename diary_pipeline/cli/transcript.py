@@ -1,0 +1,32 @@
+"""The transcript of one recording, as `diary show` prints it: from the published catalogue."""
+
+from typing import TYPE_CHECKING
+
+from diary_pipeline.cli.output import as_dicts, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from diary_pipeline.catalogue.query import Answer
+
+COLUMNS = (
+    "segment_id, start_s, end_s, kind, text, raw_text, language, language_probability, reason, risks, rung, "
+    "model_sha256, avg_logprob, no_speech_prob, compression_ratio"
+)
+
+
+def published_segments(live: "Path", key: str) -> "Answer":
+    """Return the rows of a recording's segments in order of time; none while no transcript is published."""
+    from diary_pipeline.catalogue.query import query
+
+    asked = f"SELECT {COLUMNS} FROM segments WHERE recording_key = ? ORDER BY segment_id"  # noqa: S608 - names above
+    return query(live, asked, (key,))
+
+
+def transcript_lines(segments: "Answer") -> list[str]:
+    """Render what was said and what was not understood, safe to show in a terminal."""
+    from diary_pipeline.catalogue.rows import segment_from
+    from diary_pipeline.transcription.report import lines
+
+    heard = [segment_from(row) for row in as_dicts(segments.columns, segments.rows)]
+    return [shown(line) for line in lines(heard)]
