@@ -12,7 +12,10 @@ HEAVY_FOR_THE_COMMAND_LINE = (
 HEAVY_FOR_THE_CODE_LOCATION = (
     "torch faster_whisper ctranslate2 onnxruntime openai anthropic mistralai google.cloud".split()
 )
-EXTRAS = "torch openai anthropic mistralai redis kubernetes dagster_gcp dagster_k8s dagster_postgres psycopg2".split()
+EXTRAS = (
+    "torch openai anthropic mistralai redis kubernetes dagster_gcp dagster_k8s dagster_postgres psycopg2 jiwer "
+    "whisper_normalizer"
+).split()
 
 LOADED = (
     "import importlib, sys; importlib.import_module(sys.argv[1]); print(*[m for m in sys.argv[2:] if m in sys.modules])"

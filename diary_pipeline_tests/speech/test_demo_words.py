@@ -17,9 +17,9 @@ from diary_pipeline.transcription.plausibility import (
 )
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, hear
+from diary_pipeline.transcription.word_errors import Errors, count_errors
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import real_transcriber, weights
-from diary_pipeline_tests.word_errors import Wer, word_errors
 
 pytestmark = [pytest.mark.speech, pytest.mark.slow]
 SAID: dict[str, dict[str, str]] = json.loads((DEMO / "said.json").read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def text(found: Heard) -> str:
 @pytest.mark.parametrize("name", SAID)
 def test_a_recording_is_written_down_and_passes_its_checks(name: str) -> None:
     found = heard(name)
-    assert word_errors(SAID[name]["text"], text(found)).rate <= A_RECORDING
+    assert count_errors(SAID[name]["text"], text(found)).wer <= A_RECORDING
     engine = real_transcriber("base").engine
     transcript = Transcript(
         name, found.samples / RATE, found.language, found.language_probability, found.segments, engine, "v"
@@ -50,9 +50,9 @@ def test_a_recording_is_written_down_and_passes_its_checks(name: str) -> None:
 
 
 def test_all_of_them_together_have_few_errors() -> None:
-    total = sum((word_errors(SAID[name]["text"], text(heard(name))) for name in SAID), Wer(0, 0))
+    total = sum((count_errors(SAID[name]["text"], text(heard(name))) for name in SAID), Errors())
     assert total.words > 500
-    assert total.rate <= OVER_ALL
+    assert total.wer <= OVER_ALL
 
 
 def test_the_language_is_chosen_among_those_of_the_owner_with_its_own_probability() -> None:
@@ -87,7 +87,7 @@ def test_the_windows_of_a_long_recording_find_their_places_in_it() -> None:
     spoken = [s for s in found.segments if s.kind == "speech"]
     for name, start, end in zip(names, starts, [*starts[1:], found.samples / RATE], strict=True):
         there = " ".join(s.text for s in spoken if start <= s.start_s < end)
-        assert word_errors(SAID[name]["text"], there).rate <= A_RECORDING, name
+        assert count_errors(SAID[name]["text"], there).wer <= A_RECORDING, name
         assert all(s.end_s <= end for s in spoken if start <= s.start_s < end)
 
 
