@@ -35,7 +35,7 @@ def transcript_rows(recording: Recording, transcript: Transcript, checks: Iterab
         "language_probability": transcript.language_probability,
         "engine": engine.name,
         "model": engine.model,
-        "model_sha256": engine.model_sha256,
+        "model_sha256": engine.model_sha256 or None,
         "parameters": json.dumps(dict(engine.parameters)),
         "code_version": engine.code_version,
         "version": transcript.version,
@@ -105,7 +105,7 @@ def outcome_row(
             "language": transcript.language,
             "language_probability": transcript.language_probability,
             "whisper_model": transcript.engine.model,
-            "model_sha256": transcript.engine.model_sha256,
+            "model_sha256": transcript.engine.model_sha256 or None,
             "transcript_version": transcript.version,
         }
     return row
@@ -145,7 +145,7 @@ def transcript_from(whole: Row, segments: Iterable[Row]) -> Transcript:
         engine=Engine(
             name=whole["engine"],
             model=whole["model"],
-            model_sha256=whole["model_sha256"],
+            model_sha256=whole["model_sha256"] or "",
             parameters=json.loads(whole["parameters"]),
             code_version=whole["code_version"],
         ),

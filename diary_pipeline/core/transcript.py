@@ -55,6 +55,7 @@ class Engine:
     name: str
     model: str
     model_sha256: str
+    """Empty: unknown, because a server holds the weights; `parameters` say then which server and model."""
     parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     code_version: str = "1"
 
@@ -75,8 +76,9 @@ class Transcript:
     duration_s: float
     """Measured by decoding, not declared."""
     language: str | None
-    """None when nothing was said."""
-    language_probability: float
+    """None when nothing was said, or the engine does not say."""
+    language_probability: float | None
+    """None: the engine does not say."""
     segments: tuple[Segment, ...]
     engine: Engine
     version: str

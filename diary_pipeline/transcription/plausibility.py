@@ -72,9 +72,14 @@ def transcript_is_plausible(transcript: Transcript, limits: Limits = LIMITS) -> 
 
 
 def language_is_certain(transcript: Transcript, limits: Limits = LIMITS) -> Check:
-    """Claim that the language was recognised, forced, or not needed because nothing was said."""
-    certain = transcript.language is None or transcript.language_probability >= limits.language_probability
-    detail = f"language={transcript.language or 'none'} probability={transcript.language_probability:.2f}"
+    """Claim that the language was recognised, forced, or not needed because nothing was said.
+
+    An engine that names a language and no probability is believed; one that names none is not.
+    """
+    named, sure = transcript.language is not None, transcript.language_probability
+    certain = named if sure is None else not named or sure >= limits.language_probability
+    said = "unknown" if sure is None else f"{sure:.2f}"
+    detail = f"language={transcript.language or 'none'} probability={said}"
     return Check("language_is_certain", certain, "WARN", detail)
 
 

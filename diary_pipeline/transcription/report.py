@@ -18,7 +18,7 @@ Figures = Mapping[str, str | int | float | bool]
 
 def figures(recording: Recording, transcript: Transcript) -> Figures:
     """Name what is known about a transcript, whenever it was made."""
-    engine = transcript.engine
+    engine, sure = transcript.engine, transcript.language_probability
     return {
         "file_name": recording.file_name,
         "container": recording.container,
@@ -29,9 +29,9 @@ def figures(recording: Recording, transcript: Transcript) -> Figures:
         "inaudible_s": round(sum(s.end_s - s.start_s for s in transcript.segments if s.kind == "inaudible"), 3),
         "words": sum(len(s.words) for s in transcript.speech),
         "language": transcript.language or "none",
-        "language_probability": round(transcript.language_probability, 3),
+        "language_probability": "unknown" if sure is None else round(sure, 3),
         "model": engine.model,
-        "model_sha256": engine.model_sha256,
+        "model_sha256": engine.model_sha256 or "unknown",
         "transcript_version": transcript.version,
     }
 

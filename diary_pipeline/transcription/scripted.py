@@ -8,7 +8,6 @@ reruns must find the transcript they made before.
 
 import hashlib
 import json
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -17,6 +16,7 @@ import numpy as np
 from diary_pipeline.core.errors import TransientError, UsageError
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
+from diary_pipeline.transcription.placing import laid, placed
 from diary_pipeline.transcription.segments import segments_of
 from diary_pipeline.transcription.spans import RATE, Span
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
@@ -142,18 +142,5 @@ class _Listened:
 
 def _laid(text: str, spans: tuple[Span, ...]) -> tuple[PlacedWord, ...]:
     # Every word gets its share of the loud time by its letters, and lies in one stretch.
-    words = re.findall(r"\S+", text)
-    if not words or not spans:
-        return ()
-    total = sum(span.length for span in spans)
-    window = Window(np.zeros(total, np.float32), spans, 0)
-    letters = sum(map(len, words))
-    placed: list[PlacedWord] = []
-    spoken = before = 0
-    for word in words:
-        at = window.place(total * spoken // letters, total * (spoken + len(word)) // letters)
-        start = max(at.start, before)
-        before = max(start, at.end)
-        spoken += len(word)
-        placed.append(PlacedWord(" " + word, Span(start, before), 1.0))
-    return tuple(placed)
+    window = Window(np.zeros(sum(span.length for span in spans), np.float32), spans, 0)
+    return placed(window, laid(text, 0, window.length, probability=1.0))

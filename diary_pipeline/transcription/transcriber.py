@@ -40,9 +40,9 @@ class Heard:
 
     samples: int
     language: str | None
-    """None when nothing was said."""
-    language_probability: float
-    """1.0 when the language was forced or the model knows only one."""
+    """None when nothing was said, or the engine does not say."""
+    language_probability: float | None
+    """1.0 when the language was forced or the model knows only one; None: the engine does not say."""
     segments: tuple[Segment, ...]
     """Partition [0, samples): the first starts at 0, each ends where the next starts, the last at samples / RATE."""
 

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -83,7 +84,8 @@ def test_words_keep_their_order_inside_their_segment(heard: Heard) -> None:
         times = [t for word in segment.words for t in (word.start_s, word.end_s)]
         assert times == sorted(times)
         assert all(segment.start_s <= t <= segment.end_s for t in times)
-        assert all(word.text == word.text.strip() != "" and 0 <= word.probability <= 1 for word in segment.words)
+        assert all(word.text == word.text.strip() != "" for word in segment.words)
+        assert all(word.probability is None or 0 <= word.probability <= 1 for word in segment.words)
         assert segment.text.split() == [part for word in segment.words for part in word.text.split()]
 
 
@@ -127,7 +129,7 @@ def test_the_engine_says_what_it_is_before_it_has_heard_anything(transcriber: Tr
     engine = transcriber.engine
     assert engine.name
     assert engine.model
-    assert len(engine.model_sha256) == 64
+    assert re.fullmatch(r"([0-9a-f]{64})?", engine.model_sha256)  # empty: unknown
     assert engine.key == transcriber.engine.key
 
 
