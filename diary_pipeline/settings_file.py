@@ -5,12 +5,16 @@
     time_zone = "Europe/Berlin"         # decides the day of a recording that carries no offset
     vocabulary = ["Zillertal", "Mika"]  # names and terms, hints for the model
 
+    [owners.anna.replacements]          # heard = meant: whole words, exactly as spelled; the raw text is kept
+    "confu i" = "ComfyUI"
+
     [[folders]]
     path = "~/Recordings"               # relative paths start at this file
     owner = "anna"
     language = "de"                     # forced; leave out to detect
     whisper_model = "small"
     tags = ["phone"]
+    vocabulary = ["Brenner"]            # beside the owner's
     ignore = ["*.tmp", "drafts/*"]
     not_older_than_days = 365
 
@@ -25,11 +29,11 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, owner_name
-from diary_pipeline.intake.options import clean_language, clean_tags
+from diary_pipeline.intake.options import clean_language, clean_tags, clean_vocabulary
 from diary_pipeline.intake.sources import WatchedFolder
 
 _T = TypeVar("_T")
@@ -59,6 +63,7 @@ def _as_at_the_door(rule: Callable[[_T], _U]) -> Callable[[_T], _U]:
 TimeZone = Annotated[str, AfterValidator(known_zone)]
 Language = Annotated[str, AfterValidator(_as_at_the_door(clean_language))]
 Tags = Annotated[tuple[str, ...], AfterValidator(_as_at_the_door(clean_tags))]
+Vocabulary = Annotated[tuple[str, ...], AfterValidator(_as_at_the_door(clean_vocabulary))]
 UserId = Annotated[str, AfterValidator(_as_at_the_door(owner_name))]
 
 
@@ -69,7 +74,15 @@ class _Row(BaseModel):
 class _Owner(_Row):
     languages: tuple[Language, ...] = ()
     time_zone: TimeZone | None = None
-    vocabulary: tuple[str, ...] = ()
+    vocabulary: Vocabulary = ()
+    replacements: Mapping[str, str] = {}
+
+    @field_validator("replacements")
+    @classmethod
+    def _can_be_heard(cls, said: Mapping[str, str]) -> Mapping[str, str]:
+        if not all(any(c.isalnum() for c in heard) and meant.strip() for heard, meant in said.items()):
+            raise ValueError("each replacement needs words on both sides")
+        return said
 
 
 class _Folder(_Row):
@@ -78,6 +91,7 @@ class _Folder(_Row):
     language: Language | None = None
     whisper_model: str | None = None
     tags: Tags = ()
+    vocabulary: Vocabulary = ()
     ignore: tuple[str, ...] = ()
     not_older_than_days: float | None = Field(default=None, gt=0)
 
@@ -115,6 +129,7 @@ def read_people(path: Path, *, time_zone: str, default_owner: str = DEFAULT_OWNE
             time_zone=owner.time_zone or time_zone,
             languages=owner.languages,
             vocabulary=owner.vocabulary,
+            replacements=tuple(sorted(owner.replacements.items())),
         )
         for name, owner in file.owners.items()
     }
@@ -128,6 +143,7 @@ def _watched(folder: _Folder, beside: Path, default_owner: str) -> WatchedFolder
         language=folder.language,
         whisper_model=folder.whisper_model,
         tags=folder.tags,
+        vocabulary=folder.vocabulary,
         ignore=folder.ignore,
         not_older_than_days=folder.not_older_than_days,
     )

@@ -55,6 +55,7 @@ def _people(settings: Settings) -> Iterator[SettingRow]:
         said = [f"time_zone={owner.time_zone}"]
         said += [f"languages={','.join(owner.languages)}"] if owner.languages else []
         said += [f"{len(owner.vocabulary)} words of vocabulary"] if owner.vocabulary else []
+        said += [f"{len(owner.replacements)} replacements"] if owner.replacements else []
         yield SettingRow("People", f"owners.{owner.user_id}", "; ".join(said), "file", "An owner.")
     for number, folder in enumerate(settings.folders[1:], start=1):
         yield SettingRow(

@@ -91,6 +91,7 @@ def outcome_row(
         "time_zone": when.zone,
         "title": recording.title,
         "tags": list(recording.tags),
+        "vocabulary": list(recording.vocabulary),
         "language": recording.language,
         "status": status,
         "failed_stage": failed_stage,

@@ -116,6 +116,7 @@ RECORDINGS = Table(
         Column("time_zone", "text", "IANA name of the owner's time zone"),
         Column("title", "text", "given by the user"),
         Column("tags", "texts", "given by the user"),
+        Column("vocabulary", "texts", "names and terms given by the user as hints, beside the owner's"),
         Column("language", "text", "ISO 639-1, of most of the speech"),
         Column("language_probability", "number", "0 to 1"),
         Column("status", "text", "completed, degraded, failed, cancelled or refused"),

@@ -1,6 +1,6 @@
 """`diary ingest`: hand in recordings, and with `--wait` stay until their notes can be queried."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +27,10 @@ def ingest(
         typer.Option("--model", help="Whisper model; a known recording keeps its own."),
     ] = "",
     language: Annotated[str, typer.Option("--language", help="ISO 639-1 code to force; default: detect.")] = "",
+    vocabulary: Annotated[
+        list[str] | None,
+        typer.Option("--vocabulary", help="Names and terms said in them, commas between; may be given again."),
+    ] = None,
     priority: Annotated[str, typer.Option("--priority", help=f"One of {', '.join(PRIORITIES)}.")] = "medium",
     form: FormatOption = Format.table,
 ) -> None:
@@ -37,7 +41,7 @@ def ingest(
 
       diary ingest ~/Memos --wait
 
-      diary ingest walk.m4a talk.opus --user anna --language de
+      diary ingest walk.m4a talk.opus --user anna --language de --vocabulary "Zillertal, Mika"
 
     Exit code 1: some were refused or failed, and are named. A silent recording is well.
     """
@@ -46,7 +50,7 @@ def ingest(
     from diary_pipeline.wiring import Wiring
 
     wiring = Wiring(settings)
-    wanted = {name: said for name, said in (("whisper_model", model), ("language", language)) if said}
+    wanted = {"whisper_model": model, "language": language, "vocabulary": vocabulary or []}
     ids = take_in(wiring, paths, user, wanted, priority)
     try:
         if wait:
@@ -74,7 +78,9 @@ def ingest(
         say("Accepted. `diary dev` runs the daemon that transcribes them; `diary status` tells how far it is.")
 
 
-def take_in(wiring: "Wiring", paths: Sequence[str], user: str, wanted: dict[str, str], priority: str) -> list[str]:
+def take_in(
+    wiring: "Wiring", paths: Sequence[str], user: str, wanted: Mapping[str, object], priority: str
+) -> list[str]:
     """Submit the files, probe and store them, with a bar for those who watch; return the submission ids."""
     from rich.progress import Progress
 

@@ -61,6 +61,8 @@ class Recording:
     """Forced language (ISO 639-1) or None: detect."""
     title: str | None = None
     tags: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+    """Names and terms that are said in it, beside those of its owner: hints for the model."""
     submission_id: str = ""
     """The submission that brought it in first."""
 

@@ -20,6 +20,9 @@ class IngestConfig(dg.Config):
     user_id: str = Field(default=DEFAULT_OWNER, description="Whose diary it is.")
     whisper_model: str | None = Field(default=None, description="Model to transcribe with; none: DIARY_WHISPER_MODEL.")
     language: str | None = Field(default=None, description="ISO 639-1 code to force; none: detect.")
+    vocabulary: list[str] = Field(
+        default=[], description="Names and terms said in them, beside the owner's: hints for the model."
+    )
 
 
 @dg.op(description="Submit the files and take them in; the sensor `uploads` plans their runs.")
@@ -31,7 +34,8 @@ def take_in(
 ) -> list[str]:
     """Make one submission a file, refuse what cannot be heard, accept the rest; return the submission ids."""
     with leases.alive(context.run_id):
-        options = {"whisper_model": config.whisper_model, "language": config.language}
+        asked = ("whisper_model", "language", "vocabulary")
+        options = {name: getattr(config, name) for name in asked}
         ids = intake.submit(config.uris, config.user_id, "graphql", options)
         report = intake.work(BUDGET_S, len(ids), ids=ids)
     context.log.info(

@@ -15,6 +15,8 @@ from diary_pipeline.core.errors import UsageError
 MAX_TITLE = 200
 MAX_TAGS = 50
 MAX_TAG = 64
+MAX_TERMS = 100
+"""Far more than a model reads of its hints (Whisper: some 220 tokens, the first ones)."""
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EARLIEST_YEAR = 1877  # nothing was recorded before the phonograph; a wrong clock gives 0001 or 0
@@ -31,6 +33,8 @@ class Options:
     """ISO 8601; without an offset it is read in the owner's time zone."""
     title: str | None = None
     tags: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+    """Names and terms that are said in it, beside those of the owner: hints for the model."""
 
     @classmethod
     def read(cls, said: Mapping[str, object]) -> "Options":
@@ -50,12 +54,14 @@ class Options:
             recorded_at=moment,
             title=clean_text(said.get("title"), "title", MAX_TITLE),
             tags=clean_tags(said.get("tags")),
+            vocabulary=clean_vocabulary(said.get("vocabulary")),
         )
 
     def as_json(self) -> dict[str, object]:
         """Only what was asked for."""
         wishes = {"whisper_model": self.whisper_model, "language": self.language, "recorded_at": self.recorded_at}
-        return {k: v for k, v in {**wishes, "title": self.title, "tags": list(self.tags)}.items() if v}
+        lists = {"tags": list(self.tags), "vocabulary": list(self.vocabulary)}
+        return {k: v for k, v in {**wishes, "title": self.title, **lists}.items() if v}
 
 
 def clean_text(value: object, name: str, longest: int) -> str | None:
@@ -92,6 +98,20 @@ def clean_tags(value: object) -> tuple[str, ...]:
     if len(tags) > MAX_TAGS:
         raise UsageError("option_invalid", f"A recording takes at most {MAX_TAGS} tags.")
     return tags
+
+
+def clean_vocabulary(value: object) -> tuple[str, ...]:
+    """Give each name or term once, in the order given; a text may hold several with commas between them."""
+    if value is None:
+        return ()
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, Iterable):
+        raise UsageError("option_invalid", "vocabulary must be a list of texts.")
+    parts = [part for text in texts for part in (text.split(",") if isinstance(text, str) else [text])]
+    terms = tuple(dict.fromkeys(term for part in parts if (term := clean_text(part, "a term of vocabulary", MAX_TAG))))
+    if len(terms) > MAX_TERMS:
+        raise UsageError("option_invalid", f"A vocabulary has at most {MAX_TERMS} names and terms.")
+    return terms
 
 
 def instant(text: str, zone: str) -> dt.datetime:

@@ -154,6 +154,9 @@ def _spoken(submission: Submission, file: FoundFile, facts: AudioFacts, told: st
 def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: str, default_model: str) -> Received:
     with ledger.reading() as conn:
         known = recordings.find(conn, submission.owner, taken.sha256)
+    vocabulary = taken.wanted.vocabulary
+    if known is not None and not Options.read(submission.options).vocabulary:  # a sidecar tells of new recordings only
+        vocabulary = known.vocabulary
     recording = Recording(
         key=partition_key(taken.spoken.day, submission.file_name, submission.owner, taken.sha256),
         owner=submission.owner,
@@ -169,6 +172,7 @@ def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: s
         language=taken.wanted.language or (known.language if known else None),
         title=taken.wanted.title,
         tags=taken.wanted.tags,
+        vocabulary=vocabulary,
         submission_id=submission.id,
     )
     accepted = recordings.accept(

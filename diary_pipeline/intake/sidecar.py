@@ -1,4 +1,4 @@
-"""What stands beside a recording: `<file>.json` with `recorded_at`, `title` and `tags`.
+"""What stands beside a recording: `<file>.json` with `recorded_at`, `title`, `tags` and `vocabulary`.
 
 A sidecar helps and never harms: one that cannot be read or believed is left out as a whole, with a code in the log and
 a sentence beside the recording's date, and the audio is taken all the same. Fields we do not know are other programs'
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.intake.options import MAX_TITLE, Options, clean_tags, clean_text, instant
+from diary_pipeline.intake.options import MAX_TITLE, Options, clean_tags, clean_text, clean_vocabulary, instant
 
 SUFFIX = ".json"
-MAX_BYTES = 64 * 1024  # three short fields; anything larger is somebody else's data
+MAX_BYTES = 64 * 1024  # four short fields; anything larger is somebody else's data
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,18 @@ class Sidecar:
     recorded_at: str | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
     code: str | None = None
 
     def under(self, options: Options) -> Options:
-        """Fill what the submitter did not say; tags add up."""
+        """Fill what the submitter did not say; tags and vocabulary add up."""
         return Options(
             whisper_model=options.whisper_model,
             language=options.language,
             recorded_at=options.recorded_at or self.recorded_at,
             title=options.title or self.title,
             tags=tuple(dict.fromkeys((*options.tags, *self.tags))),
+            vocabulary=tuple(dict.fromkeys((*options.vocabulary, *self.vocabulary))),
         )
 
 
@@ -65,6 +67,11 @@ def read_sidecar(audio: Path) -> Sidecar:
         moment = clean_text(said.get("recorded_at"), "recorded_at", MAX_TITLE)
         if moment is not None:
             instant(moment, "UTC")
-        return Sidecar(moment, clean_text(said.get("title"), "title", MAX_TITLE), clean_tags(said.get("tags")))
+        return Sidecar(
+            recorded_at=moment,
+            title=clean_text(said.get("title"), "title", MAX_TITLE),
+            tags=clean_tags(said.get("tags")),
+            vocabulary=clean_vocabulary(said.get("vocabulary")),
+        )
     except UsageError:
         return Sidecar(code="sidecar_invalid")

@@ -43,6 +43,7 @@ class WatchedFolder:
     """Forced language (ISO 639-1) or None: detect."""
     whisper_model: str | None = None
     tags: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     """Patterns as in `fnmatch`, against the path below the folder and against the name alone; a folder that matches is
     not entered."""

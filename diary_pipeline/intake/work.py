@@ -180,7 +180,8 @@ class Intake:
 
 
 def _wanted(folder: WatchedFolder) -> Options:
-    return Options.read({"language": folder.language, "whisper_model": folder.whisper_model, "tags": list(folder.tags)})
+    wishes = {name: getattr(folder, name) for name in ("language", "whisper_model", "tags", "vocabulary")}
+    return Options.read(wishes)
 
 
 def _waits(submission: Submission) -> bool:

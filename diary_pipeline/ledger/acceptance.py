@@ -36,9 +36,9 @@ class Accepted:
 def accept(ledger: Ledger, submission_id: str, recording: Recording, priority: int, audio_s: float) -> Accepted:
     """Make a recording of a submission, or let it share the one with the same owner and content.
 
-    Same model and language: the submission takes over that recording's status, and what failed is tried anew when a
-    person asks. Different ones: they are what is wanted from now on, and whoever transcribes with the old ones is
-    fenced. Accepting again answers the same.
+    Same model, language and vocabulary: the submission takes over that recording's status, and what failed is tried
+    anew when a person asks. Different ones: they are what is wanted from now on, and whoever transcribes with the old
+    ones is fenced. Accepting again answers the same.
     """
     return ledger.write(lambda tx: _accept(tx, submission_id, recording, priority, audio_s))
 
@@ -59,7 +59,7 @@ def _accept(tx: sa.Connection, submission_id: str, recording: Recording, priorit
     }
     there = tx.execute(sa.select(recordings).where(recordings.c.key == key).with_for_update()).one()
     shared: dict[str, object] = {"recording_key": key, "duplicate": True}
-    if (there.whisper_model, there.language) != (recording.whisper_model, recording.language):
+    if any(getattr(there, name) != wish for name, wish in _wishes(recording).items()):
         again: Stage | None = "transcript"
     else:
         again = None if asked.source == "folder" else _failed_stage(there, stages["transcript"])
@@ -120,10 +120,18 @@ def _want_again(tx: sa.Connection, stage: Stage, key: str, recording: Recording,
     tx.execute(work.update().where(todo, work.c.stage == stage).values(**again, **free))
     tx.execute(work.update().where(todo).values(priority=priority))  # its note will be as urgent
     status = "pending" if stage == "transcript" else "generating_notes"
-    wanted = {"whisper_model": recording.whisper_model, "language": recording.language, "status": status}
+    wanted = {**_wishes(recording), "status": status}
     ended = dict.fromkeys(("failed_stage", "reason_code", "message", "ended_at"))
     tx.execute(recordings.update().where(recordings.c.key == key).values(**wanted, **ended))
     return status
+
+
+def _wishes(recording: Recording) -> dict[str, object]:
+    return {
+        "whisper_model": recording.whisper_model,
+        "language": recording.language,
+        "vocabulary": list(recording.vocabulary),
+    }
 
 
 def _add_work(tx: sa.Connection, recording: Recording, priority: int, audio_s: float, at: float) -> None:
@@ -175,8 +183,7 @@ def _row(recording: Recording, submission_id: str, at: float) -> dict[str, objec
         "recorded_at_note": spoken.note,
         "title": recording.title,
         "tags": list(recording.tags),
-        "whisper_model": recording.whisper_model,
-        "language": recording.language,
+        **_wishes(recording),
         "status": "pending",
         "created_at": at,
     }

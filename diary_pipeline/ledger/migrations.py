@@ -1,7 +1,8 @@
 """How a ledger's schema comes into being and grows. One numbered step a version; steps are never edited once released.
 
 What the tables mean stands in tables.py. The surprise: SQLite and PostgreSQL both change schemas inside a transaction,
-so a step that dies leaves nothing behind, and of many processes that open a new ledger one does the work.
+so a step that dies leaves nothing behind, and of many processes that open a new ledger one does the work. A new ledger
+gets the tables of today from the first step, so later steps look before they add.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger.connect import Ledger, now, queue
-from diary_pipeline.ledger.tables import clock, metadata, published, schema_version
+from diary_pipeline.ledger.tables import clock, metadata, published, recordings, schema_version
 
 Step = Callable[[sa.Connection], None]
 
@@ -21,7 +22,12 @@ def _create(tx: sa.Connection) -> None:
     tx.execute(published.insert().values(id=1, watermark=0, published_at=now(tx)))
 
 
-STEPS: Sequence[Step] = (_create,)
+def _vocabulary_of_recordings(tx: sa.Connection) -> None:
+    if not _has(tx, recordings.c.vocabulary):
+        tx.exec_driver_sql("ALTER TABLE recordings ADD COLUMN vocabulary JSON NOT NULL DEFAULT '[]'")
+
+
+STEPS: Sequence[Step] = (_create, _vocabulary_of_recordings)
 """Step n brings version n - 1 to version n."""
 
 
@@ -36,6 +42,10 @@ def migrate(ledger: Ledger, steps: Sequence[Step] = STEPS) -> int:
             steps[number - 1](tx)
             tx.execute(schema_version.insert().values(version=number))
     return len(steps)
+
+
+def _has(conn: sa.Connection, column: sa.Column[object]) -> bool:
+    return any(there["name"] == column.name for there in sa.inspect(conn).get_columns(column.table.name))
 
 
 def _version(conn: sa.Connection, known: int) -> int:

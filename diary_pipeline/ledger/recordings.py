@@ -1,7 +1,8 @@
 """Recordings as they stand: what was accepted, how far each is, why it failed.
 
 How one comes to be stands in acceptance.py (`accept` is offered here too); how one moves on, in settling.py.
-The surprise: `whisper_model` and `language` are what is *wanted* now; what was used stands in the catalogue.
+The surprise: `whisper_model`, `language` and `vocabulary` are what is *wanted* now; what was used stands in the
+catalogue.
 """
 
 import datetime as dt
@@ -94,5 +95,6 @@ def _recording(row: sa.Row[tuple[object, ...]]) -> Recording:
         language=row.language,
         title=row.title,
         tags=tuple(row.tags),
+        vocabulary=tuple(row.vocabulary),
         submission_id=row.submission_id,
     )

@@ -16,7 +16,7 @@ submissions = sa.Table(
     sa.Column("source", sa.Text, nullable=False),  # cli | folder | graphql
     sa.Column("uri", sa.Text, nullable=False),
     sa.Column("file_name", sa.Text, nullable=False),
-    sa.Column("options", sa.JSON, nullable=False),  # whisper_model, language, recorded_at, title, tags
+    sa.Column("options", sa.JSON, nullable=False),  # what intake/options.py names
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("status", sa.Text, nullable=False),  # core.batch.Status
     sa.Column("recording_key", sa.Text),
@@ -82,6 +82,7 @@ recordings = sa.Table(
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("whisper_model", sa.Text, nullable=False),  # wanted now; what was used stands in the catalogue
     sa.Column("language", sa.Text),  # forced, or NULL: detect
+    sa.Column("vocabulary", sa.JSON, nullable=False, server_default="[]"),  # hints beside the owner's
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("failed_stage", sa.Text),
     sa.Column("reason_code", sa.Text),

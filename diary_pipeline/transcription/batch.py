@@ -145,13 +145,15 @@ class TranscribeBatch:
     def _found_or_job(self, lease: Lease, recording: Recording, current: Pointer | None) -> _Done | Failed | _Job:
         engine = self.transcribers(recording.whisper_model).engine
         owner = self.owners(recording.owner)
-        hints = Hints(recording.language, owner.languages, owner.vocabulary)
+        # The recording's own words first: a model reads only so many hints, from the front.
+        vocabulary = tuple(dict.fromkeys((*recording.vocabulary, *owner.vocabulary)))
+        hints = Hints(recording.language, owner.languages, vocabulary)
         wanted = transcript_version(
             recording.content_sha256,
             engine.key,
             language=recording.language,
             languages=owner.languages,
-            vocabulary=owner.vocabulary,
+            vocabulary=vocabulary,
             replacements=owner.replacements,
         )
         if current is not None and current.object_id is not None and current.version == wanted:

@@ -4,20 +4,31 @@ import multiprocessing
 import stat
 import traceback
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
+from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.connect import GaveWay, Ledger, now, open_ledger
 from diary_pipeline.ledger.migrations import STEPS, migrate
 from diary_pipeline.ledger.tables import clock, metadata, schema_version
+from diary_pipeline_tests.builders import make_recording
+from diary_pipeline_tests.contract.test_ledger_submissions import submit
+
+EVERY_STEP = list(range(1, len(STEPS) + 1))
 
 
 def _versions(ledger: Ledger) -> list[int]:
     with ledger.reading() as conn:
         return list(conn.execute(sa.select(schema_version.c.version).order_by(schema_version.c.version)).scalars())
+
+
+def _columns(conn: sa.Connection) -> dict[str, tuple[str, bool, str | None]]:
+    there = sa.inspect(conn).get_columns("recordings")
+    return {c["name"]: (str(c["type"]), c["nullable"], c["default"]) for c in there}
 
 
 def _open_and_count(url: str) -> tuple[list[int], int]:
@@ -30,8 +41,8 @@ def _open_and_count(url: str) -> tuple[list[int], int]:
 
 
 def test_an_empty_database_gets_every_table_and_opening_it_again_changes_nothing(ledger_url: str) -> None:
-    assert _open_and_count(ledger_url) == ([1], 1)
-    assert _open_and_count(ledger_url) == ([1], 1)
+    assert _open_and_count(ledger_url) == (EVERY_STEP, 1)
+    assert _open_and_count(ledger_url) == (EVERY_STEP, 1)
     ledger = open_ledger(ledger_url)
     with ledger.reading() as conn:
         assert set(sa.inspect(conn).get_table_names()) == set(metadata.tables)
@@ -40,16 +51,39 @@ def test_an_empty_database_gets_every_table_and_opening_it_again_changes_nothing
 
 def test_four_processes_that_open_a_new_ledger_at_once_make_it_once(ledger_url: str) -> None:
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
-        assert list(pool.map(_open_and_count, [ledger_url] * 4)) == [([1], 1)] * 4
+        assert list(pool.map(_open_and_count, [ledger_url] * 4)) == [(EVERY_STEP, 1)] * 4
 
 
 def test_a_later_step_runs_once_on_an_existing_ledger(ledger: Ledger) -> None:
     def add(tx: sa.Connection) -> None:
         tx.exec_driver_sql("CREATE TABLE extra (id INTEGER)")
 
-    assert migrate(ledger, [*STEPS, add]) == 2
-    assert migrate(ledger, [*STEPS, add]) == 2
-    assert _versions(ledger) == [1, 2]
+    later = len(STEPS) + 1
+    assert migrate(ledger, [*STEPS, add]) == later
+    assert migrate(ledger, [*STEPS, add]) == later
+    assert _versions(ledger) == [*EVERY_STEP, later]
+
+
+def test_a_ledger_of_version_1_learns_vocabularies_and_keeps_its_recordings(ledger: Ledger, ledger_url: str) -> None:
+    first = submit(ledger)
+    memo = make_recording(submission_id=first)
+    recordings.accept(ledger, first, memo, 1, 60)
+    with ledger.reading() as conn:
+        today = _columns(conn)
+    with ledger.writing() as tx:
+        tx.exec_driver_sql("ALTER TABLE recordings DROP COLUMN vocabulary")
+        tx.execute(schema_version.delete().where(schema_version.c.version > 1))
+    ledger.close()
+    again = open_ledger(ledger_url)
+    assert _versions(again) == EVERY_STEP
+    named = replace(memo, vocabulary=("Mika",))
+    with again.reading() as conn:
+        assert _columns(conn) == today
+        assert recordings.get(conn, memo.key) == memo
+    assert recordings.accept(again, submit(again), named, 1, 60).new_work
+    with again.reading() as conn:
+        assert recordings.get(conn, memo.key) == named
+    again.close()
 
 
 def test_a_step_that_fails_leaves_nothing_behind(ledger: Ledger) -> None:
@@ -59,7 +93,7 @@ def test_a_step_that_fails_leaves_nothing_behind(ledger: Ledger) -> None:
 
     with pytest.raises(RuntimeError, match="died"):
         migrate(ledger, [*STEPS, half])
-    assert _versions(ledger) == [1]
+    assert _versions(ledger) == EVERY_STEP
     with ledger.reading() as conn:
         assert not sa.inspect(conn).has_table("half")
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -111,11 +112,14 @@ def test_a_duplicate_of_an_ended_recording_ends_at_once_the_same_way(
     assert got.ended_at is not None
 
 
-@pytest.mark.parametrize("change", [{"whisper_model": "small"}, {"language": "de"}])
-def test_another_model_or_language_is_wanted_from_now_on_and_fences_who_works_with_the_old(
-    ledger: Ledger, change: dict[str, str]
+@pytest.mark.parametrize(
+    "change",
+    [{"whisper_model": "small"}, {"language": "de"}, {"vocabulary": ("Mika", "Anna")}, {"vocabulary": ("Anna",)}],
+)
+def test_another_model_language_or_vocabulary_is_wanted_from_now_on_and_fences_who_works_with_the_old(
+    ledger: Ledger, change: dict[str, Any]
 ) -> None:
-    recording = make_recording()
+    recording = make_recording(vocabulary=("Mika",))
     recordings.accept(ledger, submit(ledger), recording, 1, 60)
     end(ledger, recording.key, "failed", reason_code="audio_truncated", failed_stage="transcript")
     id = submit(ledger)

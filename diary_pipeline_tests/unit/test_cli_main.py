@@ -14,7 +14,10 @@ from diary_pipeline.cli.checkup import examine
 from diary_pipeline.cli.home import WORKSPACE, prepare_home
 from diary_pipeline.cli.main import exit_code, main
 from diary_pipeline.core.errors import AudioRefused, DiaryError, Fenced, NotFound, ServiceMissing, UsageError
+from diary_pipeline.ledger import recordings
+from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.settings import SETTINGS, load_settings
+from diary_pipeline_tests.builders import speech_like, write_audio
 from diary_pipeline_tests.house.tree import ROOT
 
 
@@ -103,6 +106,17 @@ def test_doctor_is_well_with_a_home_and_a_model(home: Path, tmp_path: Path, monk
     monkeypatch.setenv("DIARY_WHISPER_MODEL", str(own))
     prepare_home(load_settings())
     assert ended("doctor") == 0
+
+
+def test_ingest_takes_vocabulary_with_commas_or_given_again(home: Path, tmp_path: Path) -> None:
+    memo = write_audio(tmp_path / "memo.wav", speech_like(1))
+    assert ended("ingest", str(memo), "--vocabulary", "ComfyUI, Anna", "--vocabulary", "Mika") == 0
+    ledger = open_ledger(load_settings().ledger_url)
+    with ledger.reading() as conn:
+        (row,) = recordings.page(conn, limit=2)
+    ledger.close()
+    assert row.recording.vocabulary == ("ComfyUI", "Anna", "Mika")
+    assert ended("ingest", str(memo), "--vocabulary", "x" * 65) == 2
 
 
 def health(location: object, healthy: bool = True) -> object:

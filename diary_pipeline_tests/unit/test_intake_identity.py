@@ -56,6 +56,32 @@ def test_the_same_file_with_another_model_is_the_same_recording_with_another_wis
     assert house.recording(first.recording_key).whisper_model == "base"
 
 
+def test_the_same_file_with_another_vocabulary_is_the_same_recording_with_another_wish(house: House) -> None:
+    path = house.sound("a.wav")
+    written(house, "a.wav.json", b'{"vocabulary": ["Mika"]}')
+    first = house.take(path)
+    assert house.recording(first.recording_key).vocabulary == ("Mika",)
+    second = house.take(path, vocabulary="ComfyUI, Anna")
+    assert (second.recording_key, second.duplicate, second.status) == (first.recording_key, True, "pending")
+    assert house.recording(first.recording_key).vocabulary == ("ComfyUI", "Anna", "Mika")
+
+
+def test_a_copy_and_its_sidecar_do_not_change_the_vocabulary_its_owner_gave(house: House) -> None:
+    first = house.take(house.sound("a.wav"), vocabulary="ComfyUI")
+    shutil.copy(house.inbox / "a.wav", house.inbox / "b.wav")
+    written(house, "b.wav.json", b'{"vocabulary": ["Mika"]}')
+    second = house.take(house.inbox / "b.wav")
+    assert second.recording_key == first.recording_key
+    assert house.recording(first.recording_key).vocabulary == ("ComfyUI",)
+
+
+def test_a_watched_folder_gives_its_vocabulary_to_what_lies_in_it(house: House) -> None:
+    house.sound("a.wav")
+    (id,) = house.scan(vocabulary=("Brenner",))
+    house.work()
+    assert house.recording(house.row(id).recording_key).vocabulary == ("Brenner",)
+
+
 def test_same_name_new_bytes_are_two_recordings_and_a_restart_adds_none(house: House) -> None:
     house.sound("memo.wav", pitch_hz=120)
     (first,) = house.scan()

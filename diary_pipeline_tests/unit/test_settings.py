@@ -15,12 +15,17 @@ languages = ["de", "en"]
 time_zone = "Europe/Berlin"
 vocabulary = ["Zillertal"]
 
+[owners.anna.replacements]
+"confu i" = "ComfyUI"
+"Mieka" = "Mika"
+
 [[folders]]
 path = "memos"
 owner = "anna"
 language = "de"
 whisper_model = "small"
 tags = ["phone"]
+vocabulary = ["Brenner"]
 ignore = ["*.tmp"]
 not_older_than_days = 30
 """
@@ -101,12 +106,15 @@ def test_the_file_names_owners_and_folders(tmp_path: Path) -> None:
     file = tmp_path / "diary.toml"
     file.write_text(PEOPLE)
     settings = load_settings({"DIARY_CONFIG": str(file), "DIARY_TIME_ZONE": "Asia/Tokyo"})
-    assert settings.owner("anna") == Owner("anna", "Europe/Berlin", ("de", "en"), ("Zillertal",))
+    assert settings.owner("anna") == Owner(
+        "anna", "Europe/Berlin", ("de", "en"), ("Zillertal",), (("Mieka", "Mika"), ("confu i", "ComfyUI"))
+    )
     assert settings.owner("ben") == Owner("ben", "Asia/Tokyo")
     assert settings.owner() == Owner("me", "Asia/Tokyo")
     folder = settings.folders[1]
     assert (folder.path, folder.owner, folder.language) == (tmp_path / "memos", "anna", "de")
     assert (folder.whisper_model, folder.tags, folder.ignore) == ("small", ("phone",), ("*.tmp",))
+    assert folder.vocabulary == ("Brenner",)
     assert folder.not_older_than_days == 30
 
 
@@ -118,6 +126,10 @@ def test_the_file_names_owners_and_folders(tmp_path: Path) -> None:
         ("[owners.anna]\nlanguages = ['German']\n", "owners.anna.languages[0]"),
         ("[owners.anna]\ntime_zone = 'Berlin'\n", "owners.anna.time_zone: 'Berlin' is no IANA time zone"),
         ("[owners.'a b']\n", "owners.a b"),
+        (f"[owners.anna]\nvocabulary = ['{'x' * 65}']\n", "owners.anna.vocabulary: a term of vocabulary must not be"),
+        ("[owners.anna.replacements]\n'...' = 'x'\n", "owners.anna.replacements: each replacement needs words"),
+        ("[owners.anna.replacements]\n'x' = ' '\n", "owners.anna.replacements: each replacement needs words"),
+        ("[owners.anna.replacements]\n'x' = 5\n", "owners.anna.replacements.x: input should be a valid string"),
         ("[[folders]]\npath = 'x'\nowner = 'a b'\n", "folders[0].owner: 'a b' cannot be an owner's name"),
         (f"[[folders]]\npath = 'x'\ntags = ['{'x' * 65}']\n", "folders[0].tags: a tag must not be longer than 64"),
         ("[[folders]]\nowner = 'anna'\n", "folders[0].path: field required"),

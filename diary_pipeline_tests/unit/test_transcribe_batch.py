@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,15 @@ class House:
         self.owner = Owner("me", languages=("en",), vocabulary=("Daniel",))
         self.transcribers: Callable[[str], Transcriber] = lambda _: self.transcriber
 
-    def add(self, name: str, samples: np.ndarray, *, declared_s: float | None = None, cut: int | None = None) -> str:
+    def add(
+        self,
+        name: str,
+        samples: np.ndarray,
+        *,
+        declared_s: float | None = None,
+        cut: int | None = None,
+        **wishes: Any,
+    ) -> str:
         path = write_audio(self.folder / name, samples)
         if cut is not None:
             path.write_bytes(path.read_bytes()[:cut])
@@ -82,6 +91,7 @@ class House:
             recorded_at=RecordedAt(at, "UTC", "file_name", 0.9, at.date()),
             whisper_model="tiny.en",
             submission_id=submission,
+            **wishes,
         )
         self.store.put_file(recording.object_key, path)
         return accept(self.ledger, submission, recording, 1, len(samples) / 16_000).key
@@ -135,6 +145,12 @@ def test_the_owners_languages_and_vocabulary_reach_the_engine(house: House) -> N
     assert house.transcriber.heard == [Hints(None, ("en",), ("Daniel",))]
 
 
+def test_what_was_given_with_the_recording_stands_before_what_its_owner_always_says(house: House) -> None:
+    key = house.add("one.wav", speech_like(2), language="en", vocabulary=("Mika", "Daniel", "ComfyUI"))
+    house.transcribe(house.claim(key))
+    assert house.transcriber.heard == [Hints("en", ("en",), ("Mika", "Daniel", "ComfyUI"))]
+
+
 def test_a_second_run_finds_the_transcript_and_shows_it_again(house: House) -> None:
     key = house.add("one.wav", speech_like(3))
     (first,) = house.transcribe(house.claim(key)).results
@@ -147,14 +163,21 @@ def test_a_second_run_finds_the_transcript_and_shows_it_again(house: House) -> N
     assert house.status(key) == ("generating_notes", None)
 
 
-@pytest.mark.parametrize("change", ["engine", "vocabulary"])
-def test_another_engine_or_other_hints_make_another_transcript(house: House, change: str) -> None:
+OTHERS = {
+    "languages": Owner("me", languages=("en", "de"), vocabulary=("Daniel",)),
+    "vocabulary": Owner("me", languages=("en",), vocabulary=("Martha",)),
+    "replacements": Owner("me", languages=("en",), vocabulary=("Daniel",), replacements=(("water", "river"),)),
+}
+
+
+@pytest.mark.parametrize("change", ["engine", *OTHERS])
+def test_another_engine_or_other_words_of_the_owner_make_another_transcript(house: House, change: str) -> None:
     key = house.add("one.wav", speech_like(3))
     house.transcribe(house.claim(key))
     if change == "engine":
         house.transcriber = Counting(ScriptedTranscriber(["It rained all day."]))
     else:
-        house.owner = Owner("me", vocabulary=("Martha",))
+        house.owner = OTHERS[change]
     (result,) = house.transcribe(house.claim(key, holder="run-2")).results
     assert result.outcome == "committed"
 
