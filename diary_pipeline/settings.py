@@ -94,7 +94,11 @@ class Settings(BaseModel):
     cpu_threads: int = _setting("Transcription", 0, "CPU threads of one model; 0 takes all cores.", ge=0, le=512)
     beam_size: int = _setting("Transcription", 5, "Beams per window; 1 is faster and makes more mistakes.", ge=1, le=20)
     window_batch_size: int = _setting(
-        "Transcription", 8, "Windows that one model call decodes; more wants more memory.", ge=1, le=256
+        "Transcription",
+        0,
+        "Windows that one model call decodes; 0 chooses from free memory, at most 8 on a CPU and 64 on a GPU.",
+        ge=0,
+        le=256,
     )
 
     transcript_batch_recordings: int = _setting(

@@ -1,4 +1,4 @@
-"""Where a model runs and in which precision.
+"""Where a model runs, in which precision and how many windows at once; and what an error says about the device.
 
 Decides once, out of what was asked for and what the machine has. Loading models is the engines' business.
 
@@ -10,11 +10,37 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
+from diary_pipeline.transcription.cuda import Cuda, ask_cuda
+from diary_pipeline.transcription.footprint import Shape, shape_of, weights_bytes, window_bytes
+from diary_pipeline.transcription.memory import free_memory
+from diary_pipeline.transcription.packaged_models import MODEL_FILE
 
 CPU_TYPES = ("int8", "int8_float32", "float32")
+GPU_TYPES = (("float16", "int8_float16"), ("float32", "int8_float32"))
+"""What `auto` tries, by whether the GPU can float16: the full precision, and the one that halves the weights."""
+MOST = {"cpu": 8, "cuda": 64}
+"""Windows a call. On a CPU 8 windows cost 60 % of eight calls in the decoder and nothing less in the encoder, 16 hardly
+less than 8 (measured). 64 on a GPU is not measured: CTranslate2 counts attention scores in 32 bits there, which 95
+windows of the largest model overflow."""
+UNKNOWN = {"cpu": 1, "cuda": 8}
+"""Windows where a size is not known. Too many kill a process on a CPU; on a GPU they raise, and are halved."""
+SHARE = {"cpu": 0.5, "cuda": 0.8}
+"""Of what is free. Half of main memory is left to the run that may start beside this one."""
+CUDA_BYTES = 512 << 20
+"""Allowance for a CUDA context and cuBLAS's workspace; not measured."""
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+Trouble = Literal["out_of_memory", "device_lost", "other"]
+NO_MEMORY = (
+    "out of memory",
+    "cublas_status_alloc_failed",
+    "failed to allocate memory",  # CTranslate2's own allocators on a CPU
+    "could not create a memory object",  # oneDNN, on a CPU
+)
+_lost: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -24,37 +50,133 @@ class Device:
     name: str
     """`cpu` or `cuda`."""
     compute_type: str
+    batch_size: int
+    """Windows that one model call takes."""
     reason: str
 
 
-def choose(device: str = "auto", compute_type: str = "auto") -> Device:
-    """Choose CUDA with float16 when a GPU answers, else the CPU with int8; a name asked for is kept or refused."""
-    types, why_not = ((), "") if device == "cpu" else _cuda()
-    if device == "cuda" and not types:
+@dataclass(frozen=True)
+class Asked:
+    """What the settings say; `auto` and 0 leave the choice to us."""
+
+    device: str = "auto"
+    compute_type: str = "auto"
+    batch_size: int = 0
+    beam_size: int = 5
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine has."""
+
+    cuda: Cuda
+    free: int | None
+    """Bytes of main memory."""
+
+
+def choose(
+    device: str = "auto",
+    compute_type: str = "auto",
+    *,
+    batch_size: int = 0,
+    beam_size: int = 5,
+    model: Path | None = None,
+) -> Device:
+    """Look at this machine and decide for the model in a folder; ServiceMissing when this process lost its GPU."""
+    if device != "cpu" and _lost:
         raise ServiceMissing(
-            "gpu_missing",
-            f"DIARY_DEVICE asks for CUDA, but {why_not}: install the driver and cuBLAS 12, or set it to `auto`.",
+            "device_failed",
+            f"This process lost its GPU ({_lost[0]}) and cannot get it back: what is tried again must be tried in a "
+            "new process.",
         )
-    if types:
-        for wanted in ("float16", "int8_float16", "float32") if compute_type == "auto" else (compute_type,):
-            if wanted in types:
-                return Device("cuda", wanted, "a GPU answers")
-        raise _unsupported(compute_type, "this GPU", types)
-    if compute_type != "auto" and compute_type not in CPU_TYPES:
-        raise _unsupported(compute_type, "a CPU", CPU_TYPES)
-    reason = "asked for" if device == "cpu" else why_not
-    return Device("cpu", "int8" if compute_type == "auto" else compute_type, reason)
+    cuda = Cuda(missing="asked for") if device == "cpu" else ask_cuda()
+    shape = shape_of(model / MODEL_FILE) if model else None
+    return decide(Asked(device, compute_type, batch_size, beam_size), shape, Machine(cuda, free_memory()))
+
+
+def decide(asked: Asked, shape: Shape | None, machine: Machine) -> Device:
+    """Choose CUDA with float16 when a GPU answers, else the CPU with int8; what was asked for is kept or refused.
+
+    `auto` gives up float16 for int8_float16, and that for the CPU, when not even one window would fit beside the
+    weights. A batch size of 0 is chosen from what is free.
+    """
+    why_cpu = machine.cuda.missing
+    if machine.cuda.types:
+        on_gpu, fits = _gpu(asked, shape, machine.cuda)
+        if fits or asked.device == "cuda" or asked.compute_type not in ("auto", *CPU_TYPES):
+            return on_gpu
+        why_cpu = f"the GPU is too small or too full, for {on_gpu.reason}"
+    elif asked.device == "cuda":
+        raise ServiceMissing(
+            "gpu_missing", f"DIARY_DEVICE asks for CUDA, but {why_cpu}; mend that, or set it to `auto`."
+        )
+    precision = "int8" if asked.compute_type == "auto" else asked.compute_type
+    if precision not in CPU_TYPES:
+        raise _unsupported(precision, "a CPU", CPU_TYPES)
+    windows, _, why = _room("cpu", precision, asked, shape, machine.free)
+    return Device("cpu", precision, windows, f"{why_cpu}; {why}")
+
+
+def _gpu(asked: Asked, shape: Shape | None, cuda: Cuda) -> tuple[Device, bool]:
+    wanted = GPU_TYPES["float16" not in cuda.types] if asked.compute_type == "auto" else (asked.compute_type,)
+    candidates = [precision for precision in wanted if precision in cuda.types]
+    if not candidates:
+        raise _unsupported(asked.compute_type, "this GPU", cuda.types)
+    for precision in candidates:
+        windows, fits, why = _room("cuda", precision, asked, shape, cuda.free)
+        if fits:
+            break
+    return Device("cuda", precision, windows, f"a GPU answers; {why}"), fits
+
+
+def _room(name: str, compute_type: str, asked: Asked, shape: Shape | None, free: int | None) -> tuple[int, bool, str]:
+    # How many windows, whether one fits at all, and why.
+    as_asked = ", as asked" if asked.batch_size else ""
+    if shape is None or free is None:
+        windows = asked.batch_size or UNKNOWN[name]
+        unknown = "the model's shape" if shape is None else "free memory"
+        return windows, True, f"{_counted(windows)} a call{as_asked or f', because {unknown} is unknown'}"
+    fixed = weights_bytes(shape, compute_type) + (CUDA_BYTES if name == "cuda" else 0)
+    each = window_bytes(shape, compute_type, asked.beam_size)
+    fit = math.floor((free * SHARE[name] - fixed) / each)
+    windows = asked.batch_size or max(1, min(MOST[name], fit))
+    sums = f"{each >> 20} MiB each and {fixed >> 20} MiB for the model, of {free >> 20} MiB free"
+    short = "" if windows <= fit else ", which may not be enough"
+    return windows, fit >= 1, f"{_counted(windows)} a call{as_asked}: {sums}{short}"
+
+
+def _counted(windows: int) -> str:
+    return f"{windows} window{'' if windows == 1 else 's'}"
+
+
+def trouble(error: BaseException) -> Trouble:
+    """Judge an error of a model call.
+
+    After `out_of_memory` a smaller batch may do, and the loaded model stays good. After `device_lost` nothing may be
+    computed on this device by this process: a call that wrote where it should not poisons its CUDA context, and each
+    later call answers with the same error. `other` is the windows' own.
+    """
+    said = str(error).lower()
+    if isinstance(error, MemoryError) or any(sign in said for sign in NO_MEMORY):
+        return "out_of_memory"
+    return "device_lost" if any(word in said for word in ("cuda", "cublas", "cudnn")) else "other"
 
 
 def gpu_failure(error: BaseException) -> ServiceMissing | None:
-    """Return what to raise when a library's error speaks of the GPU: it says nothing about the recording."""
-    if not any(word in str(error).lower() for word in ("cuda", "cublas", "cudnn")):
-        return None
-    return ServiceMissing(
-        "device_failed",
-        f"The GPU failed ({str(error).splitlines()[0][:120]}): look at `nvidia-smi` and the driver's log, or set "
-        "DIARY_DEVICE to `cpu`.",
-    )
+    """Return what to raise when an error speaks of the device and not of the recording; None when it does not."""
+    match trouble(error):
+        case "out_of_memory":
+            told = f"Not even one window fits into memory ({_first_line(error)}): stop what else uses it, or choose a "
+            return ServiceMissing("device_failed", told + "smaller model with DIARY_WHISPER_MODEL.")
+        case "device_lost":
+            told = f"The GPU failed ({_first_line(error)}): look at `nvidia-smi` and the driver's log, or set "
+            return ServiceMissing("device_failed", told + "DIARY_DEVICE to `cpu`.")
+    return None
+
+
+def lose_gpu(error: BaseException) -> None:
+    """Remember that this process's CUDA context is broken; from now on `choose` refuses all but the CPU."""
+    _lost.append(_first_line(error))
 
 
 def cores() -> int:
@@ -68,15 +190,8 @@ def cores() -> int:
     return max(1, min(allowed, limit))
 
 
-def _cuda() -> tuple[tuple[str, ...], str]:
-    import ctranslate2
-
-    try:
-        if not ctranslate2.get_cuda_device_count():
-            return (), "no CUDA device was found"
-        return tuple(sorted(ctranslate2.get_supported_compute_types("cuda"))), ""
-    except (RuntimeError, ValueError) as error:  # no driver, or one too old for this CUDA
-        return (), f"CUDA does not answer ({str(error).splitlines()[0][:120]})"
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _unsupported(compute_type: str, where: str, types: tuple[str, ...]) -> UsageError:

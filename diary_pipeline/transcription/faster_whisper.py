@@ -48,11 +48,11 @@ class FasterWhisperTranscriber:
         beam_size: int = 5,
         batch_size: int = 8,
     ) -> None:
-        self.device = choose(device, compute_type)
+        self.device = choose(device, compute_type, batch_size=batch_size, beam_size=beam_size, model=model_path)
         self._path = model_path
         self._threads = cpu_threads or cores()
         self._beam_size = beam_size
-        self._batch_size = batch_size
+        self._batch_size = self.device.batch_size
         self._loading = threading.Lock()
         self._loaded: Any = None
         self._engine = Engine(
