@@ -1,37 +1,20 @@
 """The single checks of a transcript: claims that can be false, each with numbers and codes, never with what was said.
 
-Pure. The limits were calibrated on 61 clean windows of synthetic speech and tightened on 19 planted bad ones, so
-expect more alarms on real speech. What to do about a bad stretch is not decided here.
+Pure. What is suspicious about a window, and the limits, are risk.py's business; what was done about it is repair.py's.
+These checks only add up what those two left in the segments.
 
-What surprises: risk is judged by window, because a model scores windows, and short sentences have no typical speed.
-The segments of one window are known by sharing its scores.
+What surprises: a refused stretch does not fail the claim of being understood by itself, because the transcript says
+itself that it is inaudible. It fails the claim of being plausible, so that somebody looks.
 """
 
-import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
 
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.transcript import Segment, Transcript
+from diary_pipeline.transcription.risk import HARMLESS, LIMITS, Limits
+from diary_pipeline.transcription.segments import NOTHING_HEARD
 from diary_pipeline.transcription.spans import RATE
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Beyond these a window is risky. Clean windows lay at -0.32..-0.06, 0.82..1.70 and 12..18 characters a second."""
-
-    avg_logprob: float = -0.4
-    compression_ratio: float = 2.4
-    min_chars_per_s: float = 6.0
-    max_chars_per_s: float = 25.0
-    min_speech_s: float = 1.5
-    """The speed of anything shorter says nothing."""
-    language_probability: float = 0.7
-    inaudible_share: float = 0.5
-    """Of all sound that is not silence."""
-
-
-LIMITS = Limits()
 
 
 def audio_is_complete(measured_s: float, declared_s: float | None, damaged_packets: int) -> Check:
@@ -57,18 +40,16 @@ def transcript_covers_audio(transcript: Transcript, limits: Limits = LIMITS) -> 
 
 
 def transcript_is_plausible(transcript: Transcript, limits: Limits = LIMITS) -> Check:
-    """Claim that no window looks invented: WARN for some, ERROR when they hold most of the speech."""
-    found: list[str] = []
-    risky_s = 0.0
-    for window in _windows(transcript):
-        if codes := risks(window, limits):
-            found += codes
-            risky_s += _seconds(window)
-    speech_s = _seconds(transcript.speech)
-    share = risky_s / speech_s if speech_s else 0.0
-    counted = " ".join(f"{code}={found.count(code)}" for code in dict.fromkeys(found))
-    detail = f"risky_share={share:.2f} {counted}".strip()
-    return Check("transcript_is_plausible", not found, "ERROR" if share > 0.5 else "WARN", detail)
+    """Claim that nothing was refused or kept with doubts: WARN for some of the sound, ERROR for most of it."""
+    refused = [s for s in transcript.segments if s.kind == "inaudible" and s.reason not in (None, NOTHING_HEARD)]
+    doubted = [s for s in transcript.speech if set(s.risks) - HARMLESS]
+    sound_s = _seconds(s for s in transcript.segments if s.kind != "silence") or 1.0
+    refused_share, doubted_share = _seconds(refused) / sound_s, _seconds(doubted) / sound_s
+    codes = Counter(s.reason for s in refused) + Counter(code for s in doubted for code in s.risks)
+    counted = " ".join(f"{code}={count}" for code, count in codes.most_common())
+    detail = f"refused_share={refused_share:.2f} doubted_share={doubted_share:.2f} {counted}".strip()
+    mostly = refused_share + doubted_share > limits.inaudible_share
+    return Check("transcript_is_plausible", not (refused or doubted), "ERROR" if mostly else "WARN", detail)
 
 
 def language_is_certain(transcript: Transcript, limits: Limits = LIMITS) -> Check:
@@ -81,29 +62,6 @@ def language_is_certain(transcript: Transcript, limits: Limits = LIMITS) -> Chec
     said = "unknown" if sure is None else f"{sure:.2f}"
     detail = f"language={transcript.language or 'none'} probability={said}"
     return Check("language_is_certain", certain, "WARN", detail)
-
-
-def risks(window: Sequence[Segment], limits: Limits = LIMITS) -> list[str]:
-    """Name what is suspicious about the segments of one window; empty when they are trusted or carry no scores."""
-    first = window[0]
-    speech_s = _seconds(window)
-    letters = sum(len(s.text) for s in window)
-    found = []
-    if first.avg_logprob is not None and first.avg_logprob < limits.avg_logprob:
-        found.append("avg_logprob")
-    if first.compression_ratio is not None and first.compression_ratio > limits.compression_ratio:
-        found.append("compression_ratio")
-    if first.avg_logprob is not None and speech_s >= limits.min_speech_s:
-        if letters / speech_s > limits.max_chars_per_s:
-            found.append("too_fast")
-        if letters / speech_s < limits.min_chars_per_s:
-            found.append("too_little_text")
-    return found
-
-
-def _windows(transcript: Transcript) -> list[list[Segment]]:
-    scores = itertools.groupby(transcript.speech, lambda s: (s.avg_logprob, s.no_speech_prob, s.compression_ratio))
-    return [list(segments) for _, segments in scores]
 
 
 def _seconds(segments: Iterable[Segment]) -> float:

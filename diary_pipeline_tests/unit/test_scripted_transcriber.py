@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from diary_pipeline.transcription.plausibility import risks
+from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
+from diary_pipeline.transcription.risk import risks
 from diary_pipeline.transcription.scripted import ScriptedTranscriber, content_hash
-from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.spans import RATE, Span
 from diary_pipeline.transcription.transcriber import Hints, hear
 from diary_pipeline_tests.builders import silence, speech_like
 
@@ -64,4 +65,6 @@ def test_the_language_is_the_forced_one_or_the_owners_first(hints: Hints, langua
 
 def test_scripted_speech_carries_no_scores_and_so_no_risk() -> None:
     heard = hear(ScriptedTranscriber(["Hm."]), [speech_like(60)], Hints())
-    assert risks([s for s in heard.segments if s.kind == "speech"]) == []
+    (said,) = [s for s in heard.segments if s.kind == "speech"]
+    at = Span(round(said.start_s * RATE), round(said.end_s * RATE))
+    assert risks(HeardWindow((at,), (PlacedWord(said.text, at, None),), avg_logprob=said.avg_logprob), Hints()) == ()

@@ -1,0 +1,182 @@
+"""What becomes of a window that raises signals: heard again down a ladder, cut at its pauses, or refused.
+
+The signals are risk.py's business, how to listen again is sequential.py's. Rungs that gained nothing are gone; what
+each of these gains stands in docs/calibration.md.
+
+What surprises: most windows cost nothing here. And a refused one is still accounted for: its spans come back in parts
+that partition them, each trusted, kept with what is held against it, or inaudible for a named reason.
+"""
+
+import difflib
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.phantoms import folded
+from diary_pipeline.transcription.pieces import at_pauses, cut
+from diary_pipeline.transcription.risk import DAMNING, HARMLESS, LIMITS, Limits, believable, risks
+from diary_pipeline.transcription.sequential import Ears
+from diary_pipeline.transcription.transcriber import Hints
+from diary_pipeline.transcription.windows import Window
+
+LADDER = ("sequential", "own_language", "other_model", "apart")
+"""Each rung is tried when those before it gave nothing that is trusted."""
+LANGUAGE_SWITCH = "language_switch"
+"""Raised by an engine that finds two languages in one window."""
+AGREED = 0.85
+"""Share of words in which two engines must agree to be believed together."""
+
+
+class Repair:
+    """Listens again where it must; safe to call from the one thread that owns the model."""
+
+    def __init__(
+        self,
+        ears: Ears,
+        other: Ears | None = None,
+        *,
+        ladder: Sequence[str] = LADDER,
+        limits: Limits = LIMITS,
+        watch: Callable[[str, HeardWindow], None] | None = None,
+    ) -> None:
+        """`other` listens with a model of another size; None skips that rung. `watch` is told of every hypothesis."""
+        self._ears = ears
+        self._other = other
+        self._ladder = ladder
+        self._limits = limits
+        self._watch = watch or (lambda _rung, _heard: None)
+
+    def __call__(
+        self, window: Window, heard: HeardWindow, hints: Hints, language: str | None
+    ) -> tuple[HeardWindow, ...]:
+        """Return the window as it may be believed, maybe in parts; `language` is the recording's."""
+        first = replace(heard, model_sha256=heard.model_sha256 or self._ears.model_sha256)
+        first = self._judged(window, first, hints, language)
+        if LANGUAGE_SWITCH in first.risks and "apart" in self._ladder:
+            if parts := self._by_language(window, hints, language):
+                return parts
+            heard = replace(heard, risks=tuple(code for code in heard.risks if code != LANGUAGE_SWITCH))
+            return self(window, heard, hints, language)
+        chosen = self._climbed(window, first, hints, language)
+        if not chosen.refused or "apart" not in self._ladder or nothing_there(first, window, self._limits):
+            return (chosen,)
+        pieces = at_pauses(window)
+        return self._apart(pieces, chosen, hints, language) if len(pieces) > 1 else (chosen,)
+
+    def _climbed(self, window: Window, first: HeardWindow, hints: Hints, language: str | None) -> HeardWindow:
+        if trusted(first):
+            return first
+        tried = [first]
+        for rung in self._ladder:
+            if nothing_there(first, window, self._limits):
+                break
+            again = self._again(rung, window, tried, hints, language)
+            if again is None:
+                continue
+            self._watch(rung, again)
+            tried.append(again)
+            if trusted(again):
+                break
+        return verdict(tried)
+
+    def _again(
+        self, rung: str, window: Window, tried: Sequence[HeardWindow], hints: Hints, language: str | None
+    ) -> HeardWindow | None:
+        first = tried[0]
+        ears, spoken = self._ears, first.language
+        if rung == "other_model":
+            ears = self._other
+        elif rung == "own_language":
+            spoken = _own(first, hints, language)
+        elif rung != "sequential":
+            return None
+        if ears is None or (rung == "own_language" and spoken is None):
+            return None
+        # A model that was led by the hints is not led again.
+        vocabulary = () if "prompt_echo" in first.risks else hints.vocabulary
+        again = ears.listen(window, language=spoken, vocabulary=vocabulary)
+        if again is None:
+            return None
+        sure = first.language_probability if spoken == first.language else None
+        return self._judged(window, replace(again, rung=rung, language_probability=sure), hints, language)
+
+    def _by_language(self, window: Window, hints: Hints, language: str | None) -> tuple[HeardWindow, ...]:
+        found = self._ears.languages(window, hints.languages)
+        if len(found) < 2:
+            return ()
+        parts = []
+        for piece, stretch in zip(cut(window, [one.start for one in found]), found, strict=True):
+            heard = self._ears.listen(piece, language=stretch.language, vocabulary=hints.vocabulary)
+            if heard is None:
+                return ()
+            heard = replace(heard, rung="apart", language_probability=stretch.probability)
+            self._watch("apart", heard)
+            parts.append(self._climbed(piece, self._judged(piece, heard, hints, stretch.language), hints, language))
+        return tuple(parts)
+
+    def _apart(
+        self, pieces: Iterable[Window], refused: HeardWindow, hints: Hints, language: str | None
+    ) -> tuple[HeardWindow, ...]:
+        parts: list[HeardWindow] = []
+        for piece in pieces:
+            heard = self._ears.listen(piece, language=refused.language, vocabulary=())
+            if heard is None:
+                return (refused,)
+            heard = replace(heard, rung="apart", language_probability=refused.language_probability)
+            heard = verdict([self._judged(piece, heard, hints, language)])
+            self._watch("apart", heard)
+            parts.append(heard)
+        return tuple(_joined(parts))
+
+    def _judged(self, window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> HeardWindow:
+        found = risks(
+            heard, hints, language=language, speech_probability=window.speech_probability, limits=self._limits
+        )
+        return replace(heard, risks=found)
+
+
+def trusted(heard: HeardWindow) -> bool:
+    """Whether nothing is held against it."""
+    return not set(heard.risks) - HARMLESS
+
+
+def nothing_there(heard: HeardWindow, window: Window, limits: Limits = LIMITS) -> bool:
+    """Whether neither the model nor voice activity is sure that anybody speaks: not worth listening again."""
+    return not heard.text and window.speech_probability < limits.speech_probability
+
+
+def verdict(tried: Sequence[HeardWindow]) -> HeardWindow:
+    """Choose among what was heard of one window: fewest signals, then the best score; refuse it if it cannot be kept.
+
+    Two engines that agree beat one: then only a damning signal refuses the text.
+    """
+    agreed = [one for one in tried if any(agree(one, other) for other in tried)]
+    chosen = min(agreed or tried, key=lambda one: (len(set(one.risks) - HARMLESS), -(one.avg_logprob or -9.0)))
+    if not chosen.text:
+        return chosen
+    if believable(chosen.risks) or (agreed and not DAMNING & set(chosen.risks)):
+        return chosen
+    return replace(chosen, refused=chosen.risks[0])
+
+
+def agree(one: HeardWindow, other: HeardWindow) -> bool:
+    """Whether two models, not one model twice, understood nearly the same words."""
+    a, b = folded(one.text).split(), folded(other.text).split()
+    return one.model_sha256 != other.model_sha256 and difflib.SequenceMatcher(None, a, b, False).ratio() >= AGREED
+
+
+def _own(heard: HeardWindow, hints: Hints, language: str | None) -> str | None:
+    # The language to force instead: the owner's first, or the recording's. None: it was that one already.
+    wanted = language if language and (not hints.languages or language in hints.languages) else None
+    wanted = wanted or (hints.languages[0] if hints.languages else None)
+    return None if hints.language or wanted == heard.language else wanted
+
+
+def _joined(parts: Iterable[HeardWindow]) -> Iterable[HeardWindow]:
+    for refused, group in itertools.groupby(parts, key=lambda part: part.refused):
+        neighbours = list(group)
+        if refused is None:
+            yield from neighbours
+        else:
+            yield replace(neighbours[0], spans=tuple(s for part in neighbours for s in part.spans), words=())
