@@ -38,6 +38,7 @@ from diary_pipeline.transcription.plausibility import (
     transcript_covers_audio,
     transcript_is_plausible,
 )
+from diary_pipeline.transcription.replacements import replaced
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear, Transcriber
 
@@ -189,7 +190,7 @@ class TranscribeBatch:
             duration_s=heard.samples / RATE,
             language=heard.language,
             language_probability=heard.language_probability,
-            segments=heard.segments,
+            segments=replaced(heard.segments, self.owners(recording.owner).replacements),
             engine=engine,
             version=job.version,
         )

@@ -151,6 +151,18 @@ def test_what_was_given_with_the_recording_stands_before_what_its_owner_always_s
     assert house.transcriber.heard == [Hints("en", ("en",), ("Mika", "Daniel", "ComfyUI"))]
 
 
+def test_what_the_owner_means_is_put_in_place_of_what_was_heard_which_is_kept(house: House) -> None:
+    house.owner = Owner("me", replacements=(("walk", "run"),))
+    key = house.add("one.wav", speech_like(3))
+    house.transcribe(house.claim(key))
+    stored = transcript_of(house.ledger, house.store, key)
+    assert stored is not None
+    first, second = stored.speech
+    assert (first.text, first.raw_text) == ("I went for a run.", "I went for a walk.")
+    assert [w.text for w in first.words] == ["I", "went", "for", "a", "run."]
+    assert (second.text, second.raw_text) == ("The water was high.", None)
+
+
 def test_a_second_run_finds_the_transcript_and_shows_it_again(house: House) -> None:
     key = house.add("one.wav", speech_like(3))
     (first,) = house.transcribe(house.claim(key)).results
