@@ -1,0 +1,81 @@
+"""Transcripts as files, one folder a day: an export for people and players. Nothing of ours reads it back.
+
+In sync means: whenever a recording is transcribed, or found transcribed, exactly the formats that the setting names lie
+under the day of the recording. A file of another format or day goes, because its text would be an old one. Recordings
+that no run touches keep their files.
+
+The surprise: only their owner may read them (0600, new folders 0700), whatever the umask says. It is a diary.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from diary_pipeline.core.recording import Recording
+from diary_pipeline.core.transcript import Transcript
+from diary_pipeline.observability.logs import log
+from diary_pipeline.transcription.renderers import RENDERERS, TranscriptFormat
+
+logger = log(__name__)
+
+
+class TranscriptFiles:
+    """The folder `<root>/<day>/<recording key>.<format>`."""
+
+    def __init__(self, root: Path, formats: Iterable[TranscriptFormat]) -> None:
+        self.root = root
+        self.formats = tuple(dict.fromkeys(formats))
+
+    def sync(self, transcripts: Iterable[tuple[Recording, Transcript]]) -> Mapping[str, Mapping[str, str]]:
+        """Bring the files of these recordings in line; by key, what metadata tells of them.
+
+        What goes wrong (a full disk) costs the files and a warning, never the transcript.
+        """
+        known = {recording.key: (recording, transcript) for recording, transcript in transcripts}
+        # One pass through the folder for a whole batch: day and formats may have been others before.
+        lying: defaultdict[str, set[Path]] = defaultdict(set)
+        for path in self.root.glob("????-??-??/*.*"):
+            if path.stem in known and path.suffix[1:] in RENDERERS:
+                lying[path.stem].add(path)
+        told: dict[str, Mapping[str, str]] = {}
+        for key, (recording, transcript) in known.items():
+            try:
+                written = self._write(recording, transcript)
+                for stale in lying[key] - set(written):
+                    stale.unlink(missing_ok=True)
+                told[key] = {f"transcript_{path.suffix[1:]}": path.as_uri() for path in written}
+            except Exception as error:  # noqa: BLE001 - the transcript is committed: no file may fail its run
+                cause = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+                logger.warning("transcript_files_not_written", key=key, error=cause)
+                told[key] = {"transcript_files_not_written": cause}
+        return told
+
+    def _write(self, recording: Recording, transcript: Transcript) -> list[Path]:
+        folder = self.root / recording.recorded_at.day.isoformat()
+        written = []
+        for form in self.formats:
+            path = folder / f"{recording.key}.{form}"
+            _replace(path, RENDERERS[form](recording, transcript).encode())
+            written.append(path)
+        return written
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # Whole or not at all; a file that is right already keeps its time, for whatever watches the folder.
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_bytes() == content:
+            return
+    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    handle, staged = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(staged).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(staged).unlink()
+        raise
