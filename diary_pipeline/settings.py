@@ -19,13 +19,15 @@ from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.settings_file import TimeZone, UserId, first_fault, known_zone, read_people
 from diary_pipeline.transcription.hub import HUB_MODELS
+from diary_pipeline.transcription.renderers import TranscriptFormat
 
 PREFIX = "DIARY_"
 OTHERS = frozenset({"DIARY_REQUIRE_SERVERS"})
 """Variables with our prefix that are not ours to read: the first turns skipped tests into failed ones."""
 
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-Words = Annotated[tuple[str, ...], BeforeValidator(lambda said: _listed(said) if isinstance(said, str) else said)]
+_Listed = BeforeValidator(lambda said: _listed(said) if isinstance(said, str) else said)
+Words = Annotated[tuple[str, ...], _Listed]
 
 
 def _listed(said: str) -> list[str]:
@@ -67,6 +69,15 @@ class Settings(BaseModel):
     )
     note_dir: AbsolutePath = _setting("Places", _below("notes"), "Folder of rendered notes: <day>/<recording key>.md.")
     write_note_files: bool = _setting("Places", True, "Whether notes are also written as Markdown files.")
+    transcript_dir: AbsolutePath = _setting(
+        "Places", _below("transcripts"), "Folder of transcripts as files: <day>/<recording key>.<format>."
+    )
+    transcript_files: Annotated[tuple[TranscriptFormat, ...], _Listed] = _setting(
+        "Places",
+        (),
+        "Formats in which transcripts are also kept as files, separated by commas: txt, json, srt, vtt, md. Those of "
+        "another format go when a recording is transcribed again.",
+    )
     model_dir: AbsolutePath = _setting(
         "Places",
         Path("~/.cache/diary_pipeline/models"),
@@ -209,6 +220,12 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         variable = next(variable for variable, name in SETTINGS.items() if name == field)
         fault = first_fault(error).partition(": ")[2]
         raise UsageError("config_invalid", f"{variable} cannot be used: {fault}.") from error
+    if settings.transcript_dir == settings.note_dir:
+        raise UsageError(
+            "config_invalid",
+            "DIARY_TRANSCRIPT_DIR and DIARY_NOTE_DIR are one folder, where a transcript would replace the note of the "
+            "same recording; name another.",
+        )
     return _with_people(_with_own_model(settings))
 
 

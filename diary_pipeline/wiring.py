@@ -18,6 +18,7 @@ from diary_pipeline.settings import Settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription.batch import TranscribeBatch
+from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.transcriber import Transcriber
 
 
@@ -52,13 +53,15 @@ class Wiring:
             allowed_models=s.allowed_models,
             scratch=s.home / "scratch",
             settle_s=s.settle_s,
-            exclude=(s.object_dir, s.note_dir, s.dagster_home),
+            exclude=(s.object_dir, s.note_dir, s.transcript_dir, s.dagster_home),
         )
 
     @cached_property
     def transcribe(self) -> TranscribeBatch:
         """The speech stage."""
-        return TranscribeBatch(self.ledger, self.store, self.transcriber, self.settings.owner, self.audio_limits)
+        s = self.settings
+        files = TranscriptFiles(s.transcript_dir, s.transcript_files)
+        return TranscribeBatch(self.ledger, self.store, self.transcriber, s.owner, self.audio_limits, files=files)
 
     @cached_property
     def write_note(self) -> WriteNotes:

@@ -32,6 +32,7 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription import report
+from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.plausibility import (
     audio_is_complete,
     language_is_certain,
@@ -86,6 +87,8 @@ class TranscribeBatch:
         transcribers: Callable[[str], Transcriber],
         owners: Callable[[str], Owner],
         limits: AudioLimits = DEFAULT_LIMITS,
+        *,
+        files: TranscriptFiles | None = None,
     ) -> None:
         """`transcribers` gives the engine of a model name, `owners` what is known about a user."""
         self.ledger = ledger
@@ -93,6 +96,7 @@ class TranscribeBatch:
         self.transcribers = transcribers
         self.owners = owners
         self.limits = limits
+        self.files = files
 
     def __call__(self, batch: Batch, on_result: Callable[[Result], None] = lambda _: None) -> StageReport:
         """Do the batch; one bad recording fails alone. `on_result` hears of each recording, before the one commit.
@@ -104,7 +108,7 @@ class TranscribeBatch:
         try:
             for outcome in self._outcomes(batch.leases):
                 tried.append(outcome)
-                on_result(_result(outcome, Committed(0)))
+                on_result(_result(outcome, Committed(0), {}))
         except TransientError as error:
             logger.warning("transcribing_stopped", code=error.code)
             broken = error
@@ -114,9 +118,12 @@ class TranscribeBatch:
         committed = (
             commit_transcripts(self.ledger, self.store, finished, failed) if finished or failed else Committed(0)
         )
+        # Those found too: a file that is missing comes back.
+        good = [(f.recording, f.transcript) for f in finished if f.recording.key not in committed.fenced]
+        filed = self.files.sync(good) if self.files else {}
         if broken is not None:
             raise broken
-        results = (_result(t, committed) for t in tried)
+        results = (_result(t, committed, filed) for t in tried)
         return StageReport(
             "transcript", (*results, *map(_held, batch.held), *map(_settled, batch.settled)), committed.seq
         )
@@ -224,7 +231,7 @@ def _loggable(transcript: Transcript, effort: report.Figures) -> Mapping[str, ob
     return {"duration_s": transcript.duration_s, "language": transcript.language, **effort}
 
 
-def _result(tried: _Done | Failed | Result, committed: Committed) -> Result:
+def _result(tried: _Done | Failed | Result, committed: Committed, filed: Mapping[str, Mapping[str, str]]) -> Result:
     if isinstance(tried, Result):
         return tried
     recording = tried.finished.recording if isinstance(tried, _Done) else tried.recording
@@ -236,7 +243,7 @@ def _result(tried: _Done | Failed | Result, committed: Committed) -> Result:
     return Result(
         recording.key,
         "committed" if tried.effort and recording.key not in committed.already else "found",
-        metadata={**report.figures(recording, transcript), **tried.effort},
+        metadata={**report.figures(recording, transcript), **tried.effort, **filed.get(recording.key, {})},
         preview=report.preview(transcript),
         checks=tried.finished.checks,
     )

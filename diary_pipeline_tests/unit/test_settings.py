@@ -36,6 +36,7 @@ def test_without_any_variable_everything_lies_below_one_absolute_home() -> None:
     assert settings.home.is_absolute()
     assert settings.ledger_url == f"sqlite:///{settings.home}/ledger.sqlite"
     below = [settings.object_dir, settings.catalogue_file, settings.drop_dir, settings.note_dir, settings.dagster_home]
+    below += [settings.transcript_dir]
     assert all(path.is_relative_to(settings.home) for path in below)
     assert not settings.model_dir.is_relative_to(settings.home)
     assert [folder.path for folder in settings.folders] == [settings.drop_dir]
@@ -71,6 +72,8 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
         ({"DIARY_BEAM_SIZE": "wide"}, "DIARY_BEAM_SIZE cannot be used"),
         ({"DIARY_BEAM_SIZE": "0"}, "DIARY_BEAM_SIZE cannot be used"),
         ({"DIARY_DEVICE": "tpu"}, "DIARY_DEVICE cannot be used"),
+        ({"DIARY_TRANSCRIPT_FILES": "srt,docx"}, "DIARY_TRANSCRIPT_FILES cannot be used: input should be 'txt'"),
+        ({"DIARY_TRANSCRIPT_DIR": "/d/n", "DIARY_NOTE_DIR": "/d/n"}, "would replace the note"),
         ({"DIARY_TIME_ZONE": "Mars/Olympus"}, "DIARY_TIME_ZONE cannot be used: 'Mars/Olympus' is no IANA time zone"),
         ({"DIARY_TIME_ZONE": "../etc/passwd"}, "DIARY_TIME_ZONE cannot be used"),
         ({"DIARY_WHISPER_MODEL": "huge"}, "DIARY_WHISPER_MODEL huge is not among DIARY_ALLOWED_MODELS"),
