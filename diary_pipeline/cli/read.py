@@ -91,7 +91,7 @@ def show(
     else:
         printed = _print_note(settings, found.recording.key, form)
     if not isinstance(found, Submission):
-        for doubt in doubts(settings.catalogue_file, {found.recording.key: name}):
+        for doubt in doubts(settings.catalogue_file, {found.recording.key: name}, of_transcript=transcript):
             say(doubt)
         if found.recording.recorded_at.note:
             say(f"{name}: {found.recording.recorded_at.note}")

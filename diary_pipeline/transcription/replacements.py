@@ -2,8 +2,8 @@
 
 Whole words only and letter for letter, capitals too; nothing is guessed, or a rule for one word would change others. A
 word is what stands between blanks, without the marks around it: a rule for `don` leaves `don't` and `don-key` alone,
-and in `(confu i),` the brackets and the comma stay. Longer rules go first, what was put in is not looked at again, and
-no rule reaches over the end of a segment.
+and in `(confu i),` the brackets and the comma stay. Where no blank shows the end of a word (Japanese), the letters are
+enough. Longer rules go first, what was put in is not looked at again, and no rule reaches over the end of a segment.
 
 What surprises: nobody knows when a word was spoken that was not heard. The words that a rule replaces become one word
 with the time from the first to the last of them and their lowest probability, even if several are meant.
@@ -15,9 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from diary_pipeline.core.transcript import Segment, Word
-
-WITHOUT_BLANKS = frozenset({"zh", "yue", "ja", "th", "lo", "my"})
-"""Languages in which no blank shows where a word ends: there a rule holds wherever its letters stand."""
+from diary_pipeline.transcription.placing import UNSPACED
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def _swaps(segment: Segment, rules: Sequence[tuple[str, str]]) -> list[_Swap]:
         for place in re.finditer(f"(?=({spelled}))", text):
             start, end = place.span(1)
             free = all(end <= other.start or other.end <= start for other in found)
-            if free and (segment.language in WITHOUT_BLANKS or _is_whole(text, start, end)):
+            if free and (segment.language in UNSPACED or _is_whole(text, start, end)):
                 found.append(_Swap(start, end, meant))
     return sorted(found, key=lambda swap: swap.start)
 

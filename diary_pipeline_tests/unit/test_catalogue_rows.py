@@ -58,7 +58,7 @@ transcripts = st.builds(
     recording_key=st.just(RECORDING.key),
     duration_s=number,
     language=st.none() | text,
-    language_probability=number,
+    language_probability=maybe,
     segments=st.lists(segments, max_size=4).map(
         lambda some: tuple(Segment(**{**vars(s), "id": i}) for i, s in enumerate(some))
     ),

@@ -13,6 +13,7 @@ import pytest
 from diary_pipeline.catalogue.commit import FinishedTranscript, commit_transcripts
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.cli.main import main
+from diary_pipeline.core.batch import Check
 from diary_pipeline.core.transcript import Segment
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.settings import load_settings
@@ -149,11 +150,14 @@ def test_show_gives_the_transcript_with_what_was_not_understood(run: Run, keys: 
         Segment(1, 1.5, 4.0, "inaudible", reason="phantom_phrase"),
     )
     said = dataclasses.replace(transcript_for(noisy), segments=segments, duration_s=4.0)
-    commit_transcripts(ledger, diary.store, [FinishedTranscript(noisy, lease, said, ())])
+    unsure = Check("language_is_certain", False, "WARN", "language=en probability=0.41")
+    commit_transcripts(ledger, diary.store, [FinishedTranscript(noisy, lease, said, (unsure,))])
     Publisher(ledger, diary.store, settings.catalogue_file).publish()
     ledger.close()
     ran = run("show", noisy.key, "--transcript")
     assert (ran.code, ran.out) == (0, "- `0:00` Tea.\n- `0:01` [inaudible] (phantom_phrase, 2.5 s)\n")
+    assert "noisy.m4a: doubtful, language_is_certain failed (language=en probability=0.41)" in ran.err
+    assert "language_is_certain" not in run("show", noisy.key).err, "no reason to doubt a note"
     rows = list(csv.DictReader(io.StringIO(run("show", noisy.key, "--transcript", "--format", "csv").out)))
     assert [(row["kind"], row["reason"], row["raw_text"]) for row in rows] == [
         ("speech", "", "T."),

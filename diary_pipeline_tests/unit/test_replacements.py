@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diary_pipeline.core.transcript import Segment, Word
-from diary_pipeline.transcription.replacements import WITHOUT_BLANKS, replaced
+from diary_pipeline.transcription.replacements import replaced
 
 ANNA = (("confu i", "ComfyUI"), ("Mieka", "Mika"))
 
@@ -168,7 +168,3 @@ def test_what_was_heard_can_be_read_and_text_words_and_times_agree(
         assert all(a.end_s <= b.start_s for a, b in pairwise(after.words))
         assert [w.start_s for w in after.words[:1]] == [w.start_s for w in before.words[:1]]
         assert [w.end_s for w in after.words[-1:]] == [w.end_s for w in before.words[-1:]]
-
-
-def test_the_languages_without_blanks_are_those_whose_words_whisper_cuts_by_letters() -> None:
-    assert {"zh", "ja", "th", "lo", "my", "yue"} == WITHOUT_BLANKS
