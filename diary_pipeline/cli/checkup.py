@@ -1,6 +1,7 @@
 """What `diary doctor` tests: each place and service that the settings point at, by using it.
 
-Dagster is asked over HTTP, never imported. Nothing is repaired or created here.
+Dagster is asked over HTTP, never imported. Nothing is repaired or created here, and nothing is decided: where the model
+would run is what transcription/device.py says when a run asks it.
 """
 
 import http.client
@@ -45,6 +46,9 @@ def examine(settings: Settings) -> list[Finding]:
         _attempt("ledger", lambda: _ledger(settings)),
         _attempt("catalogue", lambda: _catalogue(settings)),
         _attempt(f"model {settings.whisper_model}", lambda: _model(settings)),
+        _attempt("voice activity", _voice_activity),
+        _attempt("device", lambda: _device(settings)),
+        _attempt("cuda", _cuda),
         _attempt("dagster", lambda: _dagster(settings)),
     ]
 
@@ -103,9 +107,53 @@ def _catalogue(settings: Settings) -> tuple[State, str]:
 
 
 def _model(settings: Settings) -> tuple[State, str]:
+    from diary_pipeline.transcription.models import recorded_sha256, resolve, verify
+
+    folder = resolve(settings.whisper_model, settings.model_dir)
+    if not verify(folder):
+        return "missing", f"{folder} is damaged: run `diary models get {settings.whisper_model}`, which mends it."
+    if recorded := recorded_sha256(folder):
+        return "ok", f"{folder}; its weights still have SHA-256 {recorded}."
+    return "ok", f"{folder}; whole, but put there by somebody who recorded no SHA-256."
+
+
+def _voice_activity() -> tuple[State, str]:
+    import numpy as np
+
+    from diary_pipeline.transcription.spans import FRAME
+    from diary_pipeline.transcription.speech_activity import Silero
+
+    Silero().push(np.zeros(FRAME, np.float32))
+    return "ok", "Silero, of faster-whisper, runs."
+
+
+def _device(settings: Settings) -> tuple[State, str]:
+    from diary_pipeline.transcription.device import choose
+    from diary_pipeline.transcription.log_mel import made_by
     from diary_pipeline.transcription.models import resolve
 
-    return "ok", f"{resolve(settings.whisper_model, settings.model_dir)}"
+    try:
+        model = resolve(settings.whisper_model, settings.model_dir)
+    except DiaryError:  # is a finding of its own
+        model = None
+    chosen = choose(
+        settings.device,
+        settings.compute_type,
+        batch_size=settings.window_batch_size,
+        beam_size=settings.beam_size,
+        model=model,
+    )
+    return "ok", f"{chosen.name} in {chosen.compute_type}, log-mel by {made_by(chosen.name)}: {chosen.reason}."
+
+
+def _cuda() -> tuple[State, str]:
+    from diary_pipeline.transcription.cuda import CUBLAS, ask_cuda
+
+    found = ask_cuda()
+    if not found.types:
+        return "absent", f"{found.missing}."
+    free = "unknown" if found.free is None else f"{found.free >> 20} MiB"
+    return "ok", f"answers and {CUBLAS} loads; free memory {free}; computes in {', '.join(found.types)}."
 
 
 def _dagster(settings: Settings) -> tuple[State, str]:

@@ -42,6 +42,8 @@ def ask_cuda() -> Cuda:
 
 @functools.cache
 def _no_device() -> str:
+    if not _library(DRIVER):
+        return f"there is no NVIDIA driver ({DRIVER} is not found)"
     # Asked once and never believed: from the second call in a thread on, CTranslate2 4.8 answers out of the zeros that
     # the failed first one left in its cache, as if a GPU with float32 were here.
     import ctranslate2
@@ -49,8 +51,8 @@ def _no_device() -> str:
     try:
         ctranslate2.get_supported_compute_types("cuda")
     except (RuntimeError, ValueError) as error:
-        return f"CUDA does not answer ({str(error).splitlines()[0][:120]})"
-    return "no CUDA device was found"
+        return f"the NVIDIA driver is here, but {str(error).splitlines()[0][:120]}"
+    return "the NVIDIA driver is here, but no GPU"
 
 
 def cublas_loads() -> bool:

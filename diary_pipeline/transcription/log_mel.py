@@ -9,7 +9,7 @@ frame is looked for before that, in one frame more than is kept. Anything else s
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -40,10 +40,8 @@ class LogMel:
     """Makes features where the model runs."""
 
     def __init__(self, extractor: FeatureExtractor, device: str) -> None:
-        on_gpu = device == "cuda" and torch_has_gpu()
-        self.by = "torch" if on_gpu else "numpy"
-        """Who computes."""
         self._mels = len(extractor.mel_filters)
+        on_gpu = made_by(device) == "torch"
         self._into = torch_features(extractor, "cuda") if on_gpu else numpy_features(extractor)
 
     def features(self, windows: Sequence[Block]) -> Features:
@@ -51,6 +49,11 @@ class LogMel:
         batch = np.zeros((len(windows), self._mels, FRAMES), np.float32)
         self._into(windows, batch)
         return batch
+
+
+def made_by(device: str) -> Literal["numpy", "torch"]:
+    """Say who makes the features for a model that runs on `cpu` or `cuda`."""
+    return "torch" if device == "cuda" and torch_has_gpu() else "numpy"
 
 
 def torch_has_gpu() -> bool:

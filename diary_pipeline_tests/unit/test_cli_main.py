@@ -102,7 +102,8 @@ def test_doctor_lists_every_setting_and_names_what_is_missing(capsys: pytest.Cap
 def test_doctor_is_well_with_a_home_and_a_model(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "own-model"
     own.mkdir()
-    (own / "model.bin").write_bytes(b"weights")
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        (own / name).write_bytes(b"weights")
     monkeypatch.setenv("DIARY_WHISPER_MODEL", str(own))
     prepare_home(load_settings())
     assert ended("doctor") == 0

@@ -27,7 +27,7 @@ LARGE = Shape(width=1280, heads=20, decoder_layers=32, parameters=1_543_000_000)
 AMPERE = ("bfloat16", "float16", "float32", "int8", "int8_bfloat16", "int8_float16", "int8_float32")
 TURING = ("float16", "float32", "int8", "int8_float16", "int8_float32")
 PASCAL = ("float32", "int8", "int8_float32")
-NONE = Cuda(missing="CUDA does not answer (no driver)")
+NONE = Cuda(missing="there is no NVIDIA driver")
 LOST = "CUDA failed with error an illegal memory access was encountered"
 
 
@@ -80,7 +80,7 @@ def test_what_is_asked_for_is_kept_and_the_rest_follows_from_what_is_free(
 @pytest.mark.parametrize(
     ("asked", "shape", "cuda", "free", "said"),
     [
-        (Asked(), BASE, NONE, GIB, "CUDA does not answer (no driver); 3 windows a call: 104 MiB each and 136 MiB for"),
+        (Asked(), BASE, NONE, GIB, "there is no NVIDIA driver; 3 windows a call: 104 MiB each and 136 MiB for"),
         (Asked(), BASE, NONE, 300 * MIB, "1 window a call: 104 MiB each and 136 MiB for the model, of 300 MiB free,"),
         (Asked(), BASE, NONE, 300 * MIB, "which may not be enough"),
         (Asked(batch_size=32), BASE, NONE, GIB, "32 windows a call, as asked: 104 MiB each"),
@@ -97,7 +97,7 @@ def test_the_reason_gives_the_sum(asked: Asked, shape: Shape | None, cuda: Cuda,
 @pytest.mark.parametrize(
     ("asked", "cuda", "code", "said"),
     [
-        (Asked(device="cuda"), NONE, "gpu_missing", "no driver"),
+        (Asked(device="cuda"), NONE, "gpu_missing", "no NVIDIA driver"),
         (Asked(device="cuda"), Cuda(missing="libcublas.so.12 is missing"), "gpu_missing", "libcublas.so.12"),
         (Asked(compute_type="bfloat16"), gpu(8 * GIB), "compute_type_unsupported", "int8_float16"),
         (Asked(compute_type="float16"), gpu(8 * GIB, PASCAL), "compute_type_unsupported", "this GPU"),
@@ -121,7 +121,7 @@ def test_a_precision_that_a_cpu_has_not_is_refused_with_those_it_has(wrong: str)
 def test_without_a_gpu_auto_takes_the_cpu_and_says_why_each_time() -> None:
     first, second = choose(), choose()
     assert (first.name, first.compute_type) == ("cpu", "int8")
-    assert "CUDA" in first.reason
+    assert "NVIDIA" in first.reason
     assert first == second
 
 

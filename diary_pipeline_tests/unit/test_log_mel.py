@@ -7,7 +7,7 @@ import pytest
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from diary_pipeline.transcription.log_mel import Features, LogMel, torch_features, torch_has_gpu
+from diary_pipeline.transcription.log_mel import Features, LogMel, made_by, torch_features, torch_has_gpu
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.transcriber import Block
 
@@ -59,7 +59,6 @@ def test_numpy_features_are_those_of_faster_whisper_to_the_bit(mels: int) -> Non
     extractor = FeatureExtractor(feature_size=mels)
     maker = LogMel(extractor, "cpu")
     found = maker.features(list(WINDOWS.values()))
-    assert maker.by == "numpy"
     assert (found.shape, found.dtype) == ((len(WINDOWS), mels, 3000), np.float32)
     for name, window, features in zip(WINDOWS, WINDOWS.values(), found, strict=True):
         assert np.array_equal(features, expected(extractor, window)), name
@@ -75,7 +74,9 @@ def test_a_window_has_the_same_features_in_every_batch() -> None:
 
 @pytest.mark.skipif(torch_has_gpu(), reason="torch sees a GPU")
 def test_without_torch_or_a_gpu_numpy_computes_for_a_gpu_too() -> None:
-    assert LogMel(FeatureExtractor(), "cuda").by == "numpy"
+    assert made_by("cuda") == "numpy"
+    features = LogMel(FeatureExtractor(), "cuda").features([WINDOWS["like speech"]])
+    assert np.array_equal(features[0], expected(FeatureExtractor(), WINDOWS["like speech"]))
 
 
 @NEEDS_TORCH
@@ -93,6 +94,6 @@ def test_a_gpu_makes_the_same_features_within_1e_4() -> None:
     extractor = FeatureExtractor(feature_size=128)
     maker = LogMel(extractor, "cuda")
     found = maker.features(list(WINDOWS.values()))
-    assert maker.by == "torch"
+    assert made_by("cuda") == "torch"
     for name, window, features in zip(WINDOWS, WINDOWS.values(), found, strict=True):
         np.testing.assert_allclose(features, expected(extractor, window), rtol=0, atol=1e-4, err_msg=name)

@@ -1,0 +1,71 @@
+"""What `diary doctor` says of the speech engine is what a run would do."""
+
+import shutil
+from pathlib import Path
+
+import ctranslate2
+import pytest
+
+from diary_pipeline.cli.checkup import Finding, examine
+from diary_pipeline.settings import load_settings
+from diary_pipeline.transcription.device import choose
+from diary_pipeline_tests.weights import weights
+
+HAS_GPU = bool(ctranslate2.get_cuda_device_count())
+NO_DAGSTER = {"DIARY_UI_PORT": "1"}
+
+
+def found(**variables: str) -> dict[str, Finding]:
+    return {f.subject: f for f in examine(load_settings({**NO_DAGSTER, **variables}))}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    return {"DIARY_HOME": str(tmp_path / "home"), "DIARY_MODEL_DIR": str(tmp_path / "models")}
+
+
+def test_the_device_is_the_one_that_a_run_would_choose(home: dict[str, str]) -> None:
+    said = found(**home, DIARY_DEVICE="cpu", DIARY_COMPUTE_TYPE="float32", DIARY_WINDOW_BATCH_SIZE="3")["device"]
+    assert said.state == "ok"
+    assert said.detail.startswith("cpu in float32, log-mel by numpy: asked for; 3 windows a call, as asked")
+
+
+def test_without_a_model_the_batch_is_small_and_the_model_is_what_is_missing(home: dict[str, str]) -> None:
+    said = found(**home, DIARY_DEVICE="cpu")
+    assert said["model base"].state == "missing"
+    assert (said["device"].state, "the model's shape is unknown" in said["device"].detail) == ("ok", True)
+
+
+def test_voice_activity_is_tried_and_needs_no_model(home: dict[str, str]) -> None:
+    assert found(**home)["voice activity"].state == "ok"
+
+
+@pytest.mark.skipif(HAS_GPU, reason="there is a GPU")
+def test_a_gpu_that_is_asked_for_and_not_there_stops_work_and_otherwise_does_not(home: dict[str, str]) -> None:
+    asked, open_ = found(**home, DIARY_DEVICE="cuda"), found(**home)
+    assert (asked["device"].state, asked["cuda"].state) == ("missing", "absent")
+    assert (open_["device"].state, open_["cuda"].state) == ("ok", "absent")
+    assert "NVIDIA" in asked["device"].detail
+    assert "NVIDIA" in open_["cuda"].detail
+
+
+@pytest.mark.skipif(not HAS_GPU, reason="needs a GPU")
+def test_a_gpu_is_described(home: dict[str, str]) -> None:
+    assert "free memory" in found(**home)["cuda"].detail
+
+
+@pytest.mark.speech
+def test_a_model_is_verified_byte_by_byte(home: dict[str, str]) -> None:
+    folder = Path(home["DIARY_MODEL_DIR"]) / "tiny.en"
+    shutil.copytree(weights("tiny.en"), folder)
+    whole = found(**home, DIARY_WHISPER_MODEL="tiny.en")
+    assert (whole["model tiny.en"].state, "SHA-256 1a5afae06a4d" in whole["model tiny.en"].detail) == ("ok", True)
+    chosen = choose(model=folder)
+    assert whole["device"].detail.startswith(f"{chosen.name} in {chosen.compute_type}, log-mel by ")
+    assert f"{chosen.batch_size} windows a call: 78 MiB each" in whole["device"].detail
+
+    with (folder / "model.bin").open("r+b") as weights_file:
+        weights_file.seek(50_000_000)
+        weights_file.write(b"\0\1\2\3")
+    damaged = found(**home, DIARY_WHISPER_MODEL="tiny.en")["model tiny.en"]
+    assert (damaged.state, "diary models get tiny.en" in damaged.detail) == ("missing", True)
