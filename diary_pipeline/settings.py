@@ -98,9 +98,13 @@ class Settings(BaseModel):
         tuple(HUB_MODELS),
         "Models that a recording may ask for, separated by commas; others are refused.",
     )
-    device: Literal["auto", "cpu", "cuda"] = _setting("Transcription", "auto", "Where the model runs.")
+    device: Literal["auto", "cpu", "cuda"] = _setting(
+        "Transcription", "auto", "Where the model runs; auto takes a GPU that answers and has room (docs/devices.md)."
+    )
     compute_type: Literal["auto", "int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] = _setting(
-        "Transcription", "auto", "Precision of the weights; auto takes float16 on CUDA and int8 on a CPU."
+        "Transcription",
+        "auto",
+        "Precision of the weights; auto takes float16 on CUDA, int8_float16 where that has no room, int8 on a CPU.",
     )
     cpu_threads: int = _setting("Transcription", 0, "CPU threads of one model; 0 takes all cores.", ge=0, le=512)
     beam_size: int = _setting("Transcription", 5, "Beams per window; 1 is faster and makes more mistakes.", ge=1, le=20)
