@@ -19,8 +19,9 @@ from diary_pipeline.transcription.memory import free_memory
 from diary_pipeline.transcription.packaged_models import MODEL_FILE
 
 CPU_TYPES = ("int8", "int8_float32", "float32")
-GPU_TYPES = (("float16", "int8_float16"), ("float32", "int8_float32"))
-"""What `auto` tries, by whether the GPU can float16: the full precision, and the one that halves the weights."""
+GPU_TYPES = ("float16", "int8_float16")
+OLD_GPU_TYPES = ("float32", "int8_float32")
+"""What `auto` tries: the full precision, then the one that halves the weights. Old is a GPU that cannot float16."""
 MOST = {"cpu": 8, "cuda": 64}
 """Windows a call. On a CPU (base, int8) 8 take 60 % of the decoder's time of one by one and 16 take 51 %, for 0.8 GiB
 more; the encoder gains nothing. 64 on a GPU is not measured: CTranslate2 numbers the elements of a GPU tensor in 32
@@ -118,7 +119,8 @@ def decide(asked: Asked, shape: Shape | None, machine: Machine) -> Device:
 
 
 def _gpu(asked: Asked, shape: Shape | None, cuda: Cuda) -> tuple[Device, bool]:
-    wanted = GPU_TYPES["float16" not in cuda.types] if asked.compute_type == "auto" else (asked.compute_type,)
+    by_itself = GPU_TYPES if "float16" in cuda.types else OLD_GPU_TYPES
+    wanted = by_itself if asked.compute_type == "auto" else (asked.compute_type,)
     candidates = [precision for precision in wanted if precision in cuda.types]
     if not candidates:
         raise _unsupported(asked.compute_type, "this GPU", cuda.types)
@@ -166,7 +168,9 @@ def gpu_failure(error: BaseException) -> ServiceMissing | None:
     """Return what to raise when an error speaks of the device and not of the recording; None when it does not."""
     match trouble(error):
         case "out_of_memory":
-            told = f"Not even one window fits into memory ({_first_line(error)}): stop what else uses it, or choose a "
+            told = (
+                f"Memory is too small even for one window ({_first_line(error)}): stop what else uses it, or choose a "
+            )
             return ServiceMissing("device_failed", told + "smaller model with DIARY_WHISPER_MODEL.")
         case "device_lost":
             told = f"The GPU failed ({_first_line(error)}): look at `nvidia-smi` and the driver's log, or set "

@@ -267,7 +267,7 @@ class BrokenGpu:
 @pytest.mark.parametrize(
     ("says", "error", "said"),
     [
-        ("CUDA failed with error out of memory", ServiceMissing, "fits into memory"),
+        ("CUDA failed with error out of memory", ServiceMissing, "even for one window"),
         (LOST, ServiceMissing, "GPU failed"),
         ("bad shape", RuntimeError, "bad shape"),
     ],
