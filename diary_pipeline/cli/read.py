@@ -8,7 +8,7 @@ import typer
 from diary_pipeline.cli.doubts import doubts
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import Format, FormatOption, as_dicts, print_json, print_markdown, print_rows, say, short
-from diary_pipeline.cli.transcript import published_segments, transcript_lines
+from diary_pipeline.cli.transcript import print_file, published_segments, transcript_lines
 from diary_pipeline.core.batch import ENDED, UNWELL
 
 if TYPE_CHECKING:
@@ -20,13 +20,21 @@ ITEMS = "kind, text, start_s, end_s, quote, due_date, segment_id"
 
 
 class ShowFormat(StrEnum):
-    """How one note is printed."""
+    """How one note, or one transcript, is printed."""
 
     text = "text"
     markdown = "markdown"
     json = "json"
     table = "table"
     csv = "csv"
+    txt = "txt"
+    srt = "srt"
+    vtt = "vtt"
+    md = "md"
+
+
+FILES = frozenset({ShowFormat.txt, ShowFormat.srt, ShowFormat.vtt, ShowFormat.md})
+"""Kinds of file that only a transcript can be."""
 
 
 def notes(
@@ -63,7 +71,13 @@ def notes(
 def show(
     key: Annotated[str, typer.Argument(help="A recording key (its beginning or end will do) or submission id.")],
     form: Annotated[
-        ShowFormat, typer.Option("--format", "-f", help="json: all; table, csv: the items, or the segments.")
+        ShowFormat,
+        typer.Option(
+            "--format",
+            "-f",
+            help="json: all; table, csv: the items, or the segments; "
+            "txt, srt, vtt, md: the transcript as plain text, subtitles or Markdown with front matter.",
+        ),
     ] = ShowFormat.text,
     transcript: Annotated[
         bool, typer.Option("--transcript", help="What was said, with times and doubts, instead of the note.")
@@ -72,7 +86,8 @@ def show(
     """Show the note of one recording, or why it has none and what to do; or its transcript.
 
     Examples: `diary show 2026-05-01-walk`; `diary show 2026-05-01-walk --format markdown > walk.md`;
-    `diary show 2026-05-01-walk --transcript`.
+    `diary show 2026-05-01-walk --transcript`; `diary show 2026-05-01-walk --format srt > walk.srt`;
+    `diary show 2026-05-01-walk --transcript --format json` (with the time of each word).
 
     Exit code 1: it was refused or has failed.
     """
@@ -82,10 +97,13 @@ def show(
     from diary_pipeline.ledger.connect import open_ledger
     from diary_pipeline.ledger.submissions import Submission
 
-    found = find(open_ledger(settings.ledger_url), settings.catalogue_file, key)
+    ledger = open_ledger(settings.ledger_url)
+    found = find(ledger, settings.catalogue_file, key)
     name = found.file_name if isinstance(found, Submission) else found.recording.file_name
     if isinstance(found, Submission):
         printed = False
+    elif form in FILES or (transcript and form is ShowFormat.json):
+        printed = print_file(settings, ledger, found.recording, form.value)
     elif transcript:
         printed = _print_transcript(settings, found.recording.key, form)
     else:

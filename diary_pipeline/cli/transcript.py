@@ -1,13 +1,21 @@
-"""The transcript of one recording, as `diary show` prints it: from the published catalogue."""
+"""The transcript of one recording, as `diary show` prints it.
 
+Rows and lines come from the published catalogue. The surprise: what goes into a file does not, it is read by ledger
+pointer, because the published tables hold no words, and so it is there before anybody publishes.
+"""
+
+import sys
 from typing import TYPE_CHECKING
 
-from diary_pipeline.cli.output import as_dicts, shown
+from diary_pipeline.cli.output import as_dicts, say, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from diary_pipeline.catalogue.query import Answer
+    from diary_pipeline.core.recording import Recording
+    from diary_pipeline.ledger.connect import Ledger
+    from diary_pipeline.settings import Settings
 
 COLUMNS = (
     "segment_id, start_s, end_s, kind, text, raw_text, language, language_probability, reason, risks, rung, "
@@ -30,3 +38,18 @@ def transcript_lines(segments: "Answer") -> list[str]:
 
     heard = [segment_from(row) for row in as_dicts(segments.columns, segments.rows)]
     return [shown(line) for line in lines(heard)]
+
+
+def print_file(settings: "Settings", ledger: "Ledger", recording: "Recording", form: str) -> bool:
+    """Print the current transcript as a file of that format holds it; False: there is none."""
+    from diary_pipeline.catalogue.read import transcript_of
+    from diary_pipeline.transcription.renderers import RENDERERS
+    from diary_pipeline.wiring import Wiring
+
+    transcript = transcript_of(ledger, Wiring(settings).store, recording.key)
+    if transcript is None:
+        return False
+    sys.stdout.write(RENDERERS[form](recording, transcript))
+    if not transcript.text:
+        say(f"{recording.file_name}: no words were understood in it.")
+    return True

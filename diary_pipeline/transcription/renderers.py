@@ -116,7 +116,7 @@ def render_md(recording: Recording, transcript: Transcript) -> str:
     return f"---\n{head}---\n\n# {escaped(title)}\n\n{lines}\n"
 
 
-RENDERERS: Mapping[TranscriptFormat, Callable[[Recording, Transcript], str]] = {
+RENDERERS: Mapping[str, Callable[[Recording, Transcript], str]] = {
     "txt": render_txt,
     "json": render_json,
     "srt": render_srt,

@@ -168,6 +168,50 @@ def test_show_gives_the_transcript_with_what_was_not_understood(run: Run, keys: 
     assert (lost["kind"], lost["reason"], lost["text"]) == ("inaudible", "phantom_phrase", "")
 
 
+@pytest.mark.parametrize("form", ["txt", "srt", "vtt", "md"])
+def test_show_gives_a_transcript_as_a_file_to_redirect(run: Run, keys: dict[str, str], form: str) -> None:
+    ran = run("show", keys["walk.m4a"], "--format", form)
+    assert (ran.code, ran.err) == (0, "")
+    assert {"txt": "I walked by", "srt": "1\n00:00:00,000 --> ", "vtt": "WEBVTT\n\n", "md": "---\n"}[form] in ran.out[
+        :30
+    ]
+    assert "I walked by the river. Then I bought bread.".split() == [
+        word for word in ran.out.split() if word in set("I walked by the river. Then bought bread.".split())
+    ]
+    assert run("show", keys["walk.m4a"], "--transcript", "--format", form).out == ran.out
+
+
+def test_show_gives_a_transcript_as_json_with_its_words(run: Run, keys: dict[str, str]) -> None:
+    told = json.loads(run("show", keys["walk.m4a"], "--transcript", "--format", "json").out)
+    assert told["recording_key"] == keys["walk.m4a"]
+    assert [word["text"] for word in told["segments"][0]["words"]] == "I walked by the river.".split()
+
+
+def test_a_transcript_is_there_before_anybody_publishes(run: Run) -> None:
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url)
+    diary = Diary(ledger, FolderStore(settings.object_dir))
+    some = diary.accept("new.m4a")
+    diary.transcribe(some)
+    ledger.close()
+    ran = run("show", some[0].key, "--format", "txt")
+    assert (ran.code, ran.out) == (0, "I walked by the river. Then I bought bread.\n")
+
+
+@pytest.mark.parametrize(
+    ("file_name", "code", "reason"),
+    [
+        ("cut.m4a", 1, "audio_truncated"),
+        ("empty.m4a", 1, "audio_empty"),
+        ("silent.m4a", 0, "silent.m4a: no words were understood in it"),
+        ("waiting.m4a", 0, "diary status"),
+    ],
+)
+def test_show_says_why_a_file_is_empty(run: Run, keys: dict[str, str], file_name: str, code: int, reason: str) -> None:
+    ran = run("show", keys[file_name], "--format", "srt")
+    assert (ran.code, ran.out, reason in ran.err) == (code, "", True)
+
+
 def test_show_says_why_there_is_no_transcript(run: Run, keys: dict[str, str]) -> None:
     for name, code, reason in (("cut.m4a", 1, "audio_truncated"), ("silent.m4a", 0, "audio_no_speech")):
         ran = run("show", keys[name], "--transcript")
