@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from diary_pipeline.audio.soundness import Measured
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Segment, Transcript
+from diary_pipeline.transcription.lines import clock
 
 LINES = 12
 Figures = Mapping[str, str | int | float | bool]
@@ -61,7 +62,7 @@ def lines(segments: Sequence[Segment]) -> list[str]:
     spoken = Counter(s.language for s in segments if s.text)
     usual = max(spoken, key=spoken.__getitem__, default=None)
     told = (s for s in segments if s.text or s.kind == "inaudible")
-    return [f"`{_clock(s.start_s)}` {' '.join(_told(s, usual))}" for s in told]
+    return [f"`{clock(s.start_s)}` {' '.join(_told(s, usual))}" for s in told]
 
 
 def _told(segment: Segment, usual: str | None) -> Iterator[str]:
@@ -74,9 +75,3 @@ def _told(segment: Segment, usual: str | None) -> Iterator[str]:
         yield f"({segment.language}{sure})"
     if segment.risks:
         yield f"(doubtful: {', '.join(segment.risks)})"
-
-
-def _clock(at_s: float) -> str:
-    minutes, seconds = divmod(int(at_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
