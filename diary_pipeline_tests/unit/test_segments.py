@@ -91,6 +91,34 @@ def test_every_segment_of_a_window_carries_its_scores() -> None:
     assert [w.text for w in second.words] == ["Nein."]
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([" 80", "%", " of", " it."], [("80%", 0.0, 1.5, 0.6), ("of", 2.0, 2.5, 0.9), ("it.", 3.0, 3.5, 0.9)]),
+        ([" 3", ".5", " a", ".m", "."], [("3.5", 0.0, 1.5, 0.6), ("a.m.", 2.0, 4.5, 0.9)]),
+        ([" well", "-known"], [("well-known", 0.0, 1.5, 0.6)]),
+        (["No", " blank"], [("No", 0.0, 0.5, 0.3), ("blank", 1.0, 1.5, 0.9)]),
+    ],
+)
+def test_what_the_model_cut_within_a_word_is_one_word(
+    words: list[str], expected: list[tuple[str, float, float, float]]
+) -> None:
+    # The first is less sure than the others.
+    told = tuple(
+        PlacedWord(text, Span(i * RATE, i * RATE + RATE // 2), 0.9 if i else 0.3) for i, text in enumerate(words)
+    )
+    found = segments_of([HeardWindow(spans((0, 6)), told, language="en")], 6 * RATE)
+    heard = [(w.text, w.start_s, w.end_s, round(w.probability or 0, 2)) for s in found for w in s.words]
+    assert heard == expected
+    assert " ".join(s.text for s in found if s.text) == "".join(words).strip()
+
+
+def test_a_piece_of_a_word_behind_a_pause_does_not_stretch_the_word_over_it() -> None:
+    told = (PlacedWord(" 80", Span(0, RATE), 0.9), PlacedWord("%", Span(2 * RATE, 3 * RATE), None))
+    first, second = segments_of([HeardWindow(spans((0, 3)), told, language="en")], 3 * RATE)
+    assert [(w.text, w.end_s) for w in (*first.words, *second.words)] == [("80", 1.0), ("%", 3.0)]
+
+
 def test_languages_without_spaces_are_joined_without_spaces() -> None:
     words = tuple(PlacedWord(text, Span(i * 100, i * 100 + 90), 0.9) for i, text in enumerate(["今日", "は", "雨"]))
     (segment,) = segments_of([HeardWindow((Span(0, 300),), words, language="ja")], 300)
