@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -12,23 +13,36 @@ import pytest
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.transcript import Segment
+from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber
+from diary_pipeline.transcription.openai_server import TranscriptionServer
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, Transcriber, hear
 from diary_pipeline_tests.recordings.faulty import DEMO
+from diary_pipeline_tests.transcription_server import heard_by, transcription_server
 from diary_pipeline_tests.weights import real_transcriber
 
 SPOKEN = DEMO / "2026-03-02 first day back.wav"
-TRANSCRIBERS: dict[str, Callable[[], Transcriber]] = {
-    "scripted": lambda: ScriptedTranscriber(languages=("en",)),
-    "faster_whisper": lambda: real_transcriber("tiny.en"),
+
+
+@contextmanager
+def behind_a_server() -> Iterator[Transcriber]:
+    with transcription_server(heard_by(ScriptedTranscriber(languages=("en",)))) as server:
+        yield OpenAICompatibleTranscriber(TranscriptionServer(server.url, "tiny.en"))
+
+
+TRANSCRIBERS: dict[str, Callable[[], AbstractContextManager[Transcriber]]] = {
+    "scripted": lambda: nullcontext(ScriptedTranscriber(languages=("en",))),
+    "faster_whisper": lambda: nullcontext(real_transcriber("tiny.en")),
+    "openai_compatible": behind_a_server,
 }
-MARKED = [pytest.param(name, marks=[pytest.mark.speech] * (name != "scripted")) for name in TRANSCRIBERS]
+MARKED = [pytest.param(name, marks=[pytest.mark.speech] * (name == "faster_whisper")) for name in TRANSCRIBERS]
 
 
 @pytest.fixture(scope="module", params=MARKED)
-def transcriber(request: pytest.FixtureRequest) -> Transcriber:
-    return TRANSCRIBERS[request.param]()
+def transcriber(request: pytest.FixtureRequest) -> Iterator[Transcriber]:
+    with TRANSCRIBERS[request.param]() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
