@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
@@ -32,6 +33,16 @@ Words = Annotated[tuple[str, ...], _Listed]
 
 def _listed(said: str) -> list[str]:
     return [word.strip() for word in said.split(",") if word.strip()]
+
+
+def _server_url(said: str) -> str:
+    parts = urlsplit(said)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("it must begin with http:// or https:// and hold no password")
+    return said.rstrip("/")
+
+
+ServerUrl = Annotated[str, AfterValidator(_server_url)]
 
 
 def _below(name: str) -> Any:
@@ -97,6 +108,20 @@ class Settings(BaseModel):
         "Transcription",
         tuple(HUB_MODELS),
         "Models that a recording may ask for, separated by commas; others are refused.",
+    )
+    transcriber: Literal["faster-whisper", "openai"] = _setting(
+        "Transcription",
+        "faster-whisper",
+        "What hears: Whisper weights on this machine, or any server with OpenAI's transcription API.",
+    )
+    transcription_url: ServerUrl | None = _setting(
+        "Transcription",
+        None,
+        "Address of that server, usually ending in /v1; the speech of every recording is sent there.",
+    )
+    transcription_api_key: str | None = _setting("Transcription", None, "Its key, where it wants one.", secret=True)
+    transcription_concurrency: int = _setting(
+        "Transcription", 4, "Windows of up to 30 s that it is asked about at once.", ge=1, le=64
     )
     device: Literal["auto", "cpu", "cuda"] = _setting(
         "Transcription", "auto", "Where the model runs; auto takes a GPU that answers and has room (docs/devices.md)."
@@ -245,6 +270,8 @@ def _process_environment() -> Mapping[str, str]:
 
 def _with_own_model(settings: Settings) -> Settings:
     model = settings.whisper_model
+    if settings.transcriber == "openai":
+        return _with_served_models(settings)
     if model in settings.allowed_models:
         return settings
     if "/" not in model:  # a folder or a hub id is somebody's own model; a plain word is a misspelt one
@@ -252,6 +279,15 @@ def _with_own_model(settings: Settings) -> Settings:
             "config_invalid", f"DIARY_WHISPER_MODEL {model} is not among DIARY_ALLOWED_MODELS; add it there."
         )
     return settings.model_copy(update={"allowed_models": (*settings.allowed_models, model)})
+
+
+def _with_served_models(settings: Settings) -> Settings:
+    # Our names of weights mean nothing to a server: only what somebody named is offered.
+    for name, what in {"transcription_url": "the server's address", "whisper_model": "a model's name there"}.items():
+        if name not in settings.origins:
+            raise UsageError("config_invalid", f"DIARY_TRANSCRIBER=openai needs DIARY_{name.upper()}: {what}.")
+    named = settings.allowed_models if "allowed_models" in settings.origins else ()
+    return settings.model_copy(update={"allowed_models": tuple(dict.fromkeys((*named, settings.whisper_model)))})
 
 
 def _with_people(settings: Settings) -> Settings:

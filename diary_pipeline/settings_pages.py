@@ -42,7 +42,7 @@ def explain(settings: Settings) -> list[SettingRow]:
             SettingRow(
                 group=str(extra["group"]),
                 name=variable,
-                value=masked(value) if extra["secret"] else value,
+                value=_hidden(value) if extra["secret"] else value,
                 source=settings.origins.get(name, "default"),
                 description=field.description or "",
             )
@@ -61,6 +61,10 @@ def _people(settings: Settings) -> Iterator[SettingRow]:
         yield SettingRow(
             "People", f"folders.{number}", f"{folder.path} for {folder.owner}", "file", "A watched folder."
         )
+
+
+def _hidden(secret: str) -> str:
+    return masked(secret) if "://" in secret or not secret else "***"
 
 
 def masked(url: str) -> str:

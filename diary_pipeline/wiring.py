@@ -6,6 +6,7 @@ Everything is built on first use and once per process: one connection pool, one 
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.core.batch import Result, Stage
@@ -21,6 +22,9 @@ from diary_pipeline.transcription.batch import TranscribeBatch
 from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.transcriber import Transcriber
 
+if TYPE_CHECKING:
+    from diary_pipeline.transcription.openai_server import TranscriptionServer
+
 
 class Wiring:
     """The objects of one deployment."""
@@ -29,6 +33,7 @@ class Wiring:
         self.settings = settings
         self.on_result = on_result
         """Hears of each recording that a stage has done in this process."""
+        self._served: dict[str, Transcriber] = {}
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -70,7 +75,9 @@ class Wiring:
         return WriteNotes(self.ledger, self.store, OfflineWriter(), note_dir=s.note_dir if s.write_note_files else None)
 
     def transcriber(self, model: str) -> Transcriber:
-        """Load the named model, or hand out the one this process has loaded already."""
+        """Load the named model, or hand out the one this process has loaded already; or ask the configured server."""
+        if self.settings.transcriber == "openai":
+            return self._behind_server(model)
         from diary_pipeline.transcription.faster_whisper import load_transcriber
         from diary_pipeline.transcription.models import resolve
 
@@ -84,6 +91,30 @@ class Wiring:
             beam_size=s.beam_size,
             batch_size=s.window_batch_size,
         )
+
+    def demand(self, model: str) -> None:
+        """Raise ServiceMissing when recordings cannot be transcribed: no such weights here, or no such server."""
+        from diary_pipeline.transcription.models import resolve
+
+        if self.settings.transcriber == "openai":
+            self.transcription_server(model).models()
+        else:
+            resolve(model, self.settings.model_dir)
+
+    def transcription_server(self, model: str) -> "TranscriptionServer":
+        """The server at `DIARY_TRANSCRIPTION_URL`, for one of its models."""
+        from diary_pipeline.transcription.openai_server import TranscriptionServer
+
+        return TranscriptionServer(self.settings.transcription_url or "", model, self.settings.transcription_api_key)
+
+    def _behind_server(self, model: str) -> Transcriber:
+        from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber, judged
+
+        if model not in self._served:  # kept, because it remembers what the server can tell
+            server = self.transcription_server(model)
+            concurrency = self.settings.transcription_concurrency
+            self._served[model] = OpenAICompatibleTranscriber(server, concurrency=concurrency, repair=judged)
+        return self._served[model]
 
     @property
     def audio_limits(self) -> AudioLimits:

@@ -45,7 +45,9 @@ def examine(settings: Settings) -> list[Finding]:
         *(_attempt("watched folder", partial(_readable, folder.path)) for folder in settings.folders[1:]),
         _attempt("ledger", lambda: _ledger(settings)),
         _attempt("catalogue", lambda: _catalogue(settings)),
-        _attempt(f"model {settings.whisper_model}", lambda: _model(settings)),
+        _attempt("transcription server", lambda: _server(settings))
+        if settings.transcriber == "openai"
+        else _attempt(f"model {settings.whisper_model}", lambda: _model(settings)),
         _attempt("voice activity", _voice_activity),
         _attempt("device", lambda: _device(settings)),
         _attempt("cuda", _cuda),
@@ -115,6 +117,19 @@ def _model(settings: Settings) -> tuple[State, str]:
     if recorded := recorded_sha256(folder):
         return "ok", f"{folder}; its weights still have SHA-256 {recorded}."
     return "ok", f"{folder}; whole, but put there by somebody who recorded no SHA-256."
+
+
+def _server(settings: Settings) -> tuple[State, str]:
+    from diary_pipeline.wiring import Wiring
+
+    url, model = settings.transcription_url, settings.whisper_model
+    offered = Wiring(settings).transcription_server(model).models()
+    if offered is None:
+        return "ok", f"{url} answers; it does not say which models it has."
+    if model in offered:
+        return "ok", f"{url} answers and has the model {model}."
+    some = ", ".join(offered[:10]) or "none at all"
+    return "missing", f"{url} answers, but has no model {model}: change DIARY_WHISPER_MODEL; it has {some}."
 
 
 def _voice_activity() -> tuple[State, str]:

@@ -96,11 +96,10 @@ def take_in(
 def stay(wiring: "Wiring", ids: Sequence[str]) -> None:
     """Run or watch the pipeline until these submissions have ended and are published."""
     from diary_pipeline.cli.follow import Follow
-    from diary_pipeline.transcription.models import resolve
 
     waiting = [r for r in _rows(wiring, ids) if r.ended_at is None]
     for model in sorted({str(r.options.get("whisper_model") or wiring.settings.whisper_model) for r in waiting}):
-        resolve(model, wiring.settings.model_dir)  # a missing model is told at once, not by every recording
+        wiring.demand(model)  # a missing model is told at once, not by every recording
     with Follow(wiring.ledger, ids) as follow:
         from diary_pipeline.cli.drain import wait_for  # seconds of imports, paid while the first line is on the screen
 

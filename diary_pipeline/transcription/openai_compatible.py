@@ -14,6 +14,7 @@ import wave
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.leveller import levelled
 from diary_pipeline.transcription.openai_answers import Asked, understood
 from diary_pipeline.transcription.openai_server import TranscriptionServer
+from diary_pipeline.transcription.repair import verdict
+from diary_pipeline.transcription.risk import risks
 from diary_pipeline.transcription.segments import segments_of
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.speech_activity import Silero
@@ -40,6 +43,12 @@ Repair = Callable[[Window, HeardWindow, Hints, str | None], tuple[HeardWindow, .
 def as_it_is(window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> tuple[HeardWindow, ...]:  # noqa: ARG001
     """Trust what was heard."""
     return (heard,)
+
+
+def judged(window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> tuple[HeardWindow, ...]:
+    """Name what is suspicious about a window, and refuse it where that is too much; nothing is heard again."""
+    found = risks(heard, hints, language=language, speech_probability=window.speech_probability)
+    return (verdict([replace(heard, risks=found)]),)
 
 
 class OpenAICompatibleTranscriber:

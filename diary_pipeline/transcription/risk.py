@@ -99,8 +99,10 @@ def chars_per_s(text: str, speech_s: float) -> float:
 
 
 def foreign_script(text: str, language: str | None) -> float:
-    """Return the share of letters in scripts that the language is not written in; 0 when there are none."""
-    wanted = tuple(_SCRIPTS.get(language or "", "LATIN").split())
+    """Return the share of letters in scripts that the language is not written in; 0 when it is not known."""
+    if language is None:
+        return 0.0
+    wanted = tuple(_SCRIPTS.get(language, "LATIN").split())
     letters = [c for c in text if c.isalpha()]
     return sum(not unicodedata.name(c, "").startswith(wanted) for c in letters) / max(1, len(letters))
 

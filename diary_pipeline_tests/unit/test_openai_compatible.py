@@ -10,7 +10,7 @@ import pytest
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import PermanentError, TransientError
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber, wav_of
+from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber, judged, wav_of
 from diary_pipeline.transcription.openai_server import TranscriptionServer
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear, hear
@@ -197,6 +197,26 @@ def test_a_window_may_be_judged_and_refused_before_it_counts(spoken: Block) -> N
     assert {s.kind for s in heard.segments} <= {"inaudible", "silence"}
     assert {s.reason for s in heard.segments if s.kind == "inaudible"} == {"avg_logprob"}
     assert asked == [(len(double.posted[0].samples), "en")]
+
+
+@pytest.mark.parametrize(
+    ("text", "scores", "reason", "risks"),
+    [
+        ("I went for a walk.", {}, None, ()),
+        ("今日は晴れ。", {}, None, ()),
+        ("Monday, Monday, Monday, Monday, Monday.", {}, "loop", ()),
+        ("I went for a walk.", {"avg_logprob": -1.5}, "hopeless_logprob", ()),
+        ("I went for a walk by the river, and it was quiet there. " * 2, {"avg_logprob": -0.5}, None, ("avg_logprob",)),
+    ],
+)
+def test_signals_are_raised_about_what_a_server_says_and_not_about_what_it_leaves_out(
+    spoken: Block, text: str, scores: dict[str, float], reason: str | None, risks: tuple[str, ...]
+) -> None:
+    segment = {"start": 0.0, "end": 3.0, "text": text, **scores}
+    with transcription_server(lambda _: Reply({"text": text, "segments": [segment]})) as double:
+        heard = hear(engine(double.url, repair=judged), [spoken[: 6 * RATE]])
+    told = [s for s in heard.segments if s.kind != "silence" and s.reason != "nothing_heard"]
+    assert {(s.reason, s.risks) for s in told} == {(reason, risks)}
 
 
 @pytest.mark.parametrize(
