@@ -18,8 +18,8 @@ from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.windows import Window
 
 FRAMES_PER_S = 50
-SLICE_S = 5.0
-"""English was certain from 2 s on (p 0.92); five leave room for hesitation."""
+SLICE_S = 4.0
+"""Of 24 windows in two languages 21 to 24 were found with 4 s and 18 to 21 with 5 s; of 23 in one, none with either."""
 CLOSE_S = 2.5
 """What is heard on either side of a pause to say whether the language changes there."""
 SURE_ANY, SURE_LISTED = 0.8, 0.7
