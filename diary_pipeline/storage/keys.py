@@ -28,6 +28,11 @@ def audio_prefix(owner: str) -> str:
     return f"audio/{owner_hash(owner)}/"
 
 
+def checkpoint_prefix(owner: str, content_sha256: str, version: str) -> str:
+    """Name what the finished windows of one recording begin with, for one version of its transcript."""
+    return checked_key(f"checkpoints/{owner_hash(owner)}/{content_sha256}/{version}") + "/"
+
+
 def owner_hash(owner: str) -> str:
     """Shorten the owner to 16 hex that stand for them in paths."""
     return hashlib.sha256(owner.encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ the last sample, and decoding twice would cost every good recording what a bad o
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,8 +30,10 @@ from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.commits import Committed, Pointer, pointers_of
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.observability.logs import log
+from diary_pipeline.storage.keys import checkpoint_prefix
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription import report
+from diary_pipeline.transcription.checkpoints import StoredCheckpoints
 from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.plausibility import (
     audio_is_complete,
@@ -42,6 +44,9 @@ from diary_pipeline.transcription.plausibility import (
 from diary_pipeline.transcription.replacements import replaced
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear, Transcriber
+
+LONG_S = 600.0
+"""Longer recordings, and those that do not say how long they are, have their finished windows kept."""
 
 logger = log(__name__)
 
@@ -64,6 +69,7 @@ class _Job:
         self.version = version
         self.meter = LevelMeter()
         self.decoder: Decoder | None = None
+        self.checkpoints: StoredCheckpoints | None = None
         self._path = path
 
     def blocks(self) -> Iterator[Block]:
@@ -104,9 +110,10 @@ class TranscribeBatch:
         A TransientError, of the surroundings or of `on_result`, ends the batch: what is finished is committed first.
         """
         tried: list[_Done | Failed | Result] = []
+        kept: dict[str, StoredCheckpoints] = {}
         broken: TransientError | None = None
         try:
-            for outcome in self._outcomes(batch.leases):
+            for outcome in self._outcomes(batch.leases, kept):
                 tried.append(outcome)
                 on_result(_result(outcome, Committed(0), {}))
         except TransientError as error:
@@ -121,6 +128,9 @@ class TranscribeBatch:
         # Those found too: a file that is missing comes back.
         good = [(f.recording, f.transcript) for f in finished if f.recording.key not in committed.fenced]
         filed = self.files.sync(good) if self.files else {}
+        ended = {t.recording.key for t in finished} | {t.recording.key for t in failed}
+        for key in (ended & kept.keys()).difference(committed.fenced):
+            kept[key].clear()
         if broken is not None:
             raise broken
         results = (_result(t, committed, filed) for t in tried)
@@ -128,7 +138,9 @@ class TranscribeBatch:
             "transcript", (*results, *map(_held, batch.held), *map(_settled, batch.settled)), committed.seq
         )
 
-    def _outcomes(self, leases: Sequence[Lease]) -> Iterator[_Done | Failed | Result]:
+    def _outcomes(
+        self, leases: Sequence[Lease], kept: MutableMapping[str, StoredCheckpoints]
+    ) -> Iterator[_Done | Failed | Result]:
         keys = [lease.key for lease in leases]
         with self.ledger.reading() as conn:
             known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
@@ -145,6 +157,8 @@ class TranscribeBatch:
                 found = _failed(lease, recording, error)
             if isinstance(found, _Job):
                 jobs[recording.whisper_model].append(found)
+                if found.checkpoints is not None:
+                    kept[recording.key] = found.checkpoints
             else:
                 yield found
         for model, some in jobs.items():  # the planner puts one model into a batch; a backfill may hold several
@@ -168,11 +182,15 @@ class TranscribeBatch:
             found = transcript_of(self.ledger, self.store, recording.key)
             if found is not None and found.version == wanted:
                 return _Done(FinishedTranscript(recording, lease, found, _checks(found)))
-        return _Job(lease, recording, hints, version=wanted, path=lambda: self.store.path(recording.object_key))
+        job = _Job(lease, recording, hints, version=wanted, path=lambda: self.store.path(recording.object_key))
+        if recording.declared_s is None or recording.declared_s > LONG_S:
+            prefix = checkpoint_prefix(recording.owner, recording.content_sha256, wanted)
+            job.checkpoints = StoredCheckpoints(self.store, prefix)
+        return job
 
     def _heard(self, transcriber: Transcriber, jobs: Sequence[_Job]) -> Iterator[_Done | Failed]:
         by_key = {job.recording.key: job for job in jobs}
-        asked = (ToHear(job.recording.key, job.blocks, job.hints) for job in jobs)
+        asked = (ToHear(job.recording.key, job.blocks, job.hints, job.checkpoints) for job in jobs)
         for key, heard in transcriber.transcribe(asked):
             yield self._judged(by_key[key], heard, transcriber.engine)
 

@@ -8,6 +8,7 @@ of odd length or in a rare language does not wait for ever, one that was passed 
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 PASSED_OVER = 4
 """Batches that a window lets go before it; long recordings beside many short ones end early enough so."""
@@ -28,12 +29,15 @@ class Waiting:
     passed_over: int = 0
 
 
-def next_batch(waiting: Sequence[Waiting], size: int) -> list[Waiting]:
+W = TypeVar("W", bound=Waiting)
+
+
+def next_batch(waiting: Sequence[W], size: int) -> list[W]:
     """Choose at most `size` windows and count those that were passed over; empty when none waits."""
     allowed = _allowed(waiting)
     if not allowed:
         return []
-    groups: dict[Hashable, list[Waiting]] = {}
+    groups: dict[Hashable, list[W]] = {}
     for window in allowed:
         groups.setdefault(window.group, []).append(window)
     oldest = max(allowed, key=lambda w: w.passed_over)  # the first of equals: the one that came first
@@ -48,7 +52,7 @@ def next_batch(waiting: Sequence[Waiting], size: int) -> list[Waiting]:
     return chosen
 
 
-def _allowed(waiting: Sequence[Waiting]) -> list[Waiting]:
+def _allowed(waiting: Sequence[W]) -> list[W]:
     # Of a recording whose windows go alone, only the first: they must be finished in order.
     first: dict[Hashable, int] = {}
     for window in waiting:

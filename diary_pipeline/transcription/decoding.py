@@ -1,23 +1,26 @@
 """How windows become words: encode, find the language, generate, align, over a loaded faster-whisper model.
 
-Calls the inner steps of faster-whisper's batched pipeline. Loading the model is faster_whisper.py's business.
+Calls the inner steps of faster-whisper's batched pipeline, for windows of any recordings. Choosing which windows share
+a call is batcher.py's business, putting words on the recording's clock is placing.py's.
 
 What surprises: timestamp tokens are off, because with them batched decoding loses words in pieces of 5 to 14; times
-come from aligning the words. So one call takes one language, and a batch that holds two is decoded in two.
+come from aligning the words. One alignment call takes one language, so a batch in which two are spoken is encoded
+together and decoded in two.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from diary_pipeline.observability.logs import log
-from diary_pipeline.transcription.device import gpu_failure
-from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
-from diary_pipeline.transcription.segments import compression_ratio
-from diary_pipeline.transcription.spans import RATE, Span
+from diary_pipeline.transcription.device import gpu_failure, trouble
+from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.transcriber import Hints
 from diary_pipeline.transcription.windows import Window
 
@@ -25,9 +28,13 @@ SURE = 0.7
 """A later window changes the language only from this probability on; accented speech was taken for another below it."""
 LONG_ENOUGH_S = 2.0
 """A shorter window never changes the language: p(en) of half a second of English was 0.48."""
-PREPEND, APPEND = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # faster-whisper's own defaults
+Figures = MutableMapping[str, float]
 
 logger = log(__name__)
+
+
+class OutOfMemory(Exception):
+    """The device has no room for a single window."""
 
 
 @dataclass(frozen=True)
@@ -38,137 +45,173 @@ class Language:
     probability: float
 
 
-class WindowDecoder:
-    """Decodes the windows of one recording; keeps its language, and where speech last ended, which aligning wants."""
+@dataclass(frozen=True)
+class Asked:
+    """A window for the model."""
 
-    def __init__(self, model: Any, hints: Hints, beam_size: int, forced: Language | None) -> None:
-        self.language = forced
+    window: Window
+    features: npt.NDArray[np.float32]
+    """Its log-mel spectrogram, mels x frames, not yet padded to 30 s."""
+    hints: Hints
+    language: Language | None
+    """Of its recording; None: this window tells."""
+    forced: bool
+    """Whether that language stands, whatever the window sounds like."""
+
+    @property
+    def prompt(self) -> str | None:
+        """What the model is told before it listens."""
+        return ", ".join(self.hints.vocabulary) or None
+
+
+@dataclass(frozen=True)
+class AlignedWord:
+    """A word on the clock of its window, seconds, before anything is put right."""
+
+    text: str
+    tokens: tuple[int, ...]
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the model said about a window."""
+
+    tokens: tuple[int, ...]
+    text: str
+    language: Language
+    words: tuple[AlignedWord, ...]
+    avg_logprob: float
+    no_speech_prob: float
+
+
+class BatchDecoder:
+    """Decodes batches of windows whose prompts are alike; `figures` adds up seconds and windows."""
+
+    def __init__(self, model: Callable[[], Any], beam_size: int, figures: Figures) -> None:
+        """`model` gives the loaded model, each time anew, because one that failed is replaced."""
         self._model = model
-        self._hints = hints
         self._beam_size = beam_size
-        self._forced = forced is not None
-        self._last_speech_s = 0.0
+        self._figures = figures
 
-    def hear(self, batch: Sequence[Window]) -> list[HeardWindow]:
-        """Decode some windows in one model call, or in smaller ones when the device has too little memory."""
+    def decode(self, batch: Sequence[Asked]) -> list[Decoded]:
+        """Decode some windows in one model call, or in smaller ones when the device has too little memory.
+
+        OutOfMemory when one window is too many; ServiceMissing `device_failed` when the GPU broke.
+        """
         try:
-            return self._hear(batch)
-        except RuntimeError as error:
-            if "out of memory" not in str(error) or len(batch) == 1:
+            return self._decode(batch)
+        except (RuntimeError, MemoryError) as error:
+            if trouble(error) != "out_of_memory":
                 if broken := gpu_failure(error):
                     raise broken from error
                 raise
+            if len(batch) == 1:
+                raise OutOfMemory(str(error)) from error
         logger.warning("batch_halved", windows=len(batch))
         half = len(batch) // 2
-        return self.hear(batch[:half]) + self.hear(batch[half:])
+        return self.decode(batch[:half]) + self.decode(batch[half:])
 
-    def _hear(self, batch: Sequence[Window]) -> list[HeardWindow]:
+    def _decode(self, batch: Sequence[Asked]) -> list[Decoded]:
         from faster_whisper.audio import pad_or_trim
 
-        features = np.stack([pad_or_trim(self._model.feature_extractor(w.audio)[..., :-1]) for w in batch])
-        encoded = self._model.encode(features)
-        codes = self._languages(batch, encoded)
-        if len(set(codes)) == 1:
-            return self._decode(batch, encoded, codes[0])
-        # One alignment call takes one language. A change inside a batch is rare, so its windows are encoded again.
-        found: dict[int, HeardWindow] = {}
+        model = self._model()
+        features = np.stack([pad_or_trim(asked.features) for asked in batch])
+        with self._timed("encode_s"):
+            encoded = model.encode(features)
+            languages = self._languages(batch, encoded, model)
+        codes = [language.code for language in languages]
+        decoded: dict[int, Decoded] = {}
         for code in dict.fromkeys(codes):
             which = [i for i, c in enumerate(codes) if c == code]
-            part = self._decode([batch[i] for i in which], self._model.encode(features[which]), code)
-            found.update(zip(which, part, strict=True))
-        return [found[i] for i in range(len(batch))]
+            part = encoded if len(which) == len(batch) else _part(encoded, which)
+            some = self._generated([batch[i] for i in which], [languages[i] for i in which], part, model)
+            decoded.update(zip(which, some, strict=True))
+        self._figures["batches"] = self._figures.get("batches", 0) + 1
+        self._figures["windows"] = self._figures.get("windows", 0) + len(batch)
+        return [decoded[i] for i in range(len(batch))]
 
-    def _languages(self, batch: Sequence[Window], encoded: Any) -> list[str]:
-        if self._forced and self.language:
-            return [self.language.code] * len(batch)
-        codes = []
-        for window, ranked in zip(batch, self._model.model.detect_language(encoded), strict=True):
-            best = self._best(ranked)
-            if self.language is None:
-                self.language = best
-            sure = best.probability >= SURE and window.length >= LONG_ENOUGH_S * RATE
-            codes.append(best.code if sure else self.language.code)
-        return codes
+    def _languages(self, batch: Sequence[Asked], encoded: Any, model: Any) -> list[Language]:
+        # The encoder's output of the window itself tells; a pass of its own, as upstream makes it, is a third of the
+        # CPU time of a short recording.
+        if all(asked.forced for asked in batch):
+            return [asked.language for asked in batch if asked.language is not None]
+        ranked = model.model.detect_language(encoded)
+        return [_language(asked, found) for asked, found in zip(batch, ranked, strict=True)]
 
-    def _best(self, ranked: Sequence[tuple[str, float]]) -> Language:
-        among = [Language(token[2:-2], float(p)) for token, p in ranked]
-        return next((one for one in among if not self._hints.languages or one.code in self._hints.languages), among[0])
-
-    def _decode(self, batch: Sequence[Window], encoded: Any, code: str) -> list[HeardWindow]:
+    def _generated(
+        self, batch: Sequence[Asked], languages: Sequence[Language], encoded: Any, model: Any
+    ) -> list[Decoded]:
         from faster_whisper.tokenizer import Tokenizer
         from faster_whisper.transcribe import get_suppressed_tokens
 
-        model = self._model
+        code = languages[0].code
         tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=code)
-        hotwords = ", ".join(self._hints.vocabulary) or None
-        prompt = model.get_prompt(tokenizer, [], without_timestamps=True, hotwords=hotwords)
-        results = model.model.generate(
-            encoded,
-            [list(prompt) for _ in batch],
-            beam_size=self._beam_size,
-            patience=1,
-            length_penalty=1,
-            suppress_blank=True,
-            sampling_temperature=0.0,
-            max_length=model.max_length,
-            suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
-            return_scores=True,
-            return_no_speech_prob=True,
-        )
-        tokens = [[t for t in r.sequences_ids[0] if t < tokenizer.eot] for r in results]
-        timed = self._timed(batch, encoded, tokenizer, tokens)
-        heard = []
-        for window, result, said, words in zip(batch, results, tokens, timed, strict=True):
-            length = len(result.sequences_ids[0])
-            text = tokenizer.decode(said).strip()
-            heard.append(
-                HeardWindow(
-                    spans=window.spans,
-                    words=placed(window, words),
-                    language=code,
-                    # The score is a mean over the tokens; Whisper's own measure counts the end token too.
-                    avg_logprob=float(result.scores[0]) * length / (length + 1),
-                    no_speech_prob=float(result.no_speech_prob),
-                    compression_ratio=compression_ratio(text) if text else None,
-                )
+        prompt = model.get_prompt(tokenizer, [], without_timestamps=True, hotwords=batch[0].prompt)
+        with self._timed("generate_s"):
+            results = model.model.generate(
+                encoded,
+                [list(prompt) for _ in batch],
+                beam_size=self._beam_size,
+                patience=1,
+                length_penalty=1,
+                suppress_blank=True,
+                sampling_temperature=0.0,
+                max_length=model.max_length,
+                suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
+                return_scores=True,
+                return_no_speech_prob=True,
             )
-        return heard
-
-    def _timed(self, batch: Sequence[Window], encoded: Any, tokenizer: Any, tokens: list[list[int]]) -> list[list[Any]]:
-        fps = self._model.frames_per_second
-        lines: list[list[dict[str, Any]]] = [
-            [
-                {
-                    "tokens": said,
-                    "start": window.offset / RATE,
-                    "end": (window.offset + window.length) / RATE,
-                    "seek": int(window.offset / RATE * fps),
-                }
-            ]
-            for window, said in zip(batch, tokens, strict=True)
-        ]
-        sizes = [int(math.ceil(window.length / RATE) * fps) for window in batch]
-        self._last_speech_s = self._model.add_word_timestamps(
-            lines, tokenizer, encoded, sizes, PREPEND, APPEND, self._last_speech_s
-        )
+        tokens = [tuple(r.sequences_ids[0]) for r in results]
+        said = [[t for t in sequence if t < tokenizer.eot] for sequence in tokens]
+        sizes = [int(math.ceil(asked.window.length / RATE) * model.frames_per_second) for asked in batch]
+        with self._timed("align_s"):
+            aligned = model.find_alignment(tokenizer, said, encoded, sizes)
         return [
-            [
-                (w["word"], w["start"] - line["seek"] / fps, w["end"] - line["seek"] / fps, w["probability"])
-                for w in line["words"]
-            ]
-            for (line,) in lines
+            Decoded(
+                tokens=sequence,
+                text=tokenizer.decode(text).strip(),
+                language=language,
+                words=tuple(_word(word) for word in words),
+                # The score is a mean over the tokens; Whisper's own measure counts the end token too.
+                avg_logprob=float(result.scores[0]) * len(sequence) / (len(sequence) + 1),
+                no_speech_prob=float(result.no_speech_prob),
+            )
+            for result, sequence, text, words, language in zip(results, tokens, said, aligned, languages, strict=True)
         ]
 
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._figures[name] = self._figures.get(name, 0.0) + time.perf_counter() - began
 
-def placed(window: Window, words: Iterable[tuple[str, float, float, float]]) -> tuple[PlacedWord, ...]:
-    """Put words with seconds of the window's clock onto the recording's; none overlaps the one before it."""
+
+def _language(asked: Asked, ranked: Sequence[tuple[str, float]]) -> Language:
+    if asked.forced and asked.language is not None:
+        return asked.language
+    known = {token[2:-2]: float(probability) for token, probability in ranked}
+    among = {code: p for code, p in known.items() if not asked.hints.languages or code in asked.hints.languages}
+    code = max(among or known, key=known.__getitem__)
+    if asked.language is None:
+        return Language(code, known[code])
+    sure = known[code] >= SURE and asked.window.length >= LONG_ENOUGH_S * RATE
+    chosen = code if sure else asked.language.code
+    return Language(chosen, known.get(chosen, 0.0))
+
+
+def _part(encoded: Any, which: Sequence[int]) -> Any:
+    import ctranslate2
+    from faster_whisper.transcribe import get_ctranslate2_storage
+
+    host = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
+    return get_ctranslate2_storage(np.array(host)[list(which)])
+
+
+def _word(word: Any) -> AlignedWord:
     # numpy floats become Python's here: they are not JSON.
-    placed: list[PlacedWord] = []
-    before = 0
-    for text, start_s, end_s, probability in words:
-        if text.strip():
-            at = window.place(round(float(start_s) * RATE), round(float(end_s) * RATE))
-            start = max(at.start, before)
-            before = max(start, at.end)
-            placed.append(PlacedWord(text, Span(start, before), float(probability)))
-    return tuple(placed)
+    return AlignedWord(
+        word["word"], tuple(word["tokens"]), float(word["start"]), float(word["end"]), float(word["probability"])
+    )

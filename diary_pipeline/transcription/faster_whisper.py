@@ -7,28 +7,27 @@ What surprises: faster-whisper's own `transcribe` is not called. It holds the wh
 spends an encoder pass on the language, and translates a second language into the first.
 """
 
-import itertools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from faster_whisper import WhisperModel
 
 from diary_pipeline.core.errors import ServiceMissing, TransientError, UsageError
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.observability.logs import log
-from diary_pipeline.transcription.decoding import Language, WindowDecoder
-from diary_pipeline.transcription.device import choose, cores, gpu_failure
-from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.cross_file import CrossFile
+from diary_pipeline.transcription.decoding import BatchDecoder, Language
+from diary_pipeline.transcription.device import Device, choose, cores, gpu_failure, lose_gpu
+from diary_pipeline.transcription.listening import Listening
 from diary_pipeline.transcription.models import recorded_sha256, sha256_of
 from diary_pipeline.transcription.packaged_models import MODEL_FILE
-from diary_pipeline.transcription.segments import segments_of
-from diary_pipeline.transcription.speech_activity import Silero
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
-from diary_pipeline.transcription.windows import Window, WindowCutter, windows
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Raise it when the same audio and weights could come out differently; every transcript is then wanted anew."""
 
 logger = log(__name__)
@@ -47,14 +46,18 @@ class FasterWhisperTranscriber:
         cpu_threads: int = 0,
         beam_size: int = 5,
         batch_size: int = 8,
+        load: Callable[[Path, Device, int], Any] | None = None,
     ) -> None:
+        """`load` gives the model of a folder, on a device, with so many threads; by default faster-whisper's."""
         self.device = choose(device, compute_type, batch_size=batch_size, beam_size=beam_size, model=model_path)
         self._path = model_path
         self._threads = cpu_threads or cores()
         self._beam_size = beam_size
         self._batch_size = self.device.batch_size
+        self._load_model = load or _faster_whisper
         self._loading = threading.Lock()
         self._loaded: Any = None
+        self._figures: dict[str, float] = {}
         self._engine = Engine(
             name="faster-whisper",
             model=name,
@@ -69,30 +72,42 @@ class FasterWhisperTranscriber:
         return self._engine
 
     def transcribe(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Heard | Exception]]:
-        """Hear one recording after the other; holds one block and one batch of windows, whatever their length."""
-        for recording in recordings:
-            try:
-                heard: Heard | Exception = self._hear(recording.blocks(), recording.hints)
-            except TransientError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the caller's to judge, and the others go on
-                heard = error
-            yield recording.key, heard
-
-    def _hear(self, blocks: Iterable[Block], hints: Hints) -> Heard:
-        model = self._model()
-        recording = WindowDecoder(model, hints, self._beam_size, self._forced(hints))
-        cutter = WindowCutter(Silero())
-        heard: list[HeardWindow] = []
-        for batch in _batches(windows(blocks, cutter), self._batch_size):
-            heard += recording.hear(batch)
-        said = any(window.words for window in heard) and recording.language
-        return Heard(
-            samples=cutter.samples,
-            language=said.code if said else None,
-            language_probability=said.probability if said else 0.0,
-            segments=segments_of(heard, cutter.samples),
+        """Hear recordings side by side, so that short ones fill the model's batches together."""
+        run = CrossFile(
+            BatchDecoder(self._model, self._beam_size, self._figures),
+            self._opened,
+            self._log_mel,
+            lambda _window, heard, _hints, _language: (heard,),
+            self._discard,
+            figures=self._figures,
+            batch_size=self._batch_size,
+            threads=min(4, self._threads),
         )
+        for key, found in run.run(recordings):
+            yield key, found if isinstance(found, Exception) else found.result()
+
+    def figures(self) -> Mapping[str, float]:
+        """Say what was done since the start: `windows`, `batches`, and seconds of each stage.
+
+        `front_end_s` holds `decode_s`, `mel_s` and voice activity, CPU seconds of threads beside the model's;
+        `encode_s`, `generate_s`, `align_s` and `repair_s` are seconds by the clock. `fill` is 1.0 when every model call
+        was full.
+        """
+        room = self._figures.get("batches", 0.0) * self._batch_size
+        return {**self._figures, "fill": self._figures.get("windows", 0.0) / room if room else 0.0}
+
+    def _opened(self, asked: ToHear) -> Listening:
+        return Listening(asked, self._forced(asked.hints), self._engine.model_sha256)
+
+    def _log_mel(self, audio: Block) -> npt.NDArray[np.float32]:
+        features: npt.NDArray[np.float32] = self._model().feature_extractor(audio)[..., :-1]
+        return features
+
+    def _discard(self, failed: TransientError | None) -> None:
+        with self._loading:
+            self._loaded = None
+        if failed is not None and self.device.name == "cuda":
+            lose_gpu(failed)  # a broken CUDA context answers nothing any more
 
     def _model(self) -> Any:
         with self._loading:
@@ -110,13 +125,7 @@ class FasterWhisperTranscriber:
         if not (self._path / "tokenizer.json").is_file():
             raise damaged  # faster-whisper would go and look for one on the hub
         try:
-            model = WhisperModel(
-                str(self._path),
-                device=device.name,
-                compute_type=device.compute_type,
-                cpu_threads=self._threads,
-                local_files_only=True,
-            )
+            model = self._load_model(self._path, device, self._threads)
         except (RuntimeError, ValueError, OSError) as error:
             raise gpu_failure(error) or damaged from error
         logger.info("model_loaded", model=name, device=device.name, compute_type=device.compute_type, why=device.reason)
@@ -135,9 +144,10 @@ class FasterWhisperTranscriber:
         return Language(only, 1.0) if only else None
 
 
-def _batches(found: Iterator[Window], size: int) -> Iterator[list[Window]]:
-    while batch := list(itertools.islice(found, size)):
-        yield batch
+def _faster_whisper(path: Path, device: Device, threads: int) -> Any:
+    return WhisperModel(
+        str(path), device=device.name, compute_type=device.compute_type, cpu_threads=threads, local_files_only=True
+    )
 
 
 _LOADED: dict[tuple[object, ...], FasterWhisperTranscriber] = {}

@@ -6,17 +6,12 @@ import sys
 from dataclasses import replace
 
 import ctranslate2
-import numpy as np
 import pytest
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
 from diary_pipeline.transcription.cuda import Cuda
-from diary_pipeline.transcription.decoding import WindowDecoder
 from diary_pipeline.transcription.device import Asked, Machine, choose, cores, decide, gpu_failure, trouble
 from diary_pipeline.transcription.footprint import Shape
-from diary_pipeline.transcription.spans import Span
-from diary_pipeline.transcription.transcriber import Hints
-from diary_pipeline.transcription.windows import Window
 from diary_pipeline_tests.weights import weights
 
 HAS_GPU = bool(ctranslate2.get_cuda_device_count())
@@ -249,32 +244,3 @@ def test_a_model_that_ran_out_of_memory_says_so_and_takes_a_smaller_batch() -> N
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.stdout.split("\n")[:2] == ["out_of_memory", "[1, 1500, 384]"], done.stderr
-
-
-class BrokenGpu:
-    """A loaded model whose device went away."""
-
-    def __init__(self, says: str) -> None:
-        self.says = says
-
-    def feature_extractor(self, audio: np.ndarray) -> np.ndarray:
-        return np.zeros((80, 3001), np.float32)
-
-    def encode(self, features: np.ndarray) -> None:
-        raise RuntimeError(self.says)
-
-
-@pytest.mark.parametrize(
-    ("says", "error", "said"),
-    [
-        ("CUDA failed with error out of memory", ServiceMissing, "even for one window"),
-        (LOST, ServiceMissing, "GPU failed"),
-        ("bad shape", RuntimeError, "bad shape"),
-    ],
-)
-def test_a_gpu_that_fails_while_it_decodes_is_told_from_a_bad_window(
-    says: str, error: type[Exception], said: str
-) -> None:
-    window = Window(np.zeros(16_000, np.float32), (Span(0, 16_000),), 0)
-    with pytest.raises(error, match=said):
-        WindowDecoder(BrokenGpu(says), Hints(), 1, None).hear([window, window])

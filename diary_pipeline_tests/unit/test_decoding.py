@@ -1,0 +1,51 @@
+"""What becomes of a model call that fails. The model is a stand-in, because devices do not fail to order."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.transcription.decoding import Asked, BatchDecoder, Language, OutOfMemory
+from diary_pipeline.transcription.spans import Span
+from diary_pipeline.transcription.transcriber import Hints
+from diary_pipeline.transcription.windows import Window
+
+
+class BrokenDevice:
+    """A loaded model whose device fails at once."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.asked: list[int] = []
+
+    def encode(self, features: np.ndarray) -> None:
+        self.asked.append(len(features))
+        raise self.error
+
+
+def windows(count: int) -> list[Asked]:
+    window = Window(np.zeros(16_000, np.float32), (Span(0, 16_000),), 0)
+    return [Asked(window, np.zeros((80, 100), np.float32), Hints(), Language("en", 1.0), True) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "says"),
+    [
+        (RuntimeError("CUDA failed with error an illegal memory access was encountered"), ServiceMissing, "GPU failed"),
+        (RuntimeError("bad shape"), RuntimeError, "bad shape"),
+        (RuntimeError("CUDA failed with error out of memory"), OutOfMemory, "out of memory"),
+        (MemoryError("std::bad_alloc"), OutOfMemory, "bad_alloc"),
+    ],
+)
+def test_a_device_that_fails_is_told_from_a_bad_window(error: Exception, expected: type[Exception], says: str) -> None:
+    device: Any = BrokenDevice(error)
+    with pytest.raises(expected, match=says):
+        BatchDecoder(lambda: device, 1, {}).decode(windows(4))
+
+
+def test_too_little_memory_halves_the_batch_until_one_window_is_left() -> None:
+    device: Any = BrokenDevice(RuntimeError("CUDA failed with error out of memory"))
+    with pytest.raises(OutOfMemory):
+        BatchDecoder(lambda: device, 1, {}).decode(windows(8))
+    assert device.asked == [8, 4, 2, 1]
