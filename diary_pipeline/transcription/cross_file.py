@@ -32,7 +32,6 @@ logger = log(__name__)
 @dataclass(eq=False, kw_only=True)
 class _Window(Waiting):
     ready: Ready
-    features: npt.NDArray[np.float32]
 
 
 class Decoder(Protocol):
@@ -49,7 +48,7 @@ class CrossFile:
         self,
         decoder: Decoder,
         opened: Callable[[ToHear], Listening],
-        features: Callable[[Block], npt.NDArray[np.float32]],
+        features: Callable[[Block], npt.NDArray[np.float32]] | None,
         judge: Judge,
         discard: Callable[[TransientError | None], None],
         *,
@@ -57,7 +56,9 @@ class CrossFile:
         batch_size: int,
         threads: int,
     ) -> None:
-        """`discard` throws the loaded model away, and its device too when the device failed.
+        """`features` makes log-mel spectrograms ahead of the model; None: they are made with the batch.
+
+        `discard` throws the loaded model away, and its device too when the device failed.
 
         After it the next call of the decoder loads the model anew.
         """
@@ -87,8 +88,8 @@ class CrossFile:
             while True:
                 events = front.take(max(1, ahead - len(waiting)))
                 for event in events:
-                    if isinstance(event, Ready) and event.features is not None:
-                        waiting.append(_waiting(event, event.features))
+                    if isinstance(event, Ready) and not event.kept:
+                        waiting.append(_waiting(event))
                     elif isinstance(event, Ready):
                         yield from self._finished(event, None)
                         front.release(event.recording)
@@ -162,11 +163,9 @@ class CrossFile:
         raise AssertionError("unreachable")
 
 
-def _waiting(ready: Ready, features: npt.NDArray[np.float32]) -> _Window:
+def _waiting(ready: Ready) -> _Window:
     recording = ready.recording
-    return _Window(
-        recording, ready.index, None, ready.window.length, recording.in_order, ready=ready, features=features
-    )
+    return _Window(recording, ready.index, None, ready.window.length, recording.in_order, ready=ready)
 
 
 def _may_be_heard(window: _Window) -> bool:
@@ -178,7 +177,7 @@ def _may_be_heard(window: _Window) -> bool:
 
 def _asked(window: _Window) -> Asked:
     recording = window.ready.recording
-    return Asked(window.ready.window, window.features, recording.hints, recording.language, recording.forced)
+    return Asked(window.ready.window, window.ready.features, recording.hints, recording.language, recording.forced)
 
 
 def _ended(event: Ended | Broken) -> Iterator[tuple[str, Listening | Exception]]:

@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from diary_pipeline.observability.logs import log
 from diary_pipeline.transcription.device import gpu_failure, trouble
+from diary_pipeline.transcription.log_mel import LogMel
 from diary_pipeline.transcription.spans import RATE
-from diary_pipeline.transcription.transcriber import Hints
+from diary_pipeline.transcription.transcriber import Block, Hints
 from diary_pipeline.transcription.windows import Window
 
 SURE = 0.7
@@ -50,8 +51,8 @@ class Asked:
     """A window for the model."""
 
     window: Window
-    features: npt.NDArray[np.float32]
-    """Its log-mel spectrogram, mels x frames, not yet padded to 30 s."""
+    features: npt.NDArray[np.float32] | None
+    """Its log-mel spectrogram, mels x 3000; None: made with the batch, where the model runs."""
     hints: Hints
     language: Language | None
     """Of its recording; None: this window tells."""
@@ -90,9 +91,10 @@ class Decoded:
 class BatchDecoder:
     """Decodes batches of windows whose prompts are alike; `figures` adds up seconds and windows."""
 
-    def __init__(self, model: Callable[[], Any], beam_size: int, figures: Figures) -> None:
+    def __init__(self, model: Callable[[], Any], beam_size: int, figures: Figures, device: str = "cpu") -> None:
         """`model` gives the loaded model, each time anew, because one that failed is replaced."""
         self._model = model
+        self._device = device
         self._beam_size = beam_size
         self._figures = figures
 
@@ -115,10 +117,11 @@ class BatchDecoder:
         return self.decode(batch[:half]) + self.decode(batch[half:])
 
     def _decode(self, batch: Sequence[Asked]) -> list[Decoded]:
-        from faster_whisper.audio import pad_or_trim
-
         model = self._model()
-        features = np.stack([pad_or_trim(asked.features) for asked in batch])
+        with self._timed("mel_s"):
+            made = [asked.features for asked in batch if asked.features is not None]
+            ready = len(made) == len(batch)
+            features = np.stack(made) if ready else self._log_mel(model)([asked.window.audio for asked in batch])
         with self._timed("encode_s"):
             encoded = model.encode(features)
             languages = self._languages(batch, encoded, model)
@@ -132,6 +135,9 @@ class BatchDecoder:
         self._figures["batches"] = self._figures.get("batches", 0) + 1
         self._figures["windows"] = self._figures.get("windows", 0) + len(batch)
         return [decoded[i] for i in range(len(batch))]
+
+    def _log_mel(self, model: Any) -> Callable[[Sequence[Block]], npt.NDArray[np.float32]]:
+        return LogMel(model.feature_extractor, self._device).features
 
     def _languages(self, batch: Sequence[Asked], encoded: Any, model: Any) -> list[Language]:
         # The encoder's output of the window itself tells; a pass of its own, as upstream makes it, is a third of the

@@ -23,6 +23,7 @@ from diary_pipeline.transcription.cross_file import CrossFile
 from diary_pipeline.transcription.decoding import BatchDecoder, Language
 from diary_pipeline.transcription.device import Device, choose, cores, gpu_failure, lose_gpu
 from diary_pipeline.transcription.listening import Listening
+from diary_pipeline.transcription.log_mel import LogMel, made_by
 from diary_pipeline.transcription.models import recorded_sha256, sha256_of
 from diary_pipeline.transcription.packaged_models import MODEL_FILE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
@@ -74,9 +75,9 @@ class FasterWhisperTranscriber:
     def transcribe(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Heard | Exception]]:
         """Hear recordings side by side, so that short ones fill the model's batches together."""
         run = CrossFile(
-            BatchDecoder(self._model, self._beam_size, self._figures),
+            BatchDecoder(self._model, self._beam_size, self._figures, self.device.name),
             self._opened,
-            self._log_mel,
+            self._log_mel if made_by(self.device.name) == "numpy" else None,
             lambda _window, heard, _hints, _language: (heard,),
             self._discard,
             figures=self._figures,
@@ -100,8 +101,7 @@ class FasterWhisperTranscriber:
         return Listening(asked, self._forced(asked.hints), self._engine.model_sha256)
 
     def _log_mel(self, audio: Block) -> npt.NDArray[np.float32]:
-        features: npt.NDArray[np.float32] = self._model().feature_extractor(audio)[..., :-1]
-        return features
+        return LogMel(self._model().feature_extractor, "cpu").features([audio])[0]
 
     def _discard(self, failed: TransientError | None) -> None:
         with self._loading:

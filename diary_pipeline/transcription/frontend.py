@@ -40,7 +40,9 @@ class Ready:
     index: int
     window: Window
     features: npt.NDArray[np.float32] | None
-    """None: the window is kept from before."""
+    """None: the model's side makes them."""
+    kept: bool = False
+    """Whether it was heard before."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class FrontEnd:
         self,
         recordings: Iterable[ToHear],
         opened: Callable[[ToHear], Listening],
-        features: Callable[[Block], npt.NDArray[np.float32]],
+        features: Callable[[Block], npt.NDArray[np.float32]] | None,
         figures: Figures,
         *,
         threads: int,
@@ -234,8 +236,8 @@ class FrontEnd:
         cutter = WindowCutter(Silero())
         found = 0
         for window in windows(levelled(self._timed(recording.blocks())), cutter):
-            features = None if found in recording.kept else self._log_mel(window)
-            yield Ready(recording, found, window, features)
+            kept = found in recording.kept
+            yield Ready(recording, found, window, None if kept else self._log_mel(window), kept)
             found += 1
         yield Ended(recording, cutter.samples, found)
 
@@ -249,7 +251,9 @@ class FrontEnd:
                 return
             yield block
 
-    def _log_mel(self, window: Window) -> npt.NDArray[np.float32]:
+    def _log_mel(self, window: Window) -> npt.NDArray[np.float32] | None:
+        if self._features is None:
+            return None
         began = time.thread_time()
         features = self._features(window.audio)
         self._count("mel_s", time.thread_time() - began)

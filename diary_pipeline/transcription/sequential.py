@@ -11,10 +11,11 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from diary_pipeline.transcription.decoding import placed
+from diary_pipeline.transcription.alignment import timed_word
 from diary_pipeline.transcription.device import gpu_failure
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.language_changes import Stretch, stretches
+from diary_pipeline.transcription.placing import placed
 from diary_pipeline.transcription.segments import compression_ratio
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.windows import Window
@@ -95,7 +96,12 @@ class SequentialEars:
             hotwords=", ".join(vocabulary) or None,
         )
         found = list(_capped(said))
-        words = [(w.word, w.start, w.end, w.probability) for segment in found for w in segment.words or ()]
+        words = [
+            timed_word(w.word, w.start, w.end, w.probability)
+            for segment in found
+            for w in segment.words or ()
+            if w.word.strip()
+        ]
         text = " ".join(segment.text.strip() for segment in found).strip()
         return HeardWindow(
             spans=window.spans,

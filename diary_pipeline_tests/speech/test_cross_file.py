@@ -13,6 +13,7 @@ from diary_pipeline.audio.decode import decode
 from diary_pipeline.transcription.cross_file import CrossFile
 from diary_pipeline.transcription.decoding import BatchDecoder, Figures, Language
 from diary_pipeline.transcription.listening import Listening
+from diary_pipeline.transcription.log_mel import LogMel
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Hints, ToHear
 from diary_pipeline_tests.recordings.faulty import DEMO
@@ -61,7 +62,7 @@ def together(
     run = CrossFile(
         BatchDecoder(lambda: loaded, 5, figures),
         lambda asked: Listening(asked, forced, "0" * 64),
-        lambda audio: loaded.feature_extractor(audio)[..., :-1],
+        lambda audio: LogMel(loaded.feature_extractor, "cpu").features([audio])[0],
         lambda _window, heard, _hints, _language: (heard,),
         lambda _: None,
         figures=figures,
