@@ -156,10 +156,10 @@ def transcript_from(whole: Row, segments: Iterable[Row]) -> Transcript:
 
 def segment_from(row: Row) -> Segment:
     """Return the segment whose row this is; a row of the published file has no words."""
+    told: Row = {**{name: row[name] for name in _SEGMENT}, **{name: row.get(name) for name in _LATER}}
     return Segment(
         id=row["segment_id"],
-        **{name: row[name] for name in _SEGMENT},
-        **{name: row.get(name) for name in _LATER},
+        **told,
         risks=tuple(row.get("risks") or ()),
         words=tuple(Word(**w) for w in row.get("words") or ()),
     )
