@@ -1,7 +1,8 @@
-"""What diarists say in French, Spanish and Italian, and in two languages at once; written for this project.
+"""What diarists say in French, Spanish and Italian, in two languages at once, and when they say goodbye.
 
-Words only, with the file name, language and voice of each passage; speak_languages.py turns them into audio, languages/
-holds the result. No numbers: recognised text is compared word for word, and digits are folded for English alone.
+Written for this project. Words only, with the file name, language and voice of each passage; speak_languages.py turns
+them into audio, languages/ holds the result. No numbers: recognised text is compared word for word, and digits are
+folded for English alone.
 """
 
 from dataclasses import dataclass
@@ -175,4 +176,12 @@ SPANISH_THEN_ENGLISH = Diary(
         ),
     ),
 )
-DIARIES: tuple[Diary, ...] = (*FRENCH, *SPANISH, *ITALIAN, ENGLISH_THEN_FRENCH, SPANISH_THEN_ENGLISH)
+# Whisper hears these very words in silence; here they are really said.
+THANK_YOU = Diary(
+    "en_thank_you.ogg",
+    (
+        Passage("en", "af_heart", ("That was everything I wanted to say about today.",)),
+        Passage("en", "af_heart", ("Thank you.",)),
+    ),
+)
+DIARIES: tuple[Diary, ...] = (*FRENCH, *SPANISH, *ITALIAN, ENGLISH_THEN_FRENCH, SPANISH_THEN_ENGLISH, THANK_YOU)
