@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo dev test test-full lint bench constraints env-example clean
+.PHONY: help setup models demo dev test test-full lint bench bench-transcription constraints env-example clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/dev.stamp ## Install everything that development and tests need into .venv
 
@@ -38,6 +38,9 @@ lint: $(VENV)/dev.stamp ## Style, types, layers and the house rules
 
 bench: $(VENV)/dev.stamp models ## Measure against what a user would use instead
 	$(BIN)/python -m benchmarks
+
+bench-transcription: $(VENV)/dev.stamp models ## Measure words right and speed of transcription against faster-whisper itself
+	$(BIN)/python -m benchmarks.transcription $(BENCH_ARGS)
 
 constraints: ## Resolve all dependencies anew and write constraints.txt
 	rm -rf $(VENV)-pins
