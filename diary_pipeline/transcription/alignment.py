@@ -12,6 +12,7 @@ from typing import Any, cast
 from diary_pipeline.transcription.decoding import Decoded
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.placing import Timed, placed
+from diary_pipeline.transcription.risk import LANGUAGE_SWITCH
 from diary_pipeline.transcription.segments import compression_ratio
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.windows import Window
@@ -31,6 +32,7 @@ def heard_window(window: Window, decoded: Decoded, last_speech: int, model_sha25
         avg_logprob=decoded.avg_logprob,
         no_speech_prob=decoded.no_speech_prob,
         compression_ratio=compression_ratio(decoded.text) if decoded.text else None,
+        risks=(LANGUAGE_SWITCH,) if decoded.may_hold_two_languages else (),
         model_sha256=model_sha256,
         tokens=decoded.tokens,
     )

@@ -8,7 +8,8 @@ spends an encoder pass on the language, and translates a second language into th
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,15 @@ from diary_pipeline.observability.logs import log
 from diary_pipeline.transcription.cross_file import CrossFile
 from diary_pipeline.transcription.decoding import BatchDecoder, Language
 from diary_pipeline.transcription.device import Device, choose, cores, gpu_failure, lose_gpu
+from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.listening import Listening
 from diary_pipeline.transcription.log_mel import LogMel, made_by
 from diary_pipeline.transcription.models import recorded_sha256, sha256_of
 from diary_pipeline.transcription.packaged_models import MODEL_FILE
+from diary_pipeline.transcription.repair import LADDER, Repair
+from diary_pipeline.transcription.sequential import SequentialEars
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
+from diary_pipeline.transcription.windows import Window
 
 CODE_VERSION = "2"
 """Raise it when the same audio and weights could come out differently; every transcript is then wanted anew."""
@@ -47,9 +52,14 @@ class FasterWhisperTranscriber:
         cpu_threads: int = 0,
         beam_size: int = 5,
         batch_size: int = 8,
+        ladder: Sequence[str] = LADDER,
+        other: "FasterWhisperTranscriber | None" = None,
         load: Callable[[Path, Device, int], Any] | None = None,
     ) -> None:
-        """`load` gives the model of a folder, on a device, with so many threads; by default faster-whisper's."""
+        """`ladder` names the rungs of repair, `other` holds a model of another size for one of them.
+
+        `load` gives the model of a folder, on a device, with so many threads; by default faster-whisper's.
+        """
         self.device = choose(device, compute_type, batch_size=batch_size, beam_size=beam_size, model=model_path)
         self._path = model_path
         self._threads = cpu_threads or cores()
@@ -63,9 +73,15 @@ class FasterWhisperTranscriber:
             name="faster-whisper",
             model=name,
             model_sha256=recorded_sha256(model_path) or sha256_of(model_path / MODEL_FILE),
-            parameters={"compute_type": self.device.compute_type, "beam_size": beam_size},
+            parameters={
+                "compute_type": self.device.compute_type,
+                "beam_size": beam_size,
+                "repair": ",".join(ladder),
+                "repair_model_sha256": other.engine.model_sha256 if other else "",
+            },
             code_version=CODE_VERSION,
         )
+        self._repair = Repair(self.ears, other.ears if other else None, ladder=ladder)
 
     @property
     def engine(self) -> Engine:
@@ -78,7 +94,7 @@ class FasterWhisperTranscriber:
             BatchDecoder(self._model, self._beam_size, self._figures, self.device.name),
             self._opened,
             self._log_mel if made_by(self.device.name) == "numpy" else None,
-            lambda _window, heard, _hints, _language: (heard,),
+            self._judged,
             self._discard,
             figures=self._figures,
             batch_size=self._batch_size,
@@ -86,6 +102,11 @@ class FasterWhisperTranscriber:
         )
         for key, found in run.run(recordings):
             yield key, found if isinstance(found, Exception) else found.result()
+
+    @property
+    def ears(self) -> SequentialEars:
+        """This model as one that listens again."""
+        return SequentialEars(self._model, self._engine.model_sha256, self._beam_size)
 
     def figures(self) -> Mapping[str, float]:
         """Say what was done since the start: `windows`, `batches`, and seconds of each stage.
@@ -101,7 +122,16 @@ class FasterWhisperTranscriber:
         return Listening(asked, self._forced(asked.hints), self._engine.model_sha256)
 
     def _log_mel(self, audio: Block) -> npt.NDArray[np.float32]:
-        return LogMel(self._model().feature_extractor, "cpu").features([audio])[0]
+        features: npt.NDArray[np.float32] = LogMel(self._model().feature_extractor, "cpu").features([audio])[0]
+        return features
+
+    def _judged(
+        self, window: Window, heard: HeardWindow, hints: Hints, language: str | None
+    ) -> tuple[HeardWindow, ...]:
+        began = time.perf_counter()
+        believed = self._repair(window, heard, hints, language)
+        self._figures["repair_s"] = self._figures.get("repair_s", 0.0) + time.perf_counter() - began
+        return believed
 
     def _discard(self, failed: TransientError | None) -> None:
         with self._loading:

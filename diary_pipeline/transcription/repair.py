@@ -15,15 +15,13 @@ from dataclasses import replace
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.phantoms import folded
 from diary_pipeline.transcription.pieces import at_pauses, cut
-from diary_pipeline.transcription.risk import DAMNING, HARMLESS, LIMITS, Limits, believable, risks
+from diary_pipeline.transcription.risk import DAMNING, HARMLESS, LANGUAGE_SWITCH, LIMITS, Limits, believable, risks
 from diary_pipeline.transcription.sequential import Ears
 from diary_pipeline.transcription.transcriber import Hints
 from diary_pipeline.transcription.windows import Window
 
 LADDER = ("sequential", "own_language", "other_model", "apart")
 """Each rung is tried when those before it gave nothing that is trusted."""
-LANGUAGE_SWITCH = "language_switch"
-"""Raised by an engine that finds two languages in one window."""
 AGREED = 0.85
 """Share of words in which two engines must agree to be believed together."""
 
@@ -51,13 +49,12 @@ class Repair:
         self, window: Window, heard: HeardWindow, hints: Hints, language: str | None
     ) -> tuple[HeardWindow, ...]:
         """Return the window as it may be believed, maybe in parts; `language` is the recording's."""
+        if LANGUAGE_SWITCH in heard.risks:
+            heard = replace(heard, risks=tuple(code for code in heard.risks if code != LANGUAGE_SWITCH))
+            if "apart" in self._ladder and (parts := self._by_language(window, hints, language)):
+                return parts
         first = replace(heard, model_sha256=heard.model_sha256 or self._ears.model_sha256)
         first = self._judged(window, first, hints, language)
-        if LANGUAGE_SWITCH in first.risks and "apart" in self._ladder:
-            if parts := self._by_language(window, hints, language):
-                return parts
-            heard = replace(heard, risks=tuple(code for code in heard.risks if code != LANGUAGE_SWITCH))
-            return self(window, heard, hints, language)
         chosen = self._climbed(window, first, hints, language)
         if not chosen.refused or "apart" not in self._ladder or nothing_there(first, window, self._limits):
             return (chosen,)

@@ -22,6 +22,8 @@ DAMNING = frozenset(
     | {"speech_without_text", "language_switch"}
 )
 """One of these is enough to refuse a text, whoever else agrees with it."""
+LANGUAGE_SWITCH = "language_switch"
+"""Suspected by an engine when the best language of a window is not quite sure; repair finds out."""
 HARMLESS = frozenset({"clipped"})
 """Told to the reader, never a reason to listen again."""
 
