@@ -45,7 +45,8 @@ class TranscriptFiles:
                 told[key] = {f"transcript_{path.suffix[1:]}": path.as_uri() for path in written}
             except Exception as error:  # noqa: BLE001 - the transcript is committed: no file may fail its run
                 cause = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-                logger.error("transcript_files_not_written", key=key, error=cause)
+                # No traceback: it could quote what was said.
+                logger.error("transcript_files_not_written", key=key, error=cause)  # noqa: TRY400
                 told[key] = {"transcript_files_not_written": cause}
         return told
 
