@@ -84,6 +84,19 @@ def test_a_random_model_of_a_shape_loads_and_says_so_many_tokens_a_window(small_
     assert (shape.width, shape.heads, shape.decoder_layers) == (64, 4, 1)
 
 
+@pytest.mark.speech
+def test_the_engine_runs_over_it_and_its_speed_is_told(small_model: Path, tmp_path: Path) -> None:
+    clips = short_clips(tmp_path / "set", 3)
+    found = gpu.throughput(gpu.shaped(small_model, "cpu", 4, tokens=12), clips, copies=2)
+    assert found["figures"]["windows"] == 6
+    assert found["fill"] == pytest.approx(6 / (found["figures"]["batches"] * 4))
+    assert found["hours_an_hour"] > 1
+    row = {"model": "a shape", **found, "wer": None, "utilisation": 0.875, "peak_gpu_mib": 1234.0}
+    told = gpu.told({"rows": [row], "tokens_a_window": 12})
+    assert "| a shape, 4, int8 |" in told
+    assert "| 88% | 1234 |" in told
+
+
 def test_without_a_gpu_it_says_so() -> None:
     assert gpu.told({"not_measured": "no GPU: none"}) == "Not measured: no GPU: none."
 
