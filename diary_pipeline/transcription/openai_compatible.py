@@ -13,8 +13,9 @@ import io
 import wave
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from diary_pipeline.transcription.segments import segments_of
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.speech_activity import Silero
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
+from diary_pipeline.transcription.waiting_threads import WaitingThreads
 from diary_pipeline.transcription.windows import Window, WindowCutter, windows
 
 CODE_VERSION = "1"
@@ -79,11 +81,13 @@ class OpenAICompatibleTranscriber:
         Blocks are read on the caller's thread. Whoever stops early leaves requests under way to end by themselves.
         """
         with self._server.client() as client:
-            pool = ThreadPoolExecutor(self._concurrency, "transcription-request")
+            threads: WaitingThreads[tuple[HeardWindow, ...]] = WaitingThreads(
+                self._concurrency, "transcription-request"
+            )
             try:
-                yield from self._hear_all(recordings, lambda *what: pool.submit(self._heard, client, *what))
+                yield from self._hear_all(recordings, lambda *what: threads.submit(partial(self._heard, client, *what)))
             finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                threads.close()
 
     def _hear_all(
         self, recordings: Iterable[ToHear], ask: Callable[..., "Future[tuple[HeardWindow, ...]]"]

@@ -1,6 +1,8 @@
 """The engine behind a server: many recordings at once, each put together in order, and alone in its failure."""
 
 import itertools
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -18,13 +20,14 @@ from diary_pipeline.transcription.windows import Window
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.transcription_server import Posted, Reply, refusal, transcription_server
 
+SPOKEN = DEMO / "2026-03-02 first day back.wav"
 Answer = Callable[[Posted], Reply]
 
 
 @pytest.fixture(scope="module")
 def spoken() -> Block:
     """One window of speech."""
-    return np.concatenate(list(decode(DEMO / "2026-03-02 first day back.wav")))
+    return np.concatenate(list(decode(SPOKEN)))
 
 
 @pytest.fixture(scope="module")
@@ -286,3 +289,32 @@ def test_stopping_early_asks_no_more(long: Block) -> None:
         next(stream)
         stream.close()
         assert len(double.posted) < 50
+
+
+HUNG = """
+import sys
+import numpy as np
+from diary_pipeline.audio.decode import decode
+from diary_pipeline.core.errors import Stopped
+from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber
+from diary_pipeline.transcription.openai_server import TranscriptionServer
+from diary_pipeline.transcription.transcriber import Hints, ToHear
+def recordings():
+    yield ToHear("a", lambda: decode(sys.argv[2]), Hints())
+    raise Stopped("stopped", "Somebody pressed Ctrl-C.")
+list(OpenAICompatibleTranscriber(TranscriptionServer(sys.argv[1], "m")).transcribe(recordings()))
+"""
+
+
+def test_a_process_does_not_wait_for_a_server_that_hangs(spoken: Block) -> None:
+    over = threading.Event()
+
+    def hang(posted: Posted) -> Reply:
+        over.wait(60)
+        return Reply({"text": ""})
+
+    with transcription_server(hang) as double:
+        command = [sys.executable, "-c", HUNG, double.url, str(SPOKEN)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+        over.set()
+    assert "Somebody pressed Ctrl-C." in ended.stderr
