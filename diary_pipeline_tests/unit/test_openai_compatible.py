@@ -5,12 +5,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from diary_pipeline.audio.decode import decode
+from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.core.errors import PermanentError, TransientError
+from diary_pipeline.core.owner import Owner
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber, judged, wav_of
 from diary_pipeline.transcription.openai_server import TranscriptionServer
@@ -19,6 +22,7 @@ from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 from diary_pipeline.transcription.windows import Window
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.transcription_server import Posted, Reply, refusal, transcription_server
+from diary_pipeline_tests.unit.test_transcribe_batch import House
 
 SPOKEN = DEMO / "2026-03-02 first day back.wav"
 Answer = Callable[[Posted], Reply]
@@ -318,3 +322,25 @@ def test_a_process_does_not_wait_for_a_server_that_hangs(spoken: Block) -> None:
         ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
         over.set()
     assert "Somebody pressed Ctrl-C." in ended.stderr
+
+
+def test_a_batch_commits_what_the_server_heard_and_the_unknown_as_unknown(tmp_path: Path, spoken: Block) -> None:
+    def answer(posted: Posted) -> Reply:
+        return refusal(422) if len(posted.samples) < 6 * RATE else Reply({"text": "I went for a walk."})
+
+    with transcription_server(answer) as double:
+        house = House(tmp_path, engine(double.url, repair=judged))
+        house.owner = Owner("me")
+        good, bad = house.add("good.wav", spoken), house.add("bad.wav", spoken[: 5 * RATE])
+        report = house.transcribe(house.claim(good, bad))
+    assert {r.key: (r.outcome, r.code) for r in report.results} == {
+        good: ("committed", None),
+        bad: ("failed", "transcription_refused"),
+    }
+    stored = transcript_of(house.ledger, house.store, good)
+    assert stored is not None
+    assert (stored.engine.model_sha256, stored.language, stored.language_probability) == ("", None, None)
+    assert stored.engine.parameters == {"url": double.url, "model": "m"}
+    (shown,) = (r for r in report.results if r.key == good)
+    assert (shown.metadata["model_sha256"], shown.metadata["language_probability"]) == ("unknown", "unknown")
+    assert {c.name for c in shown.checks if not c.passed} == {"language_is_certain"}

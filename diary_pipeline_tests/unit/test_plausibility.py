@@ -99,7 +99,14 @@ def test_what_was_refused_or_kept_with_doubts_is_told(
 
 @pytest.mark.parametrize(
     ("language", "probability", "passed"),
-    [("en", 0.7, True), ("en", 1.0, True), ("ja", 0.63, False), (None, 0.0, True), ("en", None, True), (None, None, False)],
+    [
+        ("en", 0.7, True),
+        ("en", 1.0, True),
+        ("ja", 0.63, False),
+        (None, 0.0, True),
+        ("en", None, True),
+        (None, None, False),
+    ],
 )
 def test_an_uncertain_language_warns(language: str | None, probability: float | None, passed: bool) -> None:
     check = language_is_certain(dataclasses.replace(GOOD, language=language, language_probability=probability))
