@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from diary_pipeline.audio.soundness import Measured
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Segment, Transcript
-from diary_pipeline.transcription.lines import clock
+from diary_pipeline.transcription.lines import INAUDIBLE, clock
 
 LINES = 12
 Figures = Mapping[str, str | int | float | bool]
@@ -67,7 +67,7 @@ def lines(segments: Sequence[Segment]) -> list[str]:
 
 def _told(segment: Segment, usual: str | None) -> Iterator[str]:
     if segment.kind == "inaudible":
-        yield f"[inaudible] ({segment.reason or 'unknown'}, {segment.end_s - segment.start_s:.1f} s)"
+        yield f"{INAUDIBLE} ({segment.reason or 'unknown'}, {segment.end_s - segment.start_s:.1f} s)"
         return
     yield segment.text
     if segment.language not in (None, usual):

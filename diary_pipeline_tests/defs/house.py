@@ -1,5 +1,6 @@
 """A whole house in a temporary folder: real ledger, store, catalogue and Dagster; only the ears are scripted."""
 
+import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,7 @@ from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.resources import resources
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
-from diary_pipeline.transcription.transcriber import Heard, ToHear, Transcriber
+from diary_pipeline.transcription.transcriber import Block, Heard, ToHear, Transcriber
 from diary_pipeline.wiring import Wiring
 from diary_pipeline_tests.builders import speech_like, write_audio
 
@@ -55,9 +56,12 @@ class CountingTranscriber:
 
     def _counted(self, recording: ToHear) -> ToHear:
         self.heard += 1
+        return dataclasses.replace(recording, blocks=lambda: self._opened(recording))
+
+    def _opened(self, recording: ToHear) -> Iterable[Block]:
         if self.broken:
             raise self.broken
-        return recording
+        return recording.blocks()
 
 
 class ScriptedWiring(Wiring):
