@@ -7,6 +7,7 @@ What surprises: the text is what was said, and the timed words are only looked u
 their punctuation, or in pieces (" play", "ground", "."), and a transcript made of those would not read as the text.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def aligned(text: str, parts: Iterable[Timed], *, spaced: bool = True) -> list[T
     at = 0
     for part in parts:
         letters = [c.lower() for c in part.text if c.isalnum()]
-        positions = [i for i in range(at, len(text)) if text[i].isalnum()][: len(letters)] if letters else []
+        positions = list(itertools.islice((i for i in range(at, len(text)) if text[i].isalnum()), len(letters)))
         if [text[i].lower() for i in positions] != letters:
             return None
         if positions:
