@@ -1,0 +1,184 @@
+"""The loop between front end and model: order, memory, failures, checkpoints. The model says what it is told to."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from diary_pipeline.audio.decode import decode
+from diary_pipeline.core.errors import AudioRefused, PermanentError, ServiceMissing, TransientError, UsageError
+from diary_pipeline.transcription.cross_file import CrossFile
+from diary_pipeline.transcription.decoding import AlignedWord, Asked, Decoded, Language, OutOfMemory
+from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.listening import Listening
+from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
+from diary_pipeline_tests.recordings.faulty import WHOLE_WAV
+
+SPOKEN = np.concatenate(list(decode(WHOLE_WAV)))
+LONG = np.concatenate([SPOKEN] * 7)
+
+
+class Says:
+    """A model that names each window by its length; it may be told to fail."""
+
+    def __init__(self, fails: Callable[[Sequence[Asked]], Exception | None] = lambda _: None) -> None:
+        self.fails = fails
+        self.batches: list[list[int]] = []
+        self.discarded: list[TransientError | None] = []
+
+    def decode(self, batch: Sequence[Asked]) -> list[Decoded]:
+        if error := self.fails(batch):
+            raise error
+        self.batches.append([asked.window.length for asked in batch])
+        return [self._said(asked) for asked in batch]
+
+    def _said(self, asked: Asked) -> Decoded:
+        text = f" {asked.window.length}"
+        word = AlignedWord(text, (1,), 0.5, 1.0, 0.9)
+        return Decoded((1,), text, asked.language or Language("en", 0.9), (word,), -0.1, 0.01)
+
+
+class Kept:
+    """Checkpoints in memory."""
+
+    def __init__(self) -> None:
+        self.windows: dict[int, Sequence[HeardWindow]] = {}
+        self.order: list[int] = []
+
+    def finished(self) -> Mapping[int, Sequence[HeardWindow]]:
+        return dict(self.windows)
+
+    def finish(self, window: int, heard: Sequence[HeardWindow]) -> None:
+        self.windows[window] = heard
+        self.order.append(window)
+
+
+def run(model: Says, recordings: Iterator[ToHear] | Sequence[ToHear], size: int = 4) -> dict[str, Heard | Exception]:
+    def opened(asked: ToHear) -> Listening:
+        if asked.hints.language == "xx":
+            raise UsageError("language_not_supported", "No such language.")
+        return Listening(asked, None, "0" * 64)
+
+    loop = CrossFile(
+        model, opened, None, lambda _w, heard, _h, _l: (heard,), model.discarded.append, figures={}, batch_size=size,
+        threads=2,
+    )  # fmt: skip
+    return {key: found if isinstance(found, Exception) else found.result() for key, found in loop.run(recordings)}
+
+
+def recording(key: str, audio: Block = SPOKEN, *, kept: Kept | None = None, language: str | None = None) -> ToHear:
+    return ToHear(key, lambda: [audio], Hints(language), kept)
+
+
+def refused() -> Iterator[Block]:
+    yield SPOKEN[:RATE]
+    raise AudioRefused("audio_unreadable", "It cannot be read.")
+
+
+def unreachable() -> Iterator[Block]:
+    raise ServiceMissing("store_missing", "The store is away.")
+    yield SPOKEN
+
+
+def test_every_recording_comes_back_once_and_accounts_for_all_its_samples() -> None:
+    lengths = {f"r{i}": RATE * i // 2 for i in range(1, 30)}
+    found = run(Says(), [recording(key, SPOKEN[:samples]) for key, samples in lengths.items()])
+    assert {key: one.samples for key, one in found.items() if isinstance(one, Heard)} == {
+        key: min(samples, len(SPOKEN)) for key, samples in lengths.items()
+    }
+
+
+def test_no_recordings_are_no_results() -> None:
+    assert run(Says(), []) == {}
+
+
+def test_one_recording_that_breaks_leaves_the_others_alone() -> None:
+    broken = ToHear("broken", refused, Hints())
+    found = run(Says(), [recording("a"), broken, recording("b", language="xx"), recording("c", LONG)])
+    assert isinstance(found["broken"], AudioRefused)
+    assert isinstance(found["b"], UsageError)
+    assert isinstance(found["a"], Heard)
+    assert isinstance(found["c"], Heard)
+
+
+def test_a_window_that_the_model_cannot_take_costs_its_recording_only() -> None:
+    bad = len(SPOKEN) // 3
+
+    def fails(batch: Sequence[Asked]) -> Exception | None:
+        return ValueError("bad shape") if any(a.window.length < bad for a in batch) else None
+
+    found = run(Says(fails), [recording("a"), recording("short", SPOKEN[: bad - RATE]), recording("c")])
+    assert {key: type(one) for key, one in found.items()} == {"a": Heard, "short": ValueError, "c": Heard}
+
+
+def test_what_speaks_of_the_surroundings_ends_it_all() -> None:
+    with pytest.raises(ServiceMissing):
+        run(Says(), [recording("a"), ToHear("b", unreachable, Hints())])
+
+
+def test_a_lost_device_is_thrown_away_and_ends_it_all() -> None:
+    lost = ServiceMissing("device_failed", "The GPU failed.")
+    model = Says(lambda _: lost)
+    with pytest.raises(ServiceMissing):
+        run(model, [recording("a")])
+    assert model.discarded == [lost]
+
+
+def test_an_engine_that_ran_out_of_memory_is_loaded_anew_and_goes_on() -> None:
+    left = [3]
+
+    def fails(_: Sequence[Asked]) -> Exception | None:
+        left[0] -= 1
+        return OutOfMemory("out of memory") if left[0] in (0, 1) else None
+
+    model = Says(fails)
+    found = run(model, [recording(key) for key in "abcde"], 1)
+    assert {type(one) for one in found.values()} == {Heard}
+    assert model.discarded == [None]
+
+
+def test_a_window_that_never_fits_fails_its_recording_with_what_to_do() -> None:
+    longest = len(SPOKEN) // 2
+    model = Says(lambda batch: OutOfMemory() if any(a.window.length > longest for a in batch) else None)
+    found = run(model, [recording("big"), recording("small", SPOKEN[: len(SPOKEN) // 3])])
+    assert isinstance(found["small"], Heard)
+    assert isinstance(found["big"], PermanentError)
+    assert found["big"].code == "device_out_of_memory"
+    assert "big" in found["big"].message
+
+
+def test_recordings_are_opened_only_as_far_ahead_as_they_are_needed() -> None:
+    opened: list[int] = []
+
+    def endless() -> Iterator[ToHear]:
+        for number in range(100_000):
+            opened.append(number)
+            yield recording(str(number), SPOKEN[: 2 * RATE])
+
+    def fails(_: Sequence[Asked]) -> Exception | None:
+        return ServiceMissing("device_failed", "enough") if len(opened) > 20 else None
+
+    with pytest.raises(ServiceMissing):
+        run(Says(fails), endless())
+    assert len(opened) < 200
+
+
+def test_a_long_recording_gives_one_window_to_a_call_and_keeps_each_in_order() -> None:
+    kept = Kept()
+    model = Says()
+    run(model, [recording("long", LONG, kept=kept)])
+    assert [len(batch) for batch in model.batches] == [1] * len(kept.order)
+    assert kept.order == list(range(len(kept.order)))
+    assert len(kept.order) >= 4
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_what_was_kept_is_not_heard_again_and_nothing_differs(done: int) -> None:
+    first = Kept()
+    expected = run(Says(), [recording("long", LONG, kept=first)])
+    again = Kept()
+    again.windows = {index: first.windows[index] for index in range(done)}
+    model = Says()
+    assert run(model, [recording("long", LONG, kept=again), recording("other")])["long"] == expected["long"]
+    assert sum(map(len, model.batches)) == len(first.windows) - done + 1
