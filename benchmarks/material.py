@@ -32,6 +32,8 @@ CUTS_S: Mapping[str, tuple[float, ...]] = {
 """Where one sentence has ended and the next has not begun: the middle of the pause, which a test holds to be quiet."""
 SHORTEST_S, LONGEST_S = 3.0, 20.0
 DIARIES_JOINED = 5
+SUFFIXES = (".m4a", ".mp3", ".ogg", ".flac", ".wav")
+"""In turn, as recordings come from phones, recorders and computers."""
 
 
 @dataclass(frozen=True)
@@ -96,5 +98,6 @@ def _written(folder: Path, kind: str, pieces: Sequence[tuple[npt.NDArray[np.floa
         rows = csv.writer(file)
         rows.writerow(("audio", "reference"))
         for n, (samples, text) in enumerate(pieces):
-            rows.writerow((write_audio(folder / f"{kind} {n:02d}.wav", samples).name, text))
+            file = folder / f"{kind} {n:02d}{SUFFIXES[n % len(SUFFIXES)]}"
+            rows.writerow((write_audio(file, samples).name, text))
     return folder / "set.csv"

@@ -108,7 +108,7 @@ def measured(cpu_s: float, text: str, **figures: float) -> dict[str, object]:
         "cpu_s": cpu_s,
         "peak_mib": 300.0,
         "figures": figures,
-        "written": {"clip 00.wav": text},
+        "written": {"clip 00.m4a": text},
     }
 
 
