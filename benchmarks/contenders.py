@@ -15,9 +15,10 @@ from typing import Any
 
 from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
+from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber
 from diary_pipeline.transcription.models import resolve
 from diary_pipeline.transcription.reference_set import Reference, read_reference_set
-from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear
+from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear, Transcriber
 from diary_pipeline.wiring import Wiring
 
 CPU_WINDOWS = 8
@@ -55,8 +56,27 @@ def batched(model: str, *, words: bool) -> tuple[Run, Figures]:
 
 def ours(model: str) -> tuple[Run, Figures]:
     """The product's transcriber, as its settings make it, over all files in one call."""
-    transcriber = Wiring(load_settings()).transcriber(model)
+    return _engine(Wiring(load_settings()).transcriber(model))
 
+
+def unrepaired(model: str) -> tuple[Run, Figures]:
+    """The same without its repair ladder: what a window says at once is believed, or refused."""
+    s = load_settings()
+    return _engine(
+        FasterWhisperTranscriber(
+            resolve(model, s.model_dir),
+            model,
+            device=s.device,
+            compute_type=s.compute_type,
+            cpu_threads=s.cpu_threads,
+            beam_size=s.beam_size,
+            batch_size=s.window_batch_size,
+            ladder=(),
+        )
+    )
+
+
+def _engine(transcriber: Transcriber) -> tuple[Run, Figures]:
     def run(references: Sequence[Reference]) -> Iterator[tuple[str, str]]:
         asked = (ToHear(r.name, partial(decode, r.audio), Hints()) for r in references)
         for name, heard in transcriber.transcribe(asked):
@@ -72,6 +92,7 @@ CONTENDERS: Mapping[str, Callable[[str], tuple[Run, Figures]]] = {
     "batched": partial(batched, words=False),
     "batched, words": partial(batched, words=True),
     "ours": ours,
+    "ours, no repair": unrepaired,
 }
 
 

@@ -98,6 +98,6 @@ def _written(folder: Path, kind: str, pieces: Sequence[tuple[npt.NDArray[np.floa
         rows = csv.writer(file)
         rows.writerow(("audio", "reference"))
         for n, (samples, text) in enumerate(pieces):
-            file = folder / f"{kind} {n:02d}{SUFFIXES[n % len(SUFFIXES)]}"
-            rows.writerow((write_audio(file, samples).name, text))
+            audio = folder / f"{kind} {n:02d}{SUFFIXES[n % len(SUFFIXES)]}"
+            rows.writerow((write_audio(audio, samples).name, text))
     return folder / "set.csv"
