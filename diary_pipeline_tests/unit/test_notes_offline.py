@@ -212,6 +212,21 @@ def test_the_configured_offline_writer_is_not_degraded() -> None:
     assert (note.writer, note.degraded, note.cost_usd) == ("offline", False, 0.0)
 
 
+def test_nothing_is_told_of_what_was_not_understood() -> None:
+    spoken = make_transcript(LUNCH)
+    lost = [
+        dataclasses.replace(s, kind="inaudible", text="", words=(), reason="phantom_phrase", raw_text=s.text)
+        if s.id in (2, 6)
+        else s
+        for s in spoken.segments
+    ]
+    note = OfflineWriter().write(dataclasses.replace(spoken, segments=tuple(lost)), RECORDED, None)
+    assert {i.segment_id for i in note.items}.isdisjoint({2, 6})
+    told = " ".join([note.title, note.summary, *(i.text for i in note.items), *(i.quote for i in note.items)])
+    assert "Porto" not in told and "moving" not in told
+    assert "Priya" in told
+
+
 def test_a_note_version_changes_with_everything_it_is_made_from() -> None:
     transcript = make_transcript(LUNCH)
     base = note_version(transcript, "offline-2", RECORDED, None)
