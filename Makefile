@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo dev test test-full lint bench bench-transcription constraints env-example clean
+.PHONY: help setup models demo dev test test-full lint bench bench-transcription bench-calibration constraints env-example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: $(VENV)/dev.stamp models ## Measure against what a user would use instead
 
 bench-transcription: $(VENV)/dev.stamp models ## Measure words right and speed of transcription against faster-whisper itself
 	$(BIN)/python -m benchmarks.transcription $(BENCH_ARGS)
+
+bench-calibration: $(VENV)/dev.stamp models ## Plant faults into good speech: what risk signals catch, what repair gains
+	$(BIN)/python -m benchmarks calibration
 
 constraints: ## Resolve all dependencies anew and write constraints.txt
 	rm -rf $(VENV)-pins

@@ -36,19 +36,11 @@ class Stretch:
     probability: float
 
 
-def several_languages(model: Any, encoded: Any, windows: Sequence[Window], owned: Sequence[str]) -> list[bool]:
-    """Say of each window of an encoded batch whether more than one of the owner's languages is spoken in it.
-
-    Always no for a model of one language and an owner who lists one.
-    """
-    if not model.model.is_multilingual or len(owned) == 1:
-        return [False] * len(windows)
-    rows = _rows(encoded)
-    return [len(_coarse(model, rows[i], w.length, owned)) > 1 for i, w in enumerate(windows)]
-
-
 def stretches(model: Any, encoded: Any, window: Window, owned: Sequence[str]) -> tuple[Stretch, ...]:
-    """Cut an encoded window where its language changes, at the pause that tells the two apart best."""
+    """Cut an encoded window where its language changes, at the pause that tells the two apart best.
+
+    Nothing for a model of one language and an owner who lists one.
+    """
     if not model.model.is_multilingual or len(owned) == 1:
         return ()
     row = _rows(encoded)[0]

@@ -127,6 +127,8 @@ class Repair:
         return tuple(_joined(parts))
 
     def _judged(self, window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> HeardWindow:
+        if not folded(heard.text):
+            heard = replace(heard, words=())  # a full stop is no word
         found = risks(
             heard, hints, language=language, speech_probability=window.speech_probability, limits=self._limits
         )

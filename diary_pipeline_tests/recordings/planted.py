@@ -9,11 +9,14 @@ could write down, so whatever is kept of them is wrong.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import av.filter
 import numpy as np
 import numpy.typing as npt
 
+HELD_OUT = Path(__file__).parent / "held_out"
+"""Good recordings on which no limit was chosen; speak_held_out.py made them."""
 RATE = 16_000
 Sound = npt.NDArray[np.float32]
 
@@ -81,6 +84,7 @@ def from_speech(speech: Speech, others: Sequence[Speech], seed: int = 7) -> Iter
     yield Planted("30 s of silent room after it", tail, speech.said)
     hum = np.concatenate([sound, _at_level(white[: 15 * RATE], 0.05)]).astype(np.float32)
     yield Planted("15 s of noise after it", hum, speech.said)
+    yield from _spoiled_middle(speech, noise)
     yield _truncated(speech)
     yield _looped(speech)
     yield Planted("reversed", sound[::-1].copy(), "")
@@ -117,6 +121,19 @@ def faster(sound: Sound, times: float) -> Sound:
             pieces.append(graph.pull().to_ndarray().ravel())
         except (av.error.EOFError, av.error.BlockingIOError):
             return np.concatenate(pieces)
+
+
+def _spoiled_middle(speech: Speech, noise: np.random.Generator) -> Iterator[Planted]:
+    # Only the middle third is lost: what is said before and after it should survive.
+    third = len(speech.words) // 3
+    before, after = speech.words[:third], speech.words[2 * third :]
+    start, end = int(before[-1].end_s * RATE), int(after[0].start_s * RATE)
+    middle = speech.sound[start:end]
+    said = " ".join(word.text for word in (*before, *after))
+    drowned = middle + _rms(middle) * 10 ** (15 / 20) * noise.normal(0, 1, len(middle))
+    for fault, spoiled in (("reversed", middle[::-1]), ("drowned in noise", _unclipped(drowned))):
+        whole = np.concatenate([speech.sound[:start], spoiled, speech.sound[end:]])
+        yield Planted(f"middle third {fault}", whole.astype(np.float32), said)
 
 
 def _truncated(speech: Speech) -> Planted:

@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from diary_pipeline_tests.recordings import encode
+from diary_pipeline_tests.recordings.planted import HELD_OUT
 from diary_pipeline_tests.recordings.script import Entry
 from diary_pipeline_tests.recordings.speak import RATE, recite
 from diary_pipeline_tests.recordings.voices import voice
-
-HELD_OUT = Path(__file__).parent / "held_out"
 
 ENTRIES = (
     Entry(

@@ -29,7 +29,7 @@ def window(*lengths_s: float, speech_probability: float = 0.75) -> Window:
 
 
 def heard(at: Window, text: str, logprob: float = -0.1, language: str = "en", sha256: str = OWN) -> HeardWindow:
-    words = tuple(PlacedWord(f" {word}", at.spans[0], 0.9) for word in text.split())
+    words = tuple(PlacedWord(f" {word}", at.spans[0], 0.8) for word in text.split())
     return HeardWindow(at.spans, words, language, 0.95, logprob, 0.02, rung="sequential", model_sha256=sha256)
 
 

@@ -23,7 +23,7 @@ from diary_pipeline.transcription.transcriber import Hints
 SENTENCE = "I planted the tomatoes this morning and now my back hurts."
 
 
-def heard(text: str = SENTENCE, speech_s: float = 4.0, word_probability: float = 0.9, **changes: Any) -> HeardWindow:
+def heard(text: str = SENTENCE, speech_s: float = 4.0, word_probability: float = 0.8, **changes: Any) -> HeardWindow:
     at = Span(0, round(speech_s * RATE))
     words = tuple(PlacedWord(f" {word}", at, word_probability) for word in text.split())
     good = HeardWindow((at,), words, "en", 0.98, avg_logprob=-0.15, no_speech_prob=0.03)
@@ -114,6 +114,7 @@ def test_speed_is_characters_by_seconds_of_speech() -> None:
         (heard(), (), "clean speech"),
         (heard(avg_logprob=-0.41), ("avg_logprob",), "unsure of its words"),
         (heard(avg_logprob=-0.40), (), "just sure enough"),
+        (heard(avg_logprob=-0.60, word_probability=0.9), (), "sure of each word"),
         (heard(avg_logprob=-0.81), ("hopeless_logprob", "avg_logprob"), "guessing"),
         (heard(no_speech_prob=0.31, avg_logprob=-0.26), ("no_speech_prob",), "perhaps nobody speaks"),
         (heard(no_speech_prob=0.90, avg_logprob=-0.25), (), "quiet speech: its words are sure"),
@@ -121,6 +122,7 @@ def test_speed_is_characters_by_seconds_of_speech() -> None:
         (heard(speech_s=2.0), ("too_fast",), "nobody says 29 characters a second"),
         (heard(speech_s=1.4), (), "too short to tell"),
         (heard(speech_s=12.0), ("too_little_text",), "most of it is missing"),
+        (heard("Well.", 2.9), (), "a third of it is padding"),
         (heard("the the the the the the the", 3.0), ("loop",), "a loop too short for zlib"),
         (heard("and then I went home, " * 8, 10.0), ("loop", "compression_ratio"), "a loop"),
         (heard("Привет, это мой дневник."), ("foreign_script",), "Cyrillic is not English"),
@@ -139,7 +141,8 @@ def test_speed_is_characters_by_seconds_of_speech() -> None:
         (heard("Thank you.", 1.0, avg_logprob=-0.6), ("phantom_phrase", "avg_logprob"), "not sure of it"),
         (heard("Thank you.", 1.0, word_probability=0.3), ("phantom_phrase",), "not sure of its words"),
         (heard(SENTENCE + " Thanks for watching."), (), "really spoken at the end"),
-        (heard("Hints: none of them.", 1.4), (), "ordinary"),
+        (heard(word_probability=0.49), ("unsure_words",), "every word is a guess"),
+        (heard("I went home early today", 2.0, 0.49), (), "too few words for a share"),
     ],
 )
 def test_a_stretch_is_risky_for_named_reasons(window: HeardWindow, codes: tuple[str, ...], why: str) -> None:
@@ -149,7 +152,16 @@ def test_a_stretch_is_risky_for_named_reasons(window: HeardWindow, codes: tuple[
 def test_a_phantom_end_is_known_by_its_own_words_when_the_rest_was_well_heard() -> None:
     spoken = heard(SENTENCE)
     tail = heard("Thanks for watching.", word_probability=0.2)
-    assert risks(dataclasses.replace(spoken, words=spoken.words + tail.words), Hints()) == ("phantom_phrase",)
+    found = risks(dataclasses.replace(spoken, words=spoken.words + tail.words), Hints())
+    assert found == ("phantom_phrase", "unsure_words")
+
+
+@pytest.mark.parametrize(("unsure", "raised"), [(0, False), (1, False), (2, True)])
+def test_some_guessed_words_are_ordinary(unsure: int, raised: bool) -> None:
+    window = heard()
+    guessed = tuple(dataclasses.replace(word, probability=0.4) for word in window.words[:unsure])
+    window = dataclasses.replace(window, words=guessed + window.words[unsure:])
+    assert (risks(window, Hints()) == ("unsure_words",)) == raised
 
 
 @pytest.mark.parametrize(
@@ -177,9 +189,13 @@ def test_the_sound_is_judged_too(speech_probability: float, clipped_share: float
     assert found == codes
 
 
+def test_a_short_stretch_is_mostly_padding_and_not_judged_by_voice_activity() -> None:
+    assert risks(heard("Thank you.", 1.4), Hints(), speech_probability=0.45) == ()
+
+
 def test_hints_heard_in_noise_are_an_echo_and_well_spoken_ones_are_words() -> None:
     hints = Hints(vocabulary=("ComfyUI", "Priscilla"))
-    named = heard("ComfyUI, Priscilla", 1.4)
+    named = heard("ComfyUI, Priscilla", 3.0)
     assert risks(named, hints) == ()
     assert risks(named, hints, speech_probability=0.3) == ("prompt_echo", "weak_speech")
 
