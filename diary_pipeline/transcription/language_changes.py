@@ -45,6 +45,8 @@ def stretches(model: Any, encoded: Any, window: Window, owned: Sequence[str]) ->
         return ()
     row = _rows(encoded)[0]
     found = _coarse(model, row, window.length, owned)
+    if len(found) < 2:
+        return ()
     cuts = [0, *(_cut(model, row, window, a, b) for a, b in itertools.pairwise(found)), window.length]
     return tuple(
         Stretch(start, end, one.language, one.probability)

@@ -94,6 +94,12 @@ def test_hints_are_not_heard_out_of_noise() -> None:
     assert kept(Repair(ears("tiny.en"))(whole, heard, Hints(vocabulary=names), "en")) == ""
 
 
+def test_noise_and_single_words_have_no_second_language() -> None:
+    noise = np.random.default_rng(3).normal(0, 0.05, 9 * RATE).astype(np.float32)
+    for length in (1, 9):
+        assert ears("base").languages(Window(noise[: length * RATE], (Span(0, length * RATE),), 0), ()) == ()
+
+
 def test_a_second_language_in_one_window_is_written_in_its_own_words() -> None:
     french = json.loads((LANGUAGES / "said.json").read_text(encoding="utf-8"))["fr_le_jardin.ogg"]["passages"][0][
         "text"
