@@ -1,16 +1,16 @@
 """However a model times its words, numbers too: they stay in order, apart, in their segment, and out of the pauses."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diary_pipeline.transcription import decoding, placing
+from diary_pipeline.transcription.alignment import timed_word
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
+from diary_pipeline.transcription.placing import placed
 from diary_pipeline.transcription.segments import segments_of
 from diary_pipeline.transcription.spans import RATE, Span
 from diary_pipeline.transcription.windows import Window
@@ -19,15 +19,10 @@ Told = tuple[str, float, float, float]
 """A word as a model tells it: with its blank, seconds of the window's clock, probability."""
 
 
-def by_seconds(window: Window, words: Iterable[Told]) -> tuple[PlacedWord, ...]:
-    return decoding.placed(window, words)
+def place(window: Window, words: Iterable[Told]) -> tuple[PlacedWord, ...]:
+    return placed(window, [timed_word(*word) for word in words])
 
 
-def by_samples(window: Window, words: Iterable[Told]) -> tuple[PlacedWord, ...]:
-    return placing.placed(window, [placing.Timed(t, round(a * RATE), round(b * RATE), p) for t, a, b, p in words])
-
-
-PLACING = [by_seconds, by_samples]
 texts = st.sampled_from([" I", " swam", " 20", " lengths,", " 3.5%", " £60", " 1984.", " 2", "nd", " eighty", " 7:30"])
 
 
@@ -55,12 +50,9 @@ def told(draw: st.DrawFn) -> list[tuple[Window, list[Told]]]:
     return found
 
 
-@pytest.mark.parametrize("place", PLACING)
 @settings(deadline=None)
 @given(told())
-def test_words_are_placed_in_order_apart_and_each_in_one_span(
-    place: Callable[[Window, Iterable[Told]], tuple[PlacedWord, ...]], case: list[tuple[Window, list[Told]]]
-) -> None:
+def test_words_are_placed_in_order_apart_and_each_in_one_span(case: list[tuple[Window, list[Told]]]) -> None:
     for window, words in case:
         found = place(window, words)
         assert [w.text for w in found] == [text for text, *_ in words]
@@ -68,12 +60,9 @@ def test_words_are_placed_in_order_apart_and_each_in_one_span(
         assert all(any(s.start <= w.at.start <= w.at.end <= s.end for s in window.spans) for w in found)
 
 
-@pytest.mark.parametrize("place", PLACING)
 @settings(deadline=None)
 @given(told())
-def test_segments_keep_every_number_and_no_word_lasts_through_a_pause(
-    place: Callable[[Window, Iterable[Told]], tuple[PlacedWord, ...]], case: list[tuple[Window, list[Told]]]
-) -> None:
+def test_segments_keep_every_number_and_no_word_lasts_through_a_pause(case: list[tuple[Window, list[Told]]]) -> None:
     heard = [HeardWindow(window.spans, place(window, words)) for window, words in case]
     found = segments_of(heard, case[-1][0].spans[-1].end + RATE)
     words = [w for s in found for w in s.words]
@@ -85,10 +74,7 @@ def test_segments_keep_every_number_and_no_word_lasts_through_a_pause(
     assert all(w.end_s <= p.start_s or p.end_s <= w.start_s for w in words for p in pauses)
 
 
-@pytest.mark.parametrize("place", PLACING)
-def test_a_number_told_to_last_into_the_next_sentence_ends_before_the_pause(
-    place: Callable[[Window, Iterable[Told]], tuple[PlacedWord, ...]],
-) -> None:
+def test_a_number_told_to_last_into_the_next_sentence_ends_before_the_pause() -> None:
     spans = (Span(0, 2 * RATE), Span(7 * RATE, 9 * RATE))
     window = Window(np.zeros(4 * RATE, np.float32), spans, 0)
     words = place(
