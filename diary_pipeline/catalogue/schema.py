@@ -150,7 +150,7 @@ SEGMENTS = Table(
         ),
         Column("reason", "text", "of an inaudible one: nothing_heard, or the signal for which its text was refused"),
         Column("risks", "texts", "signals raised about a text that was kept; empty: trusted; NULL: not looked for"),
-        Column("rung", "text", "how it was heard: batched, or the rung of the repair ladder"),
+        Column("rung", "text", "how it was heard: batched, server, or the rung of the repair ladder"),
         Column("model_sha256", "text", "of the weights that heard it; NULL: unknown"),
         Column("language_probability", "number", "0 to 1, of language in the stretch it was heard with"),
         Column("words", "words", "each word with its seconds and probability", published=False),

@@ -43,7 +43,7 @@ class Segment:
     risks: tuple[str, ...] = ()
     """Signals that were raised about what is kept; empty: trusted."""
     rung: str | None = None
-    """How it was heard: `batched`, or the rung of the repair ladder that heard it."""
+    """How it was heard: `batched`, `server`, or the rung of the repair ladder that heard it."""
     model_sha256: str | None = None
     """The weights that heard it; None: unknown."""
 

@@ -39,7 +39,7 @@ class HeardWindow:
     refused: str | None = None
     """The code of the signal for which its text must not be believed: its spans become inaudible."""
     rung: str = "batched"
-    """How it was heard: `batched`, or the rung of the repair ladder that heard it."""
+    """How it was heard: `batched`, `server`, or the rung of the repair ladder that heard it."""
     model_sha256: str | None = None
     """The weights that heard it."""
     tokens: tuple[int, ...] = ()
