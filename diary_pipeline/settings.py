@@ -20,6 +20,7 @@ from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.settings_file import TimeZone, UserId, first_fault, known_zone, read_people
 from diary_pipeline.transcription.hub import HUB_MODELS
+from diary_pipeline.transcription.ladder import LADDER, Rung
 from diary_pipeline.transcription.renderers import TranscriptFormat
 
 PREFIX = "DIARY_"
@@ -139,6 +140,14 @@ class Settings(BaseModel):
         "Windows that one model call decodes; 0 chooses from free memory, at most 8 on a CPU and 64 on a GPU.",
         ge=0,
         le=256,
+    )
+    repair_ladder: Annotated[tuple[Rung, ...], _Listed] = _setting(
+        "Transcription",
+        LADDER,
+        "How a suspicious passage is heard again, in this order; empty: it is refused unheard.",
+    )
+    repair_model: str = _setting(
+        "Transcription", "", "Model of another size that may hear a suspicious passage again; empty: none."
     )
 
     transcript_batch_recordings: int = _setting(

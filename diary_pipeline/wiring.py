@@ -23,6 +23,7 @@ from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.transcriber import Transcriber
 
 if TYPE_CHECKING:
+    from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber
     from diary_pipeline.transcription.openai_server import TranscriptionServer
 
 
@@ -78,6 +79,10 @@ class Wiring:
         """Load the named model, or hand out the one this process has loaded already; or ask the configured server."""
         if self.settings.transcriber == "openai":
             return self._behind_server(model)
+        other = self.settings.repair_model
+        return self._whisper(model, self._whisper(other) if other not in ("", model) else None)
+
+    def _whisper(self, model: str, other: "FasterWhisperTranscriber | None" = None) -> "FasterWhisperTranscriber":
         from diary_pipeline.transcription.faster_whisper import load_transcriber
         from diary_pipeline.transcription.models import resolve
 
@@ -90,6 +95,8 @@ class Wiring:
             cpu_threads=s.cpu_threads,
             beam_size=s.beam_size,
             batch_size=s.window_batch_size,
+            ladder=s.repair_ladder,
+            other=other,
         )
 
     def demand(self, model: str) -> None:

@@ -24,11 +24,12 @@ from diary_pipeline.transcription.cross_file import CrossFile
 from diary_pipeline.transcription.decoding import BatchDecoder, Language
 from diary_pipeline.transcription.device import Device, choose, cores, gpu_failure, lose_gpu
 from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.ladder import LADDER
 from diary_pipeline.transcription.listening import Listening
 from diary_pipeline.transcription.log_mel import LogMel, made_by
 from diary_pipeline.transcription.models import recorded_sha256, sha256_of
 from diary_pipeline.transcription.packaged_models import MODEL_FILE
-from diary_pipeline.transcription.repair import LADDER, Repair
+from diary_pipeline.transcription.repair import Repair
 from diary_pipeline.transcription.sequential import SequentialEars
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 from diary_pipeline.transcription.windows import Window
@@ -193,9 +194,11 @@ def load_transcriber(
     cpu_threads: int = 0,
     beam_size: int = 5,
     batch_size: int = 8,
+    ladder: Sequence[str] = LADDER,
+    other: FasterWhisperTranscriber | None = None,
 ) -> FasterWhisperTranscriber:
     """Return this process's one engine for a model and its parameters; weights are loaded at the first recording."""
-    asked = (model_path.resolve(), name, device, compute_type, cpu_threads, beam_size, batch_size)
+    asked = (model_path.resolve(), name, device, compute_type, cpu_threads, beam_size, batch_size, *ladder, other)
     with _LOADING:  # two threads that ask at once must not load the weights twice
         if asked not in _LOADED:
             _LOADED[asked] = FasterWhisperTranscriber(
@@ -206,5 +209,7 @@ def load_transcriber(
                 cpu_threads=cpu_threads,
                 beam_size=beam_size,
                 batch_size=batch_size,
+                ladder=ladder,
+                other=other,
             )
         return _LOADED[asked]

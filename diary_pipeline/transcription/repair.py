@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.ladder import LADDER
 from diary_pipeline.transcription.phantoms import folded
 from diary_pipeline.transcription.pieces import at_pauses, cut
 from diary_pipeline.transcription.risk import DAMNING, HARMLESS, LANGUAGE_SWITCH, LIMITS, Limits, believable, risks
@@ -20,8 +21,6 @@ from diary_pipeline.transcription.sequential import Ears
 from diary_pipeline.transcription.transcriber import Hints
 from diary_pipeline.transcription.windows import Window
 
-LADDER = ("sequential", "own_language", "other_model", "apart")
-"""Each rung is tried when those before it gave nothing that is trusted."""
 AGREED = 0.85
 """Share of words in which two engines must agree to be believed together."""
 
@@ -81,7 +80,8 @@ class Repair:
         self, rung: str, window: Window, tried: Sequence[HeardWindow], hints: Hints, language: str | None
     ) -> HeardWindow | None:
         first = tried[0]
-        ears, spoken = self._ears, first.language
+        ears: Ears | None = self._ears
+        spoken = first.language
         if rung == "other_model":
             ears = self._other
         elif rung == "own_language":

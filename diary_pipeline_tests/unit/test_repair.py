@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
+from diary_pipeline.transcription.ladder import LADDER
 from diary_pipeline.transcription.language_changes import Stretch
-from diary_pipeline.transcription.repair import LADDER, Repair, agree, verdict
+from diary_pipeline.transcription.repair import Repair, agree, verdict
 from diary_pipeline.transcription.spans import RATE, Span
 from diary_pipeline.transcription.transcriber import Hints
 from diary_pipeline.transcription.windows import Window

@@ -1,0 +1,12 @@
+"""The rungs of repair, by the names under which settings and transcripts know them.
+
+Names only, so that whoever reads the settings loads no array library. What a rung does is repair.py's business, what
+each gains stands in docs/calibration.md.
+"""
+
+from typing import Literal
+
+Rung = Literal["sequential", "own_language", "other_model", "apart"]
+
+LADDER: tuple[Rung, ...] = ("sequential", "own_language", "other_model", "apart")
+"""Each is tried when those before it gave nothing that is trusted."""
