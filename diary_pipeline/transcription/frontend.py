@@ -10,7 +10,7 @@ recording would otherwise fill all the room, and its windows must not be heard s
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -24,6 +24,7 @@ from diary_pipeline.transcription.leveller import levelled
 from diary_pipeline.transcription.listening import Listening
 from diary_pipeline.transcription.speech_activity import Silero
 from diary_pipeline.transcription.transcriber import Block, ToHear
+from diary_pipeline.transcription.unheard import SecondMeter
 from diary_pipeline.transcription.windows import Window, WindowCutter, windows
 
 FLUSH_S = 2.0
@@ -52,6 +53,8 @@ class Ended:
     recording: Listening
     samples: int
     windows: int
+    levels: Sequence[float]
+    """Of its seconds, dBFS."""
 
 
 @dataclass(frozen=True)
@@ -235,11 +238,12 @@ class FrontEnd:
     def _events_of(self, recording: Listening) -> Iterator[Event]:
         cutter = WindowCutter(Silero())
         found = 0
-        for window in windows(levelled(self._timed(recording.blocks())), cutter):
+        meter = SecondMeter()
+        for window in windows(levelled(meter.watch(self._timed(recording.blocks()))), cutter):
             kept = found in recording.kept
             yield Ready(recording, found, window, None if kept else self._log_mel(window), kept)
             found += 1
-        yield Ended(recording, cutter.samples, found)
+        yield Ended(recording, cutter.samples, found, meter.levels)
 
     def _timed(self, blocks: Iterable[Block]) -> Iterator[Block]:
         blocks = iter(blocks)

@@ -14,6 +14,7 @@ from diary_pipeline.transcription.decoding import Decoded, Language
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.segments import segments_of
 from diary_pipeline.transcription.transcriber import Checkpoints, Heard, Hints, ToHear
+from diary_pipeline.transcription.unheard import unheard
 from diary_pipeline.transcription.windows import Window
 
 Judge = Callable[[Window, HeardWindow, Hints, str | None], Sequence[HeardWindow]]
@@ -39,6 +40,7 @@ class Listening:
         self._last_speech = 0
         self._samples: int | None = None
         self._windows = 0
+        self._levels: Sequence[float] = ()
 
     @property
     def in_order(self) -> bool:
@@ -50,9 +52,9 @@ class Listening:
         """Whether every window is finished and no more can come."""
         return self._samples is not None and self._finished == self._windows
 
-    def ended(self, samples: int, windows: int) -> None:
-        """Take note that the audio is at its end."""
-        self._samples, self._windows = samples, windows
+    def ended(self, samples: int, windows: int, levels: Sequence[float] = ()) -> None:
+        """Take note that the audio is at its end; `levels` are those of its seconds, dBFS."""
+        self._samples, self._windows, self._levels = samples, windows, levels
 
     def decoded(self, index: int, window: Window, said: Decoded | None, judge: Judge) -> None:
         """Take what the model said of a window (None: it is kept from before) and finish all that can be finished."""
@@ -83,5 +85,5 @@ class Listening:
             samples=samples,
             language=said.code if said else None,
             language_probability=said.probability if said else 0.0,
-            segments=segments_of(self.heard, samples),
+            segments=segments_of([*self.heard, *unheard(self._levels, self.heard)], samples),
         )

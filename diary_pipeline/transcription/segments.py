@@ -46,15 +46,15 @@ def segments_of(heard: Iterable[HeardWindow], samples: int) -> tuple[Segment, ..
     """Cut a recording of so many samples into speech, inaudible and silence, in order and without gaps."""
     pieces: list[_Piece] = []
     at = 0
-    for window in heard:
-        for run in _runs(window.spans):
-            if run.start > at:
-                pieces.append(_Piece(Span(at, run.start), "silence"))
-            if window.refused:
-                pieces.append(_Piece(run, "inaudible", reason=window.refused))
-            else:
-                pieces.extend(_pieces(run, window))
-            at = run.end
+    # In order of time: a sound without words may lie between two spans of one window.
+    for run, window in sorted(((run, w) for w in heard for run in _runs(w.spans)), key=lambda found: found[0].start):
+        if run.start > at:
+            pieces.append(_Piece(Span(at, run.start), "silence"))
+        if window.refused:
+            pieces.append(_Piece(run, "inaudible", reason=window.refused))
+        else:
+            pieces.extend(_pieces(run, window))
+        at = run.end
     if samples > at:
         pieces.append(_Piece(Span(at, samples), "silence"))
     return tuple(_segment(number, piece) for number, piece in enumerate(pieces))
