@@ -50,12 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 rounds = _rounds(model, file, asked.rounds, asked.threads)
                 found = {"model": model, "set": name, "contenders": _summaries(rounds, file)}
                 document["sets"].append(found)
+                _keep(document, asked.json)  # hours of measuring are not lost with the machine
                 print(f"\n### {model}, {name}, {rounds[OURS][0]['audio_s']:.0f} s\n\n{_table(found)}", flush=True)
                 print(f"\n{_stages(rounds[OURS])}", flush=True)
         document["gpu"] = gpu.measured(clips)
     print(f"\n### GPU\n\n{gpu.told(document['gpu'])}")
-    if asked.json:
-        asked.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    _keep(document, asked.json)
+
+
+def _keep(document: Mapping[str, Any], file: Path | None) -> None:
+    if file:
+        file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
