@@ -188,6 +188,6 @@ def _ended(event: Ended | Broken) -> Iterator[tuple[str, Listening | Exception]]
             event.recording.broken = event.error
         yield event.key, event.error
         return
-    event.recording.ended(event.samples, event.windows, event.levels)
+    event.recording.ended(event.windows)
     if event.recording.complete:
         yield event.recording.key, event.recording

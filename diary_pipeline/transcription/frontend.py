@@ -10,7 +10,7 @@ recording would otherwise fill all the room, and its windows must not be heard s
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -20,12 +20,9 @@ import numpy.typing as npt
 
 from diary_pipeline.core.errors import TransientError
 from diary_pipeline.transcription.decoding import Figures
-from diary_pipeline.transcription.leveller import levelled
 from diary_pipeline.transcription.listening import Listening
-from diary_pipeline.transcription.speech_activity import Silero
 from diary_pipeline.transcription.transcriber import Block, ToHear
-from diary_pipeline.transcription.unheard import SecondMeter
-from diary_pipeline.transcription.windows import Window, WindowCutter, windows
+from diary_pipeline.transcription.windows import Window
 
 FLUSH_S = 2.0
 """A window that is ready waits this long for company; the store of the others may be slow."""
@@ -51,10 +48,7 @@ class Ended:
     """A recording with nothing more to come."""
 
     recording: Listening
-    samples: int
     windows: int
-    levels: Sequence[float]
-    """Of its seconds, dBFS."""
 
 
 @dataclass(frozen=True)
@@ -236,14 +230,12 @@ class FrontEnd:
             self._changed.notify_all()
 
     def _events_of(self, recording: Listening) -> Iterator[Event]:
-        cutter = WindowCutter(Silero())
         found = 0
-        meter = SecondMeter()
-        for window in windows(levelled(meter.watch(self._timed(recording.blocks()))), cutter):
+        for window in recording.speech.windows(self._timed(recording.blocks())):
             kept = found in recording.kept
             yield Ready(recording, found, window, None if kept else self._log_mel(window), kept)
             found += 1
-        yield Ended(recording, cutter.samples, found, meter.levels)
+        yield Ended(recording, found)
 
     def _timed(self, blocks: Iterable[Block]) -> Iterator[Block]:
         blocks = iter(blocks)

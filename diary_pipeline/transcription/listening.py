@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from diary_pipeline.transcription.alignment import heard_window, last_speech_of
 from diary_pipeline.transcription.decoding import Decoded, Language
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.segments import segments_of
+from diary_pipeline.transcription.speech import SpeechOf
 from diary_pipeline.transcription.transcriber import Checkpoints, Heard, Hints, ToHear
-from diary_pipeline.transcription.unheard import unheard
 from diary_pipeline.transcription.windows import Window
 
 Judge = Callable[[Window, HeardWindow, Hints, str | None], Sequence[HeardWindow]]
@@ -28,6 +27,7 @@ class Listening:
         self.key = asked.key
         self.hints = asked.hints
         self.blocks = asked.blocks
+        self.speech = SpeechOf()
         self.language = forced
         self.forced = forced is not None
         self.broken: Exception | None = None
@@ -38,9 +38,7 @@ class Listening:
         self._waiting: dict[int, tuple[Window, Decoded | None]] = {}
         self._finished = 0
         self._last_speech = 0
-        self._samples: int | None = None
-        self._windows = 0
-        self._levels: Sequence[float] = ()
+        self._windows: int | None = None
 
     @property
     def in_order(self) -> bool:
@@ -50,11 +48,11 @@ class Listening:
     @property
     def complete(self) -> bool:
         """Whether every window is finished and no more can come."""
-        return self._samples is not None and self._finished == self._windows
+        return self._finished == self._windows
 
-    def ended(self, samples: int, windows: int, levels: Sequence[float] = ()) -> None:
-        """Take note that the audio is at its end; `levels` are those of its seconds, dBFS."""
-        self._samples, self._windows, self._levels = samples, windows, levels
+    def ended(self, windows: int) -> None:
+        """Take note that the audio is at its end, and how many windows it had."""
+        self._windows = windows
 
     def decoded(self, index: int, window: Window, said: Decoded | None, judge: Judge) -> None:
         """Take what the model said of a window (None: it is kept from before) and finish all that can be finished."""
@@ -80,10 +78,9 @@ class Listening:
     def result(self) -> Heard:
         """Give the complete recording."""
         said = any(part.words and not part.refused for part in self.heard) and self.language
-        samples = self._samples or 0
         return Heard(
-            samples=samples,
+            samples=self.speech.samples,
             language=said.code if said else None,
             language_probability=said.probability if said else 0.0,
-            segments=segments_of([*self.heard, *unheard(self._levels, self.heard)], samples),
+            segments=self.speech.segments(self.heard),
         )

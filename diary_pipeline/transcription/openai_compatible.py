@@ -23,17 +23,15 @@ import numpy as np
 from diary_pipeline.core.errors import TransientError, UsageError
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.leveller import levelled
 from diary_pipeline.transcription.openai_answers import Asked, understood
 from diary_pipeline.transcription.openai_server import TranscriptionServer
 from diary_pipeline.transcription.repair import verdict
 from diary_pipeline.transcription.risk import risks
-from diary_pipeline.transcription.segments import segments_of
 from diary_pipeline.transcription.spans import RATE
-from diary_pipeline.transcription.speech_activity import Silero
+from diary_pipeline.transcription.speech import SpeechOf
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 from diary_pipeline.transcription.waiting_threads import WaitingThreads
-from diary_pipeline.transcription.windows import Window, WindowCutter, windows
+from diary_pipeline.transcription.windows import Window
 
 CODE_VERSION = "1"
 """Raise it when the same audio and answers could come out differently; every transcript is then wanted anew."""
@@ -129,7 +127,7 @@ class _Opened:
         self.error: Exception | None = None
         self.read = False
         self._only = only
-        self._cutter = WindowCutter(Silero())
+        self._speech = SpeechOf()
         self._windows: Iterator[Window] | None = None
         self._finished: Mapping[int, Sequence[HeardWindow]] = {}
         self._parts: dict[int, Sequence[HeardWindow]] = {}
@@ -143,7 +141,7 @@ class _Opened:
                 self.language = _forced(self.recording.hints, self._only)
                 checkpoints = self.recording.checkpoints
                 self._finished = checkpoints.finished() if checkpoints else {}
-                self._windows = _speech(self.recording.blocks(), self._cutter)
+                self._windows = self._speech.windows(self.recording.blocks())
             for window in self._windows:
                 if self._count not in self._finished:
                     return window
@@ -185,8 +183,7 @@ class _Opened:
             return self.error
         heard = [part for number in sorted(self._parts) for part in self._parts[number]]
         language, probability = _spoken(heard, self.language)
-        samples = self._cutter.samples
-        return Heard(samples, language, probability, segments_of(heard, samples))
+        return Heard(self._speech.samples, language, probability, self._speech.segments(heard))
 
 
 def _settled(asked: dict["Future[tuple[HeardWindow, ...]]", tuple[_Opened, int]]) -> Iterator[tuple[str, Any]]:
@@ -195,10 +192,6 @@ def _settled(asked: dict["Future[tuple[HeardWindow, ...]]", tuple[_Opened, int]]
         opened.came_back(number, answer)
         if opened.ended:
             yield opened.recording.key, opened.result()
-
-
-def _speech(blocks: Iterable[Block], cutter: WindowCutter) -> Iterator[Window]:
-    return windows(levelled(blocks), cutter)
 
 
 def wav_of(audio: Block) -> bytes:
