@@ -15,7 +15,7 @@ from typing import Any
 
 from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber
+from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
 from diary_pipeline.transcription.models import resolve
 from diary_pipeline.transcription.reference_set import Reference, read_reference_set
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear, Transcriber
@@ -66,12 +66,7 @@ def unrepaired(model: str) -> tuple[Run, Figures]:
         FasterWhisperTranscriber(
             resolve(model, s.model_dir),
             model,
-            device=s.device,
-            compute_type=s.compute_type,
-            cpu_threads=s.cpu_threads,
-            beam_size=s.beam_size,
-            batch_size=s.window_batch_size,
-            ladder=(),
+            Tuning(s.device, s.compute_type, s.cpu_threads, s.beam_size, s.window_batch_size, ladder=()),
         )
     )
 

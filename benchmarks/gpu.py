@@ -24,7 +24,7 @@ from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.cuda import ask_cuda
 from diary_pipeline.transcription.device import Device
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber
+from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
 from diary_pipeline.transcription.models import resolve
 from diary_pipeline.transcription.reference_set import read_reference_set
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear
@@ -48,7 +48,7 @@ def measured(clips: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="diary-bench-") as folder:
         turbo = write_random_model(Path(folder) / "turbo", TURBO, base / "tokenizer.json")
         for size in BATCH_SIZES:
-            real = FasterWhisperTranscriber(base, "base", device="cuda", batch_size=size)
+            real = FasterWhisperTranscriber(base, "base", Tuning("cuda", batch_size=size))
             rows.append({"model": "base", **throughput(real, clips, COPIES)})
             rows.append({"model": "large-v3-turbo's shape", **throughput(shaped(turbo, "cuda", size), clips, COPIES)})
             rows[-1]["wer"] = None
@@ -61,7 +61,7 @@ def shaped(folder: Path, device: str, batch_size: int, tokens: int = TOKENS) -> 
     Repair is off: every window would be hopeless, and be heard again and again.
     """
     return FasterWhisperTranscriber(
-        folder, "random", device=device, batch_size=batch_size, ladder=(), load=partial(_load, tokens=tokens)
+        folder, "random", Tuning(device, batch_size=batch_size, ladder=()), load=partial(_load, tokens=tokens)
     )
 
 

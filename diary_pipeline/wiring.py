@@ -83,20 +83,15 @@ class Wiring:
         return self._whisper(model, self._whisper(other) if other not in ("", model) else None)
 
     def _whisper(self, model: str, other: "FasterWhisperTranscriber | None" = None) -> "FasterWhisperTranscriber":
-        from diary_pipeline.transcription.faster_whisper import load_transcriber
+        from diary_pipeline.transcription.faster_whisper import Tuning, load_transcriber
         from diary_pipeline.transcription.models import resolve
 
         s = self.settings
         return load_transcriber(
             resolve(model, s.model_dir),
             model,
-            device=s.device,
-            compute_type=s.compute_type,
-            cpu_threads=s.cpu_threads,
-            beam_size=s.beam_size,
-            batch_size=s.window_batch_size,
-            ladder=s.repair_ladder,
-            other=other,
+            Tuning(s.device, s.compute_type, s.cpu_threads, s.beam_size, s.window_batch_size, s.repair_ladder),
+            other,
         )
 
     def demand(self, model: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before huggingface_hub is imported, which reads it once
 
 from diary_pipeline.settings import load_settings
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber
+from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
 from diary_pipeline.transcription.models import resolve
 
 
@@ -20,4 +20,4 @@ def weights(name: str) -> Path:
 def real_transcriber(name: str) -> FasterWhisperTranscriber:
     """Return the one engine of this process for a model."""
     threads = 1 if "PYTEST_XDIST_WORKER" in os.environ else 0  # each worker one core
-    return FasterWhisperTranscriber(weights(name), name, cpu_threads=threads)
+    return FasterWhisperTranscriber(weights(name), name, Tuning(cpu_threads=threads))

@@ -10,6 +10,7 @@ spends an encoder pass on the language, and translates a second language into th
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,23 @@ CODE_VERSION = "2"
 logger = log(__name__)
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """How a model is run; 0 and `auto` are chosen for the machine."""
+
+    device: str = "auto"
+    compute_type: str = "auto"
+    cpu_threads: int = 0
+    beam_size: int = 5
+    batch_size: int = 0
+    """Windows in one model call."""
+    ladder: Sequence[str] = LADDER
+    """The rungs of repair."""
+
+
+DEFAULT_TUNING = Tuning()
+
+
 class FasterWhisperTranscriber:
     """Whisper on a CPU or a GPU. Weights are loaded at the first recording, once, and shared by all threads."""
 
@@ -47,24 +65,27 @@ class FasterWhisperTranscriber:
         self,
         model_path: Path,
         name: str,
+        tuning: Tuning = DEFAULT_TUNING,
         *,
-        device: str = "auto",
-        compute_type: str = "auto",
-        cpu_threads: int = 0,
-        beam_size: int = 5,
-        batch_size: int = 8,
-        ladder: Sequence[str] = LADDER,
         other: "FasterWhisperTranscriber | None" = None,
         load: Callable[[Path, Device, int], Any] | None = None,
     ) -> None:
-        """`ladder` names the rungs of repair, `other` holds a model of another size for one of them.
+        """`other` holds a model of another size, which may hear a suspicious passage again.
 
         `load` gives the model of a folder, on a device, with so many threads; by default faster-whisper's.
         """
-        self.device = choose(device, compute_type, batch_size=batch_size, beam_size=beam_size, model=model_path)
+        self.device = choose(
+            tuning.device,
+            tuning.compute_type,
+            batch_size=tuning.batch_size,
+            beam_size=tuning.beam_size,
+            model=model_path,
+        )
+        self.lost: TransientError | None = None
+        """Why the device answers nothing any more."""
         self._path = model_path
-        self._threads = cpu_threads or cores()
-        self._beam_size = beam_size
+        self._threads = tuning.cpu_threads or cores()
+        self._beam_size = tuning.beam_size
         self._batch_size = self.device.batch_size
         self._load_model = load or _faster_whisper
         self._loading = threading.Lock()
@@ -76,13 +97,13 @@ class FasterWhisperTranscriber:
             model_sha256=recorded_sha256(model_path) or sha256_of(model_path / MODEL_FILE),
             parameters={
                 "compute_type": self.device.compute_type,
-                "beam_size": beam_size,
-                "repair": ",".join(ladder),
+                "beam_size": tuning.beam_size,
+                "repair": ",".join(tuning.ladder),
                 "repair_model_sha256": other.engine.model_sha256 if other else "",
             },
             code_version=CODE_VERSION,
         )
-        self._repair = Repair(self.ears, other.ears if other else None, ladder=ladder)
+        self._repair = Repair(self.ears, other.ears if other else None, ladder=tuning.ladder)
 
     @property
     def engine(self) -> Engine:
@@ -138,10 +159,13 @@ class FasterWhisperTranscriber:
         with self._loading:
             self._loaded = None
         if failed is not None and self.device.name == "cuda":
-            lose_gpu(failed)  # a broken CUDA context answers nothing any more
+            self.lost = failed  # a broken CUDA context answers nothing any more
+            lose_gpu(failed)
 
     def _model(self) -> Any:
         with self._loading:
+            if self.lost is not None:
+                raise self.lost
             if self._loaded is None:
                 self._loaded = self._load()
             return self._loaded
@@ -186,30 +210,14 @@ _LOADING = threading.Lock()
 
 
 def load_transcriber(
-    model_path: Path,
-    name: str,
-    *,
-    device: str = "auto",
-    compute_type: str = "auto",
-    cpu_threads: int = 0,
-    beam_size: int = 5,
-    batch_size: int = 8,
-    ladder: Sequence[str] = LADDER,
-    other: FasterWhisperTranscriber | None = None,
+    model_path: Path, name: str, tuning: Tuning = DEFAULT_TUNING, other: FasterWhisperTranscriber | None = None
 ) -> FasterWhisperTranscriber:
-    """Return this process's one engine for a model and its parameters; weights are loaded at the first recording."""
-    asked = (model_path.resolve(), name, device, compute_type, cpu_threads, beam_size, batch_size, *ladder, other)
+    """Return this process's one engine for a model and its tuning; weights are loaded at the first recording.
+
+    One whose GPU was lost is not handed out again.
+    """
+    asked = (model_path.resolve(), name, tuning, other)
     with _LOADING:  # two threads that ask at once must not load the weights twice
-        if asked not in _LOADED:
-            _LOADED[asked] = FasterWhisperTranscriber(
-                model_path,
-                name,
-                device=device,
-                compute_type=compute_type,
-                cpu_threads=cpu_threads,
-                beam_size=beam_size,
-                batch_size=batch_size,
-                ladder=ladder,
-                other=other,
-            )
+        if asked not in _LOADED or _LOADED[asked].lost is not None:
+            _LOADED[asked] = FasterWhisperTranscriber(model_path, name, tuning, other=other)
         return _LOADED[asked]

@@ -12,7 +12,7 @@ from faster_whisper import WhisperModel
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import PermanentError
 from diary_pipeline.transcription.device import Device
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber
+from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import real_transcriber, weights
@@ -54,7 +54,7 @@ class ShortModel:
 
 
 def heard(memory: Short) -> dict[str, Heard | Exception]:
-    engine = FasterWhisperTranscriber(weights("tiny.en"), "tiny.en", device="cpu", cpu_threads=1, load=memory.load)
+    engine = FasterWhisperTranscriber(weights("tiny.en"), "tiny.en", Tuning("cpu", cpu_threads=1), load=memory.load)
     return dict(engine.transcribe(ToHear(path.name, lambda path=path: decode(path), Hints()) for path in FILES))
 
 

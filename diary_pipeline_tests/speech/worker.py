@@ -16,7 +16,7 @@ from diary_pipeline.audio.decode import decode
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.transcription.checkpoints import StoredCheckpoints
 from diary_pipeline.transcription.device import Device
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber
+from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear
 from diary_pipeline_tests.weights import weights
 
@@ -45,7 +45,7 @@ def main(audio: Path, store: Path, count: Path, out: Path) -> None:
         model = WhisperModel(str(path), device=device.name, compute_type=device.compute_type, cpu_threads=threads)
         return Counted(model, count)
 
-    transcriber = FasterWhisperTranscriber(weights("tiny.en"), "tiny.en", device="cpu", cpu_threads=1, load=load)
+    transcriber = FasterWhisperTranscriber(weights("tiny.en"), "tiny.en", Tuning("cpu", cpu_threads=1), load=load)
     checkpoints = StoredCheckpoints(FolderStore(store), "checkpoints/long/v1/")
     ((_, heard),) = transcriber.transcribe([ToHear("long", lambda: decode(audio), Hints(), checkpoints)])
     if not isinstance(heard, Heard):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
-from diary_pipeline.transcription.faster_whisper import load_transcriber
+from diary_pipeline.transcription.faster_whisper import Tuning, load_transcriber
 from diary_pipeline.transcription.hub import HubModel, HuggingFace, Progress
 from diary_pipeline.transcription.models import KNOWN, fetch, installed, resolve, verify
 from diary_pipeline.transcription.packaged_models import PackagedModel, Wheel
@@ -260,7 +260,7 @@ def test_a_hub_that_does_not_answer_is_found_out_in_seconds() -> None:
 def test_weights_that_cannot_be_loaded_say_how_to_mend_them(tmp_path: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    transcriber = load_transcriber(tmp_path, "base", device="cpu")
+    transcriber = load_transcriber(tmp_path, "base", Tuning("cpu"))
     assert transcriber.engine.model_sha256 == hashlib.sha256(WEIGHTS).hexdigest()
     with pytest.raises(ServiceMissing, match="diary models get base") as damaged:
         hear(transcriber, [], Hints())
@@ -269,8 +269,8 @@ def test_weights_that_cannot_be_loaded_say_how_to_mend_them(tmp_path: Path, file
 
 def test_one_engine_per_model_and_parameters_in_a_process(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(WEIGHTS)
-    one = load_transcriber(tmp_path, "base", device="cpu", beam_size=1)
-    assert load_transcriber(tmp_path, "base", device="cpu", beam_size=1) is one
-    other = load_transcriber(tmp_path, "base", device="cpu", beam_size=5)
+    one = load_transcriber(tmp_path, "base", Tuning("cpu", beam_size=1))
+    assert load_transcriber(tmp_path, "base", Tuning("cpu", beam_size=1)) is one
+    other = load_transcriber(tmp_path, "base", Tuning("cpu", beam_size=5))
     assert other is not one
     assert other.engine.key != one.engine.key
