@@ -6,7 +6,9 @@ each gains stands in docs/calibration.md.
 
 from typing import Literal
 
-Rung = Literal["sequential", "own_language", "other_model", "apart"]
+Rung = Literal["own_language", "other_model", "apart"]
 
-LADDER: tuple[Rung, ...] = ("sequential", "own_language", "other_model", "apart")
-"""Each is tried when those before it gave nothing that is trusted."""
+LADDER: tuple[Rung, ...] = ("own_language", "other_model", "apart")
+"""Each is tried when those before it gave nothing that is trusted.
+
+Hearing a window again with the same weights, at whatever temperature, gained not one word and is no rung."""

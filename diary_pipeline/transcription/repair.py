@@ -9,14 +9,23 @@ that partition them, each trusted, kept with what is held against it, or inaudib
 
 import difflib
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.ladder import LADDER
 from diary_pipeline.transcription.phantoms import folded
 from diary_pipeline.transcription.pieces import at_pauses, cut
-from diary_pipeline.transcription.risk import DAMNING, HARMLESS, LANGUAGE_SWITCH, LIMITS, Limits, believable, risks
+from diary_pipeline.transcription.risk import (
+    DAMNING,
+    HARMLESS,
+    LANGUAGE_SWITCH,
+    LIMITS,
+    Limits,
+    believable,
+    clipped_share,
+    risks,
+)
 from diary_pipeline.transcription.sequential import Ears
 from diary_pipeline.transcription.transcriber import Hints
 from diary_pipeline.transcription.windows import Window
@@ -35,14 +44,12 @@ class Repair:
         *,
         ladder: Sequence[str] = LADDER,
         limits: Limits = LIMITS,
-        watch: Callable[[str, HeardWindow], None] | None = None,
     ) -> None:
-        """`other` listens with a model of another size; None skips that rung. `watch` is told of every hypothesis."""
+        """`other` listens with a model of another size; None skips that rung."""
         self._ears = ears
         self._other = other
         self._ladder = ladder
         self._limits = limits
-        self._watch = watch or (lambda _rung, _heard: None)
 
     def __call__(
         self, window: Window, heard: HeardWindow, hints: Hints, language: str | None
@@ -67,28 +74,25 @@ class Repair:
         for rung in self._ladder:
             if nothing_there(first, window, self._limits):
                 break
-            again = self._again(rung, window, tried, hints, language)
+            again = self._again(rung, window, first, hints, language)
             if again is None:
                 continue
-            self._watch(rung, again)
             tried.append(again)
             if trusted(again):
                 break
         return verdict(tried)
 
     def _again(
-        self, rung: str, window: Window, tried: Sequence[HeardWindow], hints: Hints, language: str | None
+        self, rung: str, window: Window, first: HeardWindow, hints: Hints, language: str | None
     ) -> HeardWindow | None:
-        first = tried[0]
-        ears: Ears | None = self._ears
-        spoken = first.language
-        if rung == "other_model":
-            ears = self._other
-        elif rung == "own_language":
-            spoken = _own(first, hints, language)
-        elif rung != "sequential":
-            return None
-        if ears is None or (rung == "own_language" and spoken is None):
+        ears: Ears | None
+        if rung == "own_language":
+            ears, spoken = self._ears, _own(first, hints, language)
+            if spoken is None:
+                return None
+        else:
+            ears, spoken = self._other if rung == "other_model" else None, first.language
+        if ears is None:
             return None
         # A model that was led by the hints is not led again.
         vocabulary = () if "prompt_echo" in first.risks else hints.vocabulary
@@ -108,7 +112,6 @@ class Repair:
             if heard is None:
                 return ()
             heard = replace(heard, rung="apart", language_probability=stretch.probability)
-            self._watch("apart", heard)
             parts.append(self._climbed(piece, self._judged(piece, heard, hints, stretch.language), hints, language))
         return tuple(parts)
 
@@ -122,7 +125,6 @@ class Repair:
                 return (refused,)
             heard = replace(heard, rung="apart", language_probability=refused.language_probability)
             heard = verdict([self._judged(piece, heard, hints, language)])
-            self._watch("apart", heard)
             parts.append(heard)
         return tuple(_joined(parts))
 
@@ -130,7 +132,12 @@ class Repair:
         if not folded(heard.text):
             heard = replace(heard, words=())  # a full stop is no word
         found = risks(
-            heard, hints, language=language, speech_probability=window.speech_probability, limits=self._limits
+            heard,
+            hints,
+            language=language,
+            speech_probability=window.speech_probability,
+            clipped=clipped_share(window.audio),
+            limits=self._limits,
         )
         return replace(heard, risks=found)
 

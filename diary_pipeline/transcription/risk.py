@@ -11,11 +11,13 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.phantoms import folded, phantom_words
 from diary_pipeline.transcription.segments import compression_ratio
 from diary_pipeline.transcription.spans import RATE
-from diary_pipeline.transcription.transcriber import Hints
+from diary_pipeline.transcription.transcriber import Block, Hints
 
 DAMNING = frozenset(
     {"prompt_echo", "phantom_phrase", "loop", "compression_ratio", "hopeless_logprob", "foreign_script"}
@@ -24,6 +26,8 @@ DAMNING = frozenset(
 """One of these is enough to refuse a text, whoever else agrees with it."""
 LANGUAGE_SWITCH = "language_switch"
 """Suspected by an engine when the best language of a window is not quite sure; repair finds out."""
+FULL_SCALE = 32766 / 32768
+"""One step below the loudest value of 16 bits: what clipped in a microphone's converter arrives as that."""
 HARMLESS = frozenset({"clipped"})
 """Told to the reader, never a reason to listen again."""
 
@@ -131,6 +135,11 @@ def mean_probability(words: Sequence[PlacedWord]) -> float:
     return sum(known) / len(known) if known else 1.0
 
 
+def clipped_share(audio: Block) -> float:
+    """Return the share of samples at full scale."""
+    return float(np.mean(np.abs(audio) >= FULL_SCALE)) if len(audio) else 0.0
+
+
 def unsure_share(words: Sequence[PlacedWord], below: float) -> float:
     """Return the share of words that the engine itself took for a guess; 0 when it says nothing."""
     known = [word.probability for word in words if word.probability is not None]
@@ -143,12 +152,13 @@ def risks(
     *,
     language: str | None = None,
     speech_probability: float = 1.0,
-    clipped_share: float = 0.0,
+    clipped: float = 0.0,
     limits: Limits = LIMITS,
 ) -> tuple[str, ...]:
     """Name the signals of a stretch, those that the engine raised itself among them; empty when it is trusted.
 
-    `language` is the recording's. An engine that gives no scores is not judged by its speed.
+    `language` is the recording's, `clipped` the share of samples at full scale. An engine that gives no scores is not
+    judged by its speed.
     """
     text, speech_s = heard.text, heard.samples / RATE
     logprob, no_speech = heard.avg_logprob, heard.no_speech_prob
@@ -179,7 +189,7 @@ def risks(
         **weak,
         "language_flip": _is_flip(heard, hints, language, limits),
         "language_uncertain": _is_uncertain(heard, hints, limits),
-        "clipped": clipped_share > limits.clipped_share,
+        "clipped": clipped > limits.clipped_share,
     }
     own = (code for code in heard.risks if code not in found)
     return (*own, *(code for code, raised in found.items() if raised))

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
@@ -12,6 +13,7 @@ from diary_pipeline.transcription.risk import (
     LIMITS,
     believable,
     chars_per_s,
+    clipped_share,
     foreign_script,
     loop,
     only_vocabulary,
@@ -181,12 +183,17 @@ def test_another_language_than_the_recordings_is_a_risk_unless_the_owner_speaks_
 
 
 @pytest.mark.parametrize(
-    ("speech_probability", "clipped_share", "codes"),
+    ("speech_probability", "clipped", "codes"),
     [(0.6, 0.02, ()), (0.59, 0.0, ("weak_speech",)), (1.0, 0.03, ("clipped",))],
 )
-def test_the_sound_is_judged_too(speech_probability: float, clipped_share: float, codes: tuple[str, ...]) -> None:
-    found = risks(heard(), Hints(), speech_probability=speech_probability, clipped_share=clipped_share)
+def test_the_sound_is_judged_too(speech_probability: float, clipped: float, codes: tuple[str, ...]) -> None:
+    found = risks(heard(), Hints(), speech_probability=speech_probability, clipped=clipped)
     assert found == codes
+
+
+def test_samples_at_full_scale_are_counted() -> None:
+    assert clipped_share(np.array([1.0, -1.0, 0.5, 0.99], np.float32)) == 0.5
+    assert clipped_share(np.zeros(0, np.float32)) == 0.0
 
 
 def test_a_short_stretch_is_mostly_padding_and_not_judged_by_voice_activity() -> None:
