@@ -145,9 +145,9 @@ def _document(evaluation: "Evaluation") -> dict[str, object]:
 
 def _speed(evaluation: "Evaluation") -> str:
     engine = evaluation.engine
-    said = ", ".join(f"{name} {value}" for name, value in engine.parameters.items())
+    said = [f"{name} {engine.parameters[name]}" for name in ("compute_type", "beam_size") if name in engine.parameters]
     return (
-        f"{engine.model} ({said}): real-time factor {evaluation.real_time_factor:.3f}, "
+        f"{engine.model} ({', '.join([engine.name, *said])}): real-time factor {evaluation.real_time_factor:.3f}, "
         f"{evaluation.audio_s_per_cpu_s:.1f} s of audio a CPU second."
     )
 
