@@ -15,7 +15,6 @@ from typing import Any
 
 from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
 from diary_pipeline.transcription.models import resolve
 from diary_pipeline.transcription.reference_set import Reference, read_reference_set
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear, Transcriber
@@ -61,14 +60,8 @@ def ours(model: str) -> tuple[Run, Figures]:
 
 def unrepaired(model: str) -> tuple[Run, Figures]:
     """The same without its repair ladder: what a window says at once is believed, or refused."""
-    s = load_settings()
-    return _engine(
-        FasterWhisperTranscriber(
-            resolve(model, s.model_dir),
-            model,
-            Tuning(s.device, s.compute_type, s.cpu_threads, s.beam_size, s.window_batch_size, ladder=()),
-        )
-    )
+    settings = load_settings().model_copy(update={"repair_ladder": ()})
+    return _engine(Wiring(settings).transcriber(model))
 
 
 def _engine(transcriber: Transcriber) -> tuple[Run, Figures]:
