@@ -73,8 +73,8 @@ def the_minute_and_no_more(model: str, tail: Iterable[Block]) -> None:
     alone = minute_alone(model)
     found = hear(real_transcriber(model), then(spoken(*MINUTE), tail), ENGLISH)
     assert words(found) == words(alone)
-    # Other windows in a model's batch move a word by a step or two of 20 ms.
-    assert times(found) == pytest.approx(times(alone), abs=0.1)
+    # The same murmur moves single words beside it, by 0.14 s at most.
+    assert times(found) == pytest.approx(times(alone), abs=0.2)
     assert found.samples > alone.samples
     assert found.segments[-1].end_s == found.samples / RATE
 
