@@ -1,10 +1,11 @@
-"""A minute of speech and an hour of a room in which nobody speaks: the transcript is that of the minute alone.
+"""A minute of speech and an hour of a room in which nobody speaks: transcript and note are those of the minute alone.
 
 Whisper writes "Thank you." when it is handed silence; one that was really said stays.
 """
 
 import functools
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, hear
+from diary_pipeline_tests.defs.house import House
+from diary_pipeline_tests.recordings.encode import write_blocks
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.recordings.rooms import BLOCK_S, room
 from diary_pipeline_tests.recordings.script_languages import LANGUAGES
@@ -89,6 +92,29 @@ def test_some_minutes_of_a_room_add_no_word(kind: str) -> None:
 @pytest.mark.parametrize("model", ["tiny.en", "base"])
 def test_an_hour_of_a_room_adds_no_word(model: str, kind: str) -> None:
     the_minute_and_no_more(model, ROOMS[kind](HOUR_S))
+
+
+@pytest.mark.slow
+def test_the_note_is_that_of_the_minute_alone(tmp_path: Path) -> None:
+    with House(tmp_path / "home") as house:
+        house.wiring.ears = real_transcriber("tiny.en")
+        folder = house.settings.drop_dir
+        write_blocks(folder / "2026-03-02 minute.ogg", spoken(*MINUTE), RATE)
+        write_blocks(folder / "2026-03-02 hour.ogg", then(spoken(*MINUTE), room(HOUR_S, -60)), RATE)
+        assert all(run.success for run in house.once())
+        assert house.sql("SELECT status, round(duration_s / 60) FROM recordings ORDER BY 2") == [
+            ("completed", 1.0),
+            ("completed", 61.0),
+        ]
+        minute, hour = (
+            (
+                house.sql(f"SELECT title, summary, mood, language FROM notes WHERE recording_key = '{key}'"),
+                house.sql(f"SELECT kind, text, quote FROM note_items WHERE recording_key = '{key}' ORDER BY item_id"),
+            )
+            for key in sorted(house.keys(), key=lambda key: "hour" in key)
+        )
+        assert minute == hour
+        assert len(minute[1]) > 5
 
 
 def ends_with_thank_you(found: Heard) -> bool:

@@ -71,7 +71,7 @@ def test_the_sentences_just_before_a_change_are_there() -> None:
         assert word in said.lower()
 
 
-def test_a_short_foreign_name_does_not_change_the_language() -> None:
+def test_a_recording_in_one_language_is_not_cut_into_two() -> None:
     found = hear(real_transcriber("base"), decode(LANGUAGES / "es_la_tormenta.ogg"), Hints(languages=("en", "es")))
     assert {s.language for s in found.segments if s.text} == {"es"}
 
