@@ -23,20 +23,18 @@ MARKS = 13
 LENGTH_S = EVERY_S * MARKS + 30
 BETWEEN_S = 0.7
 OFF_BY_S = 0.3
+"""At the end. tiny.en's own alignment of single words is up to 0.38 s late, in two minutes of wav as in an hour."""
+DRIFT_S = 0.15
+VARIABLE = {"flags": "+qscale", "global_quality": str(118 * 5), "compression_level": "7"}
+"""118 is FF_QP2LAMBDA: quality 5, about 130 kbit/s while somebody speaks and 32 in a room."""
 
 FORMATS: Mapping[str, tuple[str, encode.Codec]] = {
     "wav at 44.1 kHz": ("clock.wav", encode.Codec("pcm_s16le", 44_100)),
-    "mp3, constant rate": ("clock.mp3", encode.Codec("libmp3lame", 44_100, 64_000)),
-    "mp3, variable rate": (
-        "clock.mp3",
-        # 118 is FF_QP2LAMBDA: quality 5, about 130 kbit/s while somebody speaks and 32 in a room.
-        encode.Codec("libmp3lame", 44_100, None, {"flags": "+qscale", "global_quality": str(118 * 5)}),
-    ),
+    "mp3, constant rate": ("clock.mp3", encode.Codec("libmp3lame", 44_100, 64_000, {"compression_level": "7"})),
+    "mp3, variable rate": ("clock.mp3", encode.Codec("libmp3lame", 44_100, None, VARIABLE)),
     "mp3, variable rate, no index": (
         "clock.mp3",
-        encode.Codec(
-            "libmp3lame", 44_100, None, {"flags": "+qscale", "global_quality": str(118 * 5)}, {"write_xing": "0"}
-        ),
+        encode.Codec("libmp3lame", 44_100, None, VARIABLE, {"write_xing": "0"}),
     ),
     "m4a": ("clock.m4a", encode.Codec("aac", 48_000, 64_000)),
     "opus": ("clock.ogg", encode.Codec("libopus", 48_000, 24_000)),
@@ -83,5 +81,6 @@ def test_words_an_hour_in_have_their_time(kind: str, tmp_path: Path) -> None:
         times = [at for text, at in heard if text.strip(" ,.").lower() == known]
         off.append(min((at - onset_s(which) for at in times), key=abs))
     assert np.abs(off[-2:]).max() <= OFF_BY_S, off
-    assert np.abs(off).max() <= OFF_BY_S, off
-    print(kind, [round(o, 2) for o in off])
+    assert np.median(np.abs(off)) <= DRIFT_S, off
+    # The same error of alignment at the begin and at the end; a wrong clock grows.
+    assert abs(np.median(off[-5:]) - np.median(off[:5])) <= DRIFT_S, off
