@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from faster_whisper import WhisperModel
 
 from diary_pipeline.audio.decode import decode
+from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.repair import Repair
 from diary_pipeline.transcription.risk import LANGUAGE_SWITCH
@@ -18,6 +20,7 @@ from diary_pipeline.transcription.spans import RATE, Span
 from diary_pipeline.transcription.speech_activity import Silero
 from diary_pipeline.transcription.transcriber import Hints
 from diary_pipeline.transcription.windows import Window, WindowCutter, windows
+from diary_pipeline.wiring import Wiring
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.recordings.planted import HELD_OUT, from_nothing
 from diary_pipeline_tests.recordings.planted import RATE as PLANTED_RATE
@@ -92,6 +95,17 @@ def test_hints_are_not_heard_out_of_noise() -> None:
     heard = ears("tiny.en").listen(whole, language="en", vocabulary=names)
     assert heard is not None
     assert kept(Repair(ears("tiny.en"))(whole, heard, Hints(vocabulary=names), "en")) == ""
+
+
+def test_the_settings_choose_the_rungs_and_the_second_model(tmp_path: Path) -> None:
+    chosen = {"DIARY_REPAIR_LADDER": "other_model,apart", "DIARY_REPAIR_MODEL": "tiny.en", "DIARY_HOME": str(tmp_path)}
+    wiring = Wiring(load_settings({"DIARY_MODEL_DIR": str(load_settings().model_dir), **chosen}))
+    told = wiring.transcriber("base").engine.parameters
+    assert told["repair"] == "other_model,apart"
+    assert told["repair_model_sha256"] == wiring.transcriber("tiny.en").engine.model_sha256
+    assert wiring.transcriber("tiny.en").engine.parameters["repair_model_sha256"] == "", (
+        "a model does not repair itself"
+    )
 
 
 def test_noise_and_single_words_have_no_second_language() -> None:
