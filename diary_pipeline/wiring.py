@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.core.batch import Result, Stage
+from diary_pipeline.core.recording import Recording
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.planner import PlanLimits
@@ -34,6 +35,8 @@ class Wiring:
         self.settings = settings
         self.on_result = on_result
         """Hears of each recording that a stage has done in this process."""
+        self.on_progress: Callable[[Recording, float], None] = lambda _recording, _at_s: None
+        """Hears how many seconds of a recording are transcribed, after each window."""
         self._served: dict[str, Transcriber] = {}
 
     @cached_property
@@ -67,7 +70,18 @@ class Wiring:
         """The speech stage."""
         s = self.settings
         files = TranscriptFiles(s.transcript_dir, s.transcript_files)
-        return TranscribeBatch(self.ledger, self.store, self.transcriber, s.owner, self.audio_limits, files=files)
+        return TranscribeBatch(
+            self.ledger,
+            self.store,
+            self.transcriber,
+            s.owner,
+            self.audio_limits,
+            files=files,
+            on_progress=self._told_progress,
+        )
+
+    def _told_progress(self, recording: Recording, at_s: float) -> None:
+        self.on_progress(recording, at_s)  # whoever wants to hear it may come after the stage was built
 
     @cached_property
     def write_note(self) -> WriteNotes:

@@ -17,9 +17,11 @@ from dagster._core.instance.ref import InstanceRef
 
 from diary_pipeline.core.batch import ENDED, Result, Stage
 from diary_pipeline.core.errors import ServiceMissing, Stopped
+from diary_pipeline.core.recording import Recording
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.resources import recovery, resources
 from diary_pipeline.ledger import batches, commits, submissions
+from diary_pipeline.transcription.batch import LONG_S
 from diary_pipeline.wiring import Wiring
 
 DAEMON_SILENT_S = 75.0
@@ -40,10 +42,12 @@ def wait_for(
     submission_ids: Sequence[str],
     on_result: Callable[[Result], None] = lambda _: None,
     on_trouble: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[Recording, float], None] = lambda _recording, _at_s: None,
 ) -> None:
     """Return when every submission has ended and is published.
 
-    `on_result` hears of each recording done here, `on_trouble` of each run that stopped and is tried again. Raise
+    `on_result` hears of each recording done here, `on_trouble` of each run that stopped and is tried again,
+    `on_progress` how many seconds of a recording are transcribed. Raise
     ServiceMissing when publishing fails, and KeyboardInterrupt after one Ctrl-C when what is done is committed.
     """
     os.environ.update(
@@ -53,6 +57,14 @@ def wait_for(
 
     def hear(result: Result) -> None:
         on_result(result)
+        unless_stopped()
+
+    def heard_up_to(recording: Recording, at_s: float) -> None:
+        on_progress(recording, at_s)
+        if recording.declared_s is None or recording.declared_s > LONG_S:
+            unless_stopped()  # what is finished of it is kept
+
+    def unless_stopped() -> None:
         if stop.is_set():
             raise Stopped("stopped", "Stopped by Ctrl-C.")
 
@@ -65,13 +77,14 @@ def wait_for(
             ended.set()
 
     wiring.on_result = hear
+    wiring.on_progress = heard_up_to
     # Not in this thread: Dagster takes Ctrl-C to itself while a run executes in the main one.
     threading.Thread(target=work, name="drain", daemon=True).start()
     try:
         ended.wait()  # and not Thread.join: one that Ctrl-C interrupts takes a running thread for ended in Python 3.11
     except KeyboardInterrupt:
         stop.set()
-        on_trouble("Stopping after the recording at hand; Ctrl-C once more stops at once.")
+        on_trouble("Stopping as soon as nothing is lost by it; Ctrl-C once more stops at once.")
         ended.wait()
         raise
     if not failure.empty():

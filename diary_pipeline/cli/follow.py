@@ -13,8 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from diary_pipeline.cli.output import console, shown
 from diary_pipeline.core.batch import ENDED, Result
+from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.transcription.lines import clock
 
 POLL_S = 0.5
 HEARD = 0.8
@@ -29,6 +31,8 @@ class Follow:
         self._ledger, self._ids = ledger, list(submission_ids)
         self._told: set[str] = set()
         self._heard: set[str] = set()
+        self._partly: dict[str, float] = {}
+        self._at = ""
         self._stop = threading.Event()
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -56,6 +60,14 @@ class Follow:
     def on_result(self, result: Result) -> None:
         """Say what is being worked on; the ledger hears of it only when the whole batch is committed."""
         self._heard.add(result.key)
+        self._partly.pop(result.key, None)
+        self._move()
+
+    def on_progress(self, recording: Recording, at_s: float) -> None:
+        """Say how far a recording has come; a long one moves the bar before it ends."""
+        if recording.declared_s:
+            self._partly[recording.key] = min(1.0, at_s / recording.declared_s)
+        self._at = f" · {shown(recording.file_name)} {clock(at_s)}"
         self._move()
 
     def on_trouble(self, sentence: str) -> None:
@@ -82,6 +94,6 @@ class Follow:
 
     def _move(self) -> None:
         done, under_way = len(self._told), max(0, len(self._heard) - len(self._told))
-        self._progress.update(
-            self._task, completed=done + HEARD * under_way, description=f"{done} of {len(self._ids)} done"
-        )
+        come = done + HEARD * (under_way + sum(self._partly.values()))
+        said = escape(f"{done} of {len(self._ids)} done{self._at if self._partly else ''}")
+        self._progress.update(self._task, completed=come, description=said)

@@ -103,7 +103,7 @@ def stay(wiring: "Wiring", ids: Sequence[str]) -> None:
     with Follow(wiring.ledger, ids) as follow:
         from diary_pipeline.cli.drain import wait_for  # seconds of imports, paid while the first line is on the screen
 
-        wait_for(wiring, ids, follow.on_result, follow.on_trouble)
+        wait_for(wiring, ids, follow.on_result, follow.on_trouble, follow.on_progress)
 
 
 def _rows(wiring: "Wiring", ids: Sequence[str]) -> "list[Submission]":

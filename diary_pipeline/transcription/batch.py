@@ -13,6 +13,7 @@ the last sample, and decoding twice would cost every good recording what a bad o
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from diary_pipeline.audio.decode import Decoder
@@ -48,6 +49,9 @@ from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 LONG_S = 600.0
 """Longer recordings, and those that do not say how long they are, have their finished windows kept."""
 
+LOG_EVERY_S = 300.0
+"""Seconds of a recording between two lines of the log that say how far it has come."""
+
 logger = log(__name__)
 
 
@@ -71,6 +75,12 @@ class _Job:
         self.decoder: Decoder | None = None
         self.checkpoints: StoredCheckpoints | None = None
         self._path = path
+        self._told_s = 0.0
+
+    def finished_up_to(self, at_s: float) -> None:
+        if at_s - self._told_s >= LOG_EVERY_S:
+            self._told_s = at_s
+            logger.info("transcribing", key=self.recording.key, at_s=round(at_s), of_s=self.recording.declared_s)
 
     def blocks(self) -> Iterator[Block]:
         path = self._path()
@@ -95,14 +105,19 @@ class TranscribeBatch:
         limits: AudioLimits = DEFAULT_LIMITS,
         *,
         files: TranscriptFiles | None = None,
+        on_progress: Callable[[Recording, float], None] = lambda _recording, _at_s: None,
     ) -> None:
-        """`transcribers` gives the engine of a model name, `owners` what is known about a user."""
+        """`transcribers` gives the engine of a model name, `owners` what is known about a user.
+
+        `on_progress` hears, after each window, how many seconds of a recording are transcribed.
+        """
         self.ledger = ledger
         self.store = store
         self.transcribers = transcribers
         self.owners = owners
         self.limits = limits
         self.files = files
+        self.on_progress = on_progress
 
     def __call__(self, batch: Batch, on_result: Callable[[Result], None] = lambda _: None) -> StageReport:
         """Do the batch; one bad recording fails alone. `on_result` hears of each recording, before the one commit.
@@ -190,9 +205,18 @@ class TranscribeBatch:
 
     def _heard(self, transcriber: Transcriber, jobs: Sequence[_Job]) -> Iterator[_Done | Failed]:
         by_key = {job.recording.key: job for job in jobs}
-        asked = (ToHear(job.recording.key, job.blocks, job.hints, job.checkpoints) for job in jobs)
+        # Long ones first: their windows are heard one after the other, beside those of all the others.
+        first = sorted(jobs, key=lambda job: job.checkpoints is None)
+        asked = (
+            ToHear(job.recording.key, job.blocks, job.hints, job.checkpoints, partial(self._progress, job))
+            for job in first
+        )
         for key, heard in transcriber.transcribe(asked):
             yield self._judged(by_key[key], heard, transcriber.engine)
+
+    def _progress(self, job: _Job, at_s: float) -> None:
+        job.finished_up_to(at_s)
+        self.on_progress(job.recording, at_s)
 
     def _judged(self, job: _Job, heard: Heard | Exception, engine: Engine) -> _Done | Failed:
         if isinstance(heard, Exception):

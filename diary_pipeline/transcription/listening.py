@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from diary_pipeline.transcription.alignment import heard_window, last_speech_of
 from diary_pipeline.transcription.decoding import Decoded, Language
 from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.spans import RATE
 from diary_pipeline.transcription.speech import SpeechOf
 from diary_pipeline.transcription.transcriber import Checkpoints, Heard, Hints, ToHear
 from diary_pipeline.transcription.windows import Window
@@ -33,6 +34,7 @@ class Listening:
         self.broken: Exception | None = None
         self.kept: Mapping[int, Sequence[HeardWindow]] = asked.checkpoints.finished() if asked.checkpoints else {}
         self.heard: list[HeardWindow] = []
+        self._progress = asked.progress
         self._checkpoints: Checkpoints | None = asked.checkpoints
         self._model_sha256 = model_sha256
         self._waiting: dict[int, tuple[Window, Decoded | None]] = {}
@@ -59,6 +61,7 @@ class Listening:
         self._waiting[index] = (window, said)
         while (ready := self._waiting.pop(self._finished, None)) is not None:
             parts = self._finish(*ready, judge)
+            self._progress(ready[0].spans[-1].end / RATE)
             if self.language is None and parts and parts[0].language is not None:
                 self.language = Language(parts[0].language, parts[0].language_probability or 0.0)
             self.heard += parts

@@ -167,6 +167,7 @@ class _Opened:
             if self.recording.checkpoints:
                 self.recording.checkpoints.finish(number, parts)
             self._parts[number] = parts
+            self.recording.progress(parts[-1].spans[-1].end / RATE)
         except TransientError:
             raise
         except Exception as error:  # noqa: BLE001 - as above

@@ -67,6 +67,8 @@ class ToHear:
     hints: Hints
     checkpoints: Checkpoints | None = None
     """None: too short to be worth it."""
+    progress: Callable[[float], None] = lambda _: None
+    """Told after a window up to which second the recording is finished; a TransientError of its ends everything."""
 
 
 class Transcriber(Protocol):
