@@ -68,12 +68,10 @@ class Repair:
         return self._apart(pieces, chosen, hints, language) if len(pieces) > 1 else (chosen,)
 
     def _climbed(self, window: Window, first: HeardWindow, hints: Hints, language: str | None) -> HeardWindow:
-        if trusted(first):
+        if trusted(first) or nothing_there(first, window, self._limits):
             return first
         tried = [first]
         for rung in self._ladder:
-            if nothing_there(first, window, self._limits):
-                break
             again = self._again(rung, window, first, hints, language)
             if again is None:
                 continue
@@ -94,9 +92,7 @@ class Repair:
             ears, spoken = self._other if rung == "other_model" else None, first.language
         if ears is None:
             return None
-        # A model that was led by the hints is not led again.
-        vocabulary = () if "prompt_echo" in first.risks else hints.vocabulary
-        again = ears.listen(window, language=spoken, vocabulary=vocabulary)
+        again = ears.listen(window, language=spoken, vocabulary=_unechoed(first, hints))
         if again is None:
             return None
         sure = first.language_probability if spoken == first.language else None
@@ -112,7 +108,9 @@ class Repair:
             if heard is None:
                 return ()
             heard = replace(heard, rung="apart", language_probability=stretch.probability)
-            parts.append(self._climbed(piece, self._judged(piece, heard, hints, stretch.language), hints, language))
+            # Its language is its own: forced into the recording's it would be translated.
+            judged = self._judged(piece, heard, hints, stretch.language)
+            parts.append(self._climbed(piece, judged, hints, stretch.language))
         return tuple(parts)
 
     def _apart(
@@ -120,7 +118,7 @@ class Repair:
     ) -> tuple[HeardWindow, ...]:
         parts: list[HeardWindow] = []
         for piece in pieces:
-            heard = self._ears.listen(piece, language=refused.language, vocabulary=())
+            heard = self._ears.listen(piece, language=refused.language, vocabulary=_unechoed(refused, hints))
             if heard is None:
                 return (refused,)
             heard = replace(heard, rung="apart", language_probability=refused.language_probability)
@@ -173,10 +171,17 @@ def agree(one: HeardWindow, other: HeardWindow) -> bool:
 
 
 def _own(heard: HeardWindow, hints: Hints, language: str | None) -> str | None:
-    # The language to force instead: the owner's first, or the recording's. None: it was that one already.
+    # The language to force instead. None: nothing speaks against the one it was heard in, or it was that one already.
+    if not {"language_flip", "language_uncertain", "foreign_script"} & set(heard.risks):
+        return None
     wanted = language if language and (not hints.languages or language in hints.languages) else None
     wanted = wanted or (hints.languages[0] if hints.languages else None)
     return None if hints.language or wanted == heard.language else wanted
+
+
+def _unechoed(heard: HeardWindow, hints: Hints) -> Sequence[str]:
+    # A model that was led by the hints is not led again.
+    return () if "prompt_echo" in heard.risks else hints.vocabulary
 
 
 def _joined(parts: Iterable[HeardWindow]) -> Iterable[HeardWindow]:

@@ -106,6 +106,13 @@ def test_the_language_of_the_owner_is_forced_when_another_was_found() -> None:
     assert (mended.rung, mended.language, mended.risks) == ("own_language", "en", ())
 
 
+def test_another_language_that_nothing_speaks_against_is_never_forced_into_the_recordings() -> None:
+    ears = ScriptedEars()
+    found = dataclasses.replace(heard(WHOLE, TEXT, -0.9, "fr"), language_probability=0.99)
+    (refused,) = Repair(ears)(WHOLE, found, Hints(languages=("en", "fr")), "en")
+    assert (refused.refused, ears.asked) == ("hopeless_logprob", [])
+
+
 def test_only_the_bad_part_of_a_window_becomes_inaudible() -> None:
     long = window(6, 6, 6)
     ears = ScriptedEars((TEXT, -0.2), (LOOP, -0.9), (TEXT, -0.2))
