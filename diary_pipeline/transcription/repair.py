@@ -57,7 +57,7 @@ class Repair:
         """Return the window as it may be believed, maybe in parts; `language` is the recording's."""
         if LANGUAGE_SWITCH in heard.risks:
             heard = replace(heard, risks=tuple(code for code in heard.risks if code != LANGUAGE_SWITCH))
-            if "apart" in self._ladder and (parts := self._by_language(window, hints, language)):
+            if "apart" in self._ladder and (parts := self._by_language(window, hints)):
                 return parts
         first = replace(heard, model_sha256=heard.model_sha256 or self._ears.model_sha256)
         first = self._judged(window, first, hints, language)
@@ -98,7 +98,7 @@ class Repair:
         sure = first.language_probability if spoken == first.language else None
         return self._judged(window, replace(again, rung=rung, language_probability=sure), hints, language)
 
-    def _by_language(self, window: Window, hints: Hints, language: str | None) -> tuple[HeardWindow, ...]:
+    def _by_language(self, window: Window, hints: Hints) -> tuple[HeardWindow, ...]:
         found = self._ears.languages(window, hints.languages)
         if len(found) < 2:
             return ()
