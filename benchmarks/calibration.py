@@ -9,17 +9,17 @@ A recording counts as wrong when a seventh of its words or more are, or when som
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ctranslate2
 import numpy as np
 
 from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber
+from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.ladder import LADDER
 from diary_pipeline.transcription.language_changes import Stretch
@@ -49,6 +49,7 @@ CHOSEN_ON = ("memo_2026-03-04_07-45.ogg",)
 HELD_OUT_ON = ("bakery.ogg", "lake.ogg")
 FOREIGN = ("fr_le_jardin.ogg", "es_el_mercado.ogg")
 WRONG = 1 / 7
+Found = TypeVar("Found")
 LADDERS = ((), ("own_language",), ("other_model",), ("apart",), LADDER)
 
 
@@ -130,12 +131,12 @@ class RememberingEars:
         """Cut a window where its language changes, or remember it."""
         return self._once((window.audio.tobytes(), tuple(owned)), lambda: self._ears.languages(window, owned))
 
-    def _once(self, key: tuple[Any, ...], hear: Any) -> Any:
+    def _once(self, key: tuple[Any, ...], hear: Callable[[], Found]) -> Found:
         if key not in self._heard:
             began = time.process_time()
             self._heard[key] = (hear(), time.process_time() - began)
-        found, cost = self._heard[key]
-        self.cpu_s += cost
+        found: Found = self._heard[key][0]
+        self.cpu_s += self._heard[key][1]
         return found
 
 
@@ -312,7 +313,7 @@ def _seconds(parts: Iterable[HeardWindow]) -> float:
 
 
 def _load(name: str) -> Overheard:
-    return Overheard(resolve(name, load_settings().model_dir), name, device="cpu", compute_type="int8", cpu_threads=1)
+    return Overheard(resolve(name, load_settings().model_dir), name, Tuning("cpu", "int8", cpu_threads=1))
 
 
 if __name__ == "__main__":
