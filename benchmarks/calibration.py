@@ -1,6 +1,6 @@
 """What the signals catch and what repair gains, on faults planted into good speech: tables and one JSON line each.
 
-The limits in diary_pipeline/transcription/risk.py were chosen while looking at faults of the first recording below. The
+The limits in transcription/repair/risk.py were chosen while looking at faults of the first recording below. The
 held-out ones have other voices and other words. Every fault is heard as the platform hears it, and every risky window
 again on each rung, so that any ladder can be worked out from the same hearings.
 
@@ -19,18 +19,18 @@ import numpy as np
 
 from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
+from diary_pipeline.transcription.evaluation.word_errors import Errors, count_errors
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.ladder import LADDER
-from diary_pipeline.transcription.language_changes import Stretch
-from diary_pipeline.transcription.models import resolve
-from diary_pipeline.transcription.phantoms import phantom_words
-from diary_pipeline.transcription.repair import Repair, trusted
-from diary_pipeline.transcription.risk import LANGUAGE_SWITCH, believable, risks
-from diary_pipeline.transcription.sequential import Ears
+from diary_pipeline.transcription.repair.ladder import Repair, trusted
+from diary_pipeline.transcription.repair.phantoms import phantom_words
+from diary_pipeline.transcription.repair.risk import LANGUAGE_SWITCH, believable, risks
+from diary_pipeline.transcription.repair.rungs import LADDER
+from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Block, Hints, hear
-from diary_pipeline.transcription.windows import Window
-from diary_pipeline.transcription.word_errors import Errors, count_errors
+from diary_pipeline.transcription.weights.models import resolve
+from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber, Tuning
+from diary_pipeline.transcription.whisper.language_changes import Stretch
+from diary_pipeline.transcription.whisper.sequential import Ears
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.recordings.planted import (
     HELD_OUT,

@@ -15,9 +15,9 @@ from typing import Any
 
 from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
-from diary_pipeline.transcription.models import resolve
-from diary_pipeline.transcription.reference_set import Reference, read_reference_set
+from diary_pipeline.transcription.evaluation.reference_set import Reference, read_reference_set
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear, Transcriber
+from diary_pipeline.transcription.weights.models import resolve
 from diary_pipeline.wiring import Wiring
 
 CPU_WINDOWS = 8

@@ -22,13 +22,13 @@ from typing import Any
 from benchmarks.turbo_shaped import TOKENS, TURBO, limited, write_random_model
 from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
-from diary_pipeline.transcription.cuda import ask_cuda
-from diary_pipeline.transcription.device import Device
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
-from diary_pipeline.transcription.models import resolve
-from diary_pipeline.transcription.reference_set import read_reference_set
+from diary_pipeline.transcription.devices.cuda import ask_cuda
+from diary_pipeline.transcription.devices.device import Device
+from diary_pipeline.transcription.evaluation.reference_set import read_reference_set
+from diary_pipeline.transcription.evaluation.word_errors import Errors, count_errors
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear
-from diary_pipeline.transcription.word_errors import Errors, count_errors
+from diary_pipeline.transcription.weights.models import resolve
+from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber, Tuning
 
 COPIES = 40
 """Of the clips: some hours of audio, so that filling and emptying the pipeline does not count."""

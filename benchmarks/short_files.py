@@ -19,7 +19,7 @@ import numpy as np
 
 from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
-from diary_pipeline.transcription.models import resolve
+from diary_pipeline.transcription.weights.models import resolve
 from diary_pipeline_tests.builders import write_audio
 
 FILES = 64

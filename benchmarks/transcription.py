@@ -24,8 +24,8 @@ from typing import Any
 from benchmarks import gpu
 from benchmarks.contenders import CONTENDERS
 from benchmarks.material import long_recordings, short_clips
-from diary_pipeline.transcription.reference_set import read_reference_set
-from diary_pipeline.transcription.word_errors import Errors, count_errors, normaliser
+from diary_pipeline.transcription.evaluation.reference_set import read_reference_set
+from diary_pipeline.transcription.evaluation.word_errors import Errors, count_errors, normaliser
 
 OURS, SEQUENTIAL, BATCHED = "ours", "sequential", "batched, words"
 WINDOWS = 8

@@ -19,9 +19,9 @@ from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.settings_file import TimeZone, UserId, first_fault, known_zone, read_people
-from diary_pipeline.transcription.hub import HUB_MODELS
-from diary_pipeline.transcription.ladder import LADDER, Rung
-from diary_pipeline.transcription.renderers import TranscriptFormat
+from diary_pipeline.transcription.renderers.formats import TranscriptFormat
+from diary_pipeline.transcription.repair.rungs import LADDER, Rung
+from diary_pipeline.transcription.weights.hub import HUB_MODELS
 
 PREFIX = "DIARY_"
 OTHERS = frozenset({"DIARY_REQUIRE_SERVERS"})

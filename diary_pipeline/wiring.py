@@ -24,8 +24,8 @@ from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.transcriber import Transcriber
 
 if TYPE_CHECKING:
-    from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber
-    from diary_pipeline.transcription.openai_server import TranscriptionServer
+    from diary_pipeline.transcription.server.connection import TranscriptionServer
+    from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber
 
 
 class Wiring:
@@ -97,8 +97,8 @@ class Wiring:
         return self._whisper(model, self._whisper(other) if other not in ("", model) else None)
 
     def _whisper(self, model: str, other: "FasterWhisperTranscriber | None" = None) -> "FasterWhisperTranscriber":
-        from diary_pipeline.transcription.faster_whisper import Tuning, load_transcriber
-        from diary_pipeline.transcription.models import resolve
+        from diary_pipeline.transcription.weights.models import resolve
+        from diary_pipeline.transcription.whisper.faster_whisper import Tuning, load_transcriber
 
         s = self.settings
         return load_transcriber(
@@ -110,7 +110,7 @@ class Wiring:
 
     def demand(self, model: str) -> None:
         """Raise ServiceMissing when recordings cannot be transcribed: no such weights here, or no such server."""
-        from diary_pipeline.transcription.models import resolve
+        from diary_pipeline.transcription.weights.models import resolve
 
         if self.settings.transcriber == "openai":
             self.transcription_server(model).models()
@@ -119,12 +119,12 @@ class Wiring:
 
     def transcription_server(self, model: str) -> "TranscriptionServer":
         """The server at `DIARY_TRANSCRIPTION_URL`, for one of its models."""
-        from diary_pipeline.transcription.openai_server import TranscriptionServer
+        from diary_pipeline.transcription.server.connection import TranscriptionServer
 
         return TranscriptionServer(self.settings.transcription_url or "", model, self.settings.transcription_api_key)
 
     def _behind_server(self, model: str) -> Transcriber:
-        from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber, judged
+        from diary_pipeline.transcription.server.openai_compatible import OpenAICompatibleTranscriber, judged
 
         if model not in self._served:  # kept, because it remembers what the server can tell
             server = self.transcription_server(model)

@@ -7,8 +7,8 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before huggingface_hub is imported, which reads it once
 
 from diary_pipeline.settings import load_settings
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
-from diary_pipeline.transcription.models import resolve
+from diary_pipeline.transcription.weights.models import resolve
+from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber, Tuning
 
 
 def weights(name: str) -> Path:

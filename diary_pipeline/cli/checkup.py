@@ -1,7 +1,7 @@
 """What `diary doctor` tests: each place and service that the settings point at, by using it.
 
 Dagster is asked over HTTP, never imported. Nothing is repaired or created here, and nothing is decided: where the model
-would run is what transcription/device.py says when a run asks it.
+would run is what transcription/devices/device.py says when a run asks it.
 """
 
 import http.client
@@ -109,7 +109,7 @@ def _catalogue(settings: Settings) -> tuple[State, str]:
 
 
 def _model(settings: Settings) -> tuple[State, str]:
-    from diary_pipeline.transcription.models import recorded_sha256, resolve, verify
+    from diary_pipeline.transcription.weights.models import recorded_sha256, resolve, verify
 
     folder = resolve(settings.whisper_model, settings.model_dir)
     if not verify(folder):
@@ -135,17 +135,17 @@ def _server(settings: Settings) -> tuple[State, str]:
 def _voice_activity() -> tuple[State, str]:
     import numpy as np
 
-    from diary_pipeline.transcription.spans import FRAME
-    from diary_pipeline.transcription.speech_activity import Silero
+    from diary_pipeline.transcription.speech.spans import FRAME
+    from diary_pipeline.transcription.speech.speech_activity import Silero
 
     Silero().push(np.zeros(FRAME, np.float32))
     return "ok", "Silero, of faster-whisper, runs."
 
 
 def _device(settings: Settings) -> tuple[State, str]:
-    from diary_pipeline.transcription.device import choose
-    from diary_pipeline.transcription.log_mel import made_by
-    from diary_pipeline.transcription.models import resolve
+    from diary_pipeline.transcription.devices.device import choose
+    from diary_pipeline.transcription.weights.models import resolve
+    from diary_pipeline.transcription.whisper.log_mel import made_by
 
     try:
         model = resolve(settings.whisper_model, settings.model_dir)
@@ -162,7 +162,7 @@ def _device(settings: Settings) -> tuple[State, str]:
 
 
 def _cuda() -> tuple[State, str]:
-    from diary_pipeline.transcription.cuda import CUBLAS, ask_cuda
+    from diary_pipeline.transcription.devices.cuda import CUBLAS, ask_cuda
 
     found = ask_cuda()
     if not found.types:

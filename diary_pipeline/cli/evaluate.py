@@ -17,8 +17,8 @@ from diary_pipeline.cli.home import begin
 from diary_pipeline.cli.output import Format, console, print_json, print_rows, say
 
 if TYPE_CHECKING:
-    from diary_pipeline.transcription.evaluation import Evaluation, Scored
-    from diary_pipeline.transcription.reference_set import Failed, Reference
+    from diary_pipeline.transcription.evaluation.evaluation import Evaluation, Scored
+    from diary_pipeline.transcription.evaluation.reference_set import Failed, Reference
     from diary_pipeline.transcription.transcriber import Transcriber
 
 app = typer.Typer(no_args_is_help=True, help="Measure how well recordings are heard whose words are known.")
@@ -58,7 +58,7 @@ def transcripts(
     Exit code 1: some rows could not be evaluated, and are named.
     """
     settings = begin()
-    from diary_pipeline.transcription.reference_set import read_reference_set
+    from diary_pipeline.transcription.evaluation.reference_set import read_reference_set
     from diary_pipeline.wiring import Wiring
 
     references, failed = read_reference_set(manifest)
@@ -76,7 +76,7 @@ def _heard(
 ) -> "Evaluation":
     from rich.progress import Progress
 
-    from diary_pipeline.transcription.evaluation import evaluate
+    from diary_pipeline.transcription.evaluation.evaluation import evaluate
 
     shown = console()
     with Progress(console=shown, transient=True, disable=not shown.is_terminal) as bar:

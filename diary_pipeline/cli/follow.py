@@ -16,7 +16,7 @@ from diary_pipeline.core.batch import ENDED, Result
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.transcription.lines import clock
+from diary_pipeline.transcription.renderers.lines import clock
 
 POLL_S = 0.5
 HEARD = 0.8

@@ -20,7 +20,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="Model names; without an
 @app.command("list")
 def list_models(form: FormatOption = Format.table) -> None:
     """List the models that recordings may ask for, and which of them are on this machine."""
-    from diary_pipeline.transcription import models
+    from diary_pipeline.transcription.weights import models
 
     settings = begin()
     here = {model.name: model for model in models.installed(settings.model_dir)}
@@ -40,7 +40,7 @@ def get(names: Names = None) -> None:
     """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from diary_pipeline.transcription import models
+    from diary_pipeline.transcription.weights import models
 
     settings = begin()
     bars = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
@@ -60,7 +60,7 @@ def path(name: Annotated[str, typer.Argument(help="A model name.")]) -> None:
 @app.command()
 def verify(names: Names = None, form: FormatOption = Format.table) -> None:
     """Read weights again and compare their SHA-256 with the one recorded when they were fetched."""
-    from diary_pipeline.transcription import models
+    from diary_pipeline.transcription.weights import models
 
     settings = begin()
     wanted = names or [model.name for model in models.installed(settings.model_dir)]
@@ -77,7 +77,7 @@ def _tell(bar: "Progress", task: "TaskID", name: str, stage: str, done: int, tot
 
 
 def _resolved(name: str, settings: Settings) -> Path:
-    from diary_pipeline.transcription import models
+    from diary_pipeline.transcription.weights import models
 
     return models.resolve(name, settings.model_dir)
 

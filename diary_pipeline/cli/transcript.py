@@ -43,7 +43,7 @@ def transcript_lines(segments: "Answer") -> list[str]:
 def print_file(settings: "Settings", ledger: "Ledger", recording: "Recording", form: str) -> bool:
     """Print the current transcript as a file of that format holds it; False: there is none."""
     from diary_pipeline.catalogue.read import transcript_of
-    from diary_pipeline.transcription.renderers import RENDERERS
+    from diary_pipeline.transcription.renderers.formats import RENDERERS
     from diary_pipeline.wiring import Wiring
 
     transcript = transcript_of(ledger, Wiring(settings).store, recording.key)

@@ -14,7 +14,7 @@ from typing import Any
 
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
-from diary_pipeline.transcription.spans import Span
+from diary_pipeline.transcription.speech.spans import Span
 
 
 class StoredCheckpoints:

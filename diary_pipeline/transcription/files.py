@@ -17,7 +17,7 @@ from pathlib import Path
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.observability.logs import log
-from diary_pipeline.transcription.renderers import RENDERERS, TranscriptFormat
+from diary_pipeline.transcription.renderers.formats import RENDERERS, TranscriptFormat
 
 logger = log(__name__)
 

@@ -8,7 +8,7 @@ What surprises: the scores are the window's, because a model gives none for less
 
 from dataclasses import dataclass
 
-from diary_pipeline.transcription.spans import Span
+from diary_pipeline.transcription.speech.spans import Span
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from diary_pipeline.transcription.heard import PlacedWord
-from diary_pipeline.transcription.spans import Span
-from diary_pipeline.transcription.windows import Window
+from diary_pipeline.transcription.speech.spans import Span
+from diary_pipeline.transcription.speech.windows import Window
 
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Languages written without spaces between words; Whisper splits the same ones by character."""

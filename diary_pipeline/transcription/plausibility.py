@@ -1,6 +1,6 @@
 """The single checks of a transcript: claims that can be false, each with numbers and codes, never with what was said.
 
-Pure. What is suspicious about a window, and the limits, are risk.py's business; what was done about it is repair.py's.
+Pure. What is suspicious about a window, and the limits, are risk.py's business; what was done about it is ladder.py's.
 These checks only add up what those two left in the segments.
 
 What surprises: a refused stretch does not fail the claim of being understood by itself, because the transcript says
@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.transcript import Segment, Transcript
-from diary_pipeline.transcription.risk import HARMLESS, LIMITS, Limits
+from diary_pipeline.transcription.repair.risk import HARMLESS, LIMITS, Limits
 from diary_pipeline.transcription.segments import NOTHING_HEARD
-from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.speech.spans import RATE
 
 
 def audio_is_complete(measured_s: float, declared_s: float | None, damaged_packets: int) -> Check:

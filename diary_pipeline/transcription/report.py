@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from diary_pipeline.audio.soundness import Measured
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Segment, Transcript
-from diary_pipeline.transcription.lines import INAUDIBLE, clock
+from diary_pipeline.transcription.renderers.lines import INAUDIBLE, clock
 
 LINES = 12
 Figures = Mapping[str, str | int | float | bool]

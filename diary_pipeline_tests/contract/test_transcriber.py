@@ -13,10 +13,10 @@ import pytest
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.transcript import Segment
-from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber
-from diary_pipeline.transcription.openai_server import TranscriptionServer
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
-from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.server.connection import TranscriptionServer
+from diary_pipeline.transcription.server.openai_compatible import OpenAICompatibleTranscriber
+from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, Transcriber, hear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.transcription_server import heard_by, transcription_server

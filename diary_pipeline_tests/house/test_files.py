@@ -12,9 +12,9 @@ TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".sql", ".json", ".cfg",
 ONE_MACHINE = re.compile("|".join([r"/wor" + r"k/", r"/roo" + r"t/", r"/tmp/" + r"w/"]))
 OWNERS = {  # a heavy module is imported at load by the files that own it, and by nobody else
     "av": ("audio/probe.py", "audio/decode.py"),
-    "faster_whisper": ("transcription/faster_whisper.py", "transcription/speech_activity.py"),
-    "ctranslate2": ("transcription/faster_whisper.py", "transcription/speech_activity.py"),
-    "onnxruntime": ("transcription/faster_whisper.py", "transcription/speech_activity.py"),
+    "faster_whisper": ("transcription/whisper/faster_whisper.py", "transcription/speech/speech_activity.py"),
+    "ctranslate2": ("transcription/whisper/faster_whisper.py", "transcription/speech/speech_activity.py"),
+    "onnxruntime": ("transcription/whisper/faster_whisper.py", "transcription/speech/speech_activity.py"),
     "duckdb": ("catalogue/",),
     "pyarrow": ("catalogue/",),
     "sqlalchemy": ("ledger/", "instance/event_storage.py"),

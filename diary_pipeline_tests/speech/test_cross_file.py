@@ -10,12 +10,12 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.transcribe import Segment as TheirSegment
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.transcription.cross_file import CrossFile
-from diary_pipeline.transcription.decoding import BatchDecoder, Figures, Language
-from diary_pipeline.transcription.listening import Listening
-from diary_pipeline.transcription.log_mel import LogMel
-from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Hints, ToHear
+from diary_pipeline.transcription.whisper.cross_file import CrossFile
+from diary_pipeline.transcription.whisper.decoding import BatchDecoder, Figures, Language
+from diary_pipeline.transcription.whisper.listening import Listening
+from diary_pipeline.transcription.whisper.log_mel import LogMel
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import weights
 

@@ -10,14 +10,14 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.transcript import Engine, Transcript
+from diary_pipeline.transcription.evaluation.word_errors import Errors, count_errors
 from diary_pipeline.transcription.plausibility import (
     language_is_certain,
     transcript_covers_audio,
     transcript_is_plausible,
 )
-from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, hear
-from diary_pipeline.transcription.word_errors import Errors, count_errors
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import real_transcriber, weights
 

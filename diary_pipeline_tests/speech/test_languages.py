@@ -6,8 +6,8 @@ import json
 import pytest
 
 from diary_pipeline.audio.decode import decode
+from diary_pipeline.transcription.evaluation.word_errors import Errors, count_errors
 from diary_pipeline.transcription.transcriber import Heard, Hints, hear
-from diary_pipeline.transcription.word_errors import Errors, count_errors
 from diary_pipeline_tests.recordings.script_languages import LANGUAGES
 from diary_pipeline_tests.weights import real_transcriber
 

@@ -11,9 +11,9 @@ from faster_whisper import WhisperModel
 
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import PermanentError
-from diary_pipeline.transcription.device import Device
-from diary_pipeline.transcription.faster_whisper import FasterWhisperTranscriber, Tuning
+from diary_pipeline.transcription.devices.device import Device
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear
+from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber, Tuning
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import real_transcriber, weights
 

@@ -13,13 +13,13 @@ from faster_whisper import WhisperModel
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.repair import Repair
-from diary_pipeline.transcription.risk import LANGUAGE_SWITCH
-from diary_pipeline.transcription.sequential import SequentialEars
-from diary_pipeline.transcription.spans import RATE, Span
-from diary_pipeline.transcription.speech_activity import Silero
+from diary_pipeline.transcription.repair.ladder import Repair
+from diary_pipeline.transcription.repair.risk import LANGUAGE_SWITCH
+from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.speech.speech_activity import Silero
+from diary_pipeline.transcription.speech.windows import Window, WindowCutter, windows
 from diary_pipeline.transcription.transcriber import Hints
-from diary_pipeline.transcription.windows import Window, WindowCutter, windows
+from diary_pipeline.transcription.whisper.sequential import SequentialEars
 from diary_pipeline.wiring import Wiring
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.recordings.planted import HELD_OUT, from_nothing

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber
-from diary_pipeline.transcription.openai_server import TranscriptionServer
+from diary_pipeline.transcription.server.connection import TranscriptionServer
+from diary_pipeline.transcription.server.openai_compatible import OpenAICompatibleTranscriber
 from diary_pipeline.transcription.transcriber import hear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.transcription_server import heard_by, transcription_server

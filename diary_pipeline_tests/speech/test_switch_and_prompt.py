@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.evaluation.word_errors import count_errors
+from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, hear
-from diary_pipeline.transcription.word_errors import count_errors
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.recordings.rooms import room
 from diary_pipeline_tests.recordings.script_languages import ENGLISH_THEN_FRENCH, LANGUAGES, SPANISH_THEN_ENGLISH

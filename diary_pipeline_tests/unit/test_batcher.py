@@ -2,7 +2,7 @@
 
 import pytest
 
-from diary_pipeline.transcription.batcher import PASSED_OVER, Waiting, next_batch
+from diary_pipeline.transcription.whisper.batcher import PASSED_OVER, Waiting, next_batch
 
 
 def window(

@@ -10,8 +10,8 @@ from benchmarks import gpu, transcription
 from benchmarks.material import CUTS_S, LONGEST_S, SHORTEST_S, long_recordings, short_clips
 from benchmarks.turbo_shaped import TURBO, Shape, limited, write_random_model
 from diary_pipeline.audio.decode import RATE, decode
-from diary_pipeline.transcription.footprint import shape_of
-from diary_pipeline.transcription.reference_set import read_reference_set
+from diary_pipeline.transcription.devices.footprint import shape_of
+from diary_pipeline.transcription.evaluation.reference_set import read_reference_set
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.recordings.script import ENTRIES, Entry
 from diary_pipeline_tests.weights import weights

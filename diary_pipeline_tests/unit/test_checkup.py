@@ -8,7 +8,7 @@ import pytest
 
 from diary_pipeline.cli.checkup import Finding, examine
 from diary_pipeline.settings import load_settings
-from diary_pipeline.transcription.device import choose
+from diary_pipeline.transcription.devices.device import choose
 from diary_pipeline_tests.weights import weights
 
 HAS_GPU = bool(ctranslate2.get_cuda_device_count())

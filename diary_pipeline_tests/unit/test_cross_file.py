@@ -7,12 +7,12 @@ import pytest
 
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import AudioRefused, PermanentError, ServiceMissing, TransientError, UsageError
-from diary_pipeline.transcription.cross_file import CrossFile
-from diary_pipeline.transcription.decoding import AlignedWord, Asked, Decoded, Language, OutOfMemory
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.listening import Listening
-from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
+from diary_pipeline.transcription.whisper.cross_file import CrossFile
+from diary_pipeline.transcription.whisper.decoding import AlignedWord, Asked, Decoded, Language, OutOfMemory
+from diary_pipeline.transcription.whisper.listening import Listening
 from diary_pipeline_tests.recordings.faulty import WHOLE_WAV
 
 SPOKEN = np.concatenate(list(decode(WHOLE_WAV)))

@@ -7,7 +7,7 @@ from typing import Any
 import ctranslate2
 import pytest
 
-from diary_pipeline.transcription.cuda import ask_cuda, cublas_loads, free_bytes
+from diary_pipeline.transcription.devices.cuda import ask_cuda, cublas_loads, free_bytes
 
 HAS_GPU = bool(ctranslate2.get_cuda_device_count())
 

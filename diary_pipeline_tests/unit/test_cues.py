@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diary_pipeline.core.transcript import Segment, Transcript, Word
-from diary_pipeline.transcription.cues import LONGEST_MS, SHORTEST_MS, Cue, cues_of
-from diary_pipeline.transcription.lines import INAUDIBLE, clean, columns
-from diary_pipeline.transcription.units import LINE
+from diary_pipeline.transcription.renderers.cues import LONGEST_MS, SHORTEST_MS, Cue, cues_of
+from diary_pipeline.transcription.renderers.lines import INAUDIBLE, clean, columns
+from diary_pipeline.transcription.renderers.units import LINE
 from diary_pipeline_tests.builders import make_transcript
 
 SCRIPTS = (

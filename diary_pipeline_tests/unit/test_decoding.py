@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from diary_pipeline.core.errors import ServiceMissing
-from diary_pipeline.transcription.decoding import Asked, BatchDecoder, Language, OutOfMemory
-from diary_pipeline.transcription.spans import Span
+from diary_pipeline.transcription.speech.spans import Span
+from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Hints
-from diary_pipeline.transcription.windows import Window
+from diary_pipeline.transcription.whisper.decoding import Asked, BatchDecoder, Language, OutOfMemory
 
 
 class BrokenDevice:

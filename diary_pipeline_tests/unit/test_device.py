@@ -9,9 +9,9 @@ import ctranslate2
 import pytest
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
-from diary_pipeline.transcription.cuda import Cuda
-from diary_pipeline.transcription.device import Asked, Machine, choose, cores, decide, gpu_failure, trouble
-from diary_pipeline.transcription.footprint import Shape
+from diary_pipeline.transcription.devices.cuda import Cuda
+from diary_pipeline.transcription.devices.device import Asked, Machine, choose, cores, decide, gpu_failure, trouble
+from diary_pipeline.transcription.devices.footprint import Shape
 from diary_pipeline_tests.weights import weights
 
 HAS_GPU = bool(ctranslate2.get_cuda_device_count())
@@ -198,7 +198,7 @@ def test_an_error_that_speaks_of_the_device_is_no_fault_of_a_recording(
 
 LOSE = """
 from diary_pipeline.core.errors import ServiceMissing
-from diary_pipeline.transcription.device import choose, lose_gpu
+from diary_pipeline.transcription.devices.device import choose, lose_gpu
 lose_gpu(RuntimeError("CUDA failed with error an illegal memory access was encountered"))
 for device in ("auto", "cuda"):
     try:
@@ -220,7 +220,7 @@ STARVE = """
 import pathlib, resource, sys
 import numpy as np
 from faster_whisper import WhisperModel
-from diary_pipeline.transcription.device import trouble
+from diary_pipeline.transcription.devices.device import trouble
 model = WhisperModel(sys.argv[1], device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)
 batch = np.zeros((16, 80, 3000), np.float32)
 size = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -11,12 +11,12 @@ import pytest
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.core.transcript import Engine, Segment
-from diary_pipeline.transcription.evaluation import Evaluation, evaluate
-from diary_pipeline.transcription.reference_set import read_reference_set
+from diary_pipeline.transcription.evaluation.evaluation import Evaluation, evaluate
+from diary_pipeline.transcription.evaluation.reference_set import read_reference_set
+from diary_pipeline.transcription.evaluation.word_errors import Errors, count_errors
 from diary_pipeline.transcription.scripted import ScriptedTranscriber, content_hash
-from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.transcriber import Heard, ToHear
-from diary_pipeline.transcription.word_errors import Errors, count_errors
 from diary_pipeline_tests.builders import speech_like, write_audio
 
 

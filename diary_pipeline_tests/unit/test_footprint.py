@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from diary_pipeline.transcription.footprint import Shape, shape_of, weights_bytes, window_bytes
+from diary_pipeline.transcription.devices.footprint import Shape, shape_of, weights_bytes, window_bytes
 from diary_pipeline_tests.weights import weights
 
 MIB = 1 << 20

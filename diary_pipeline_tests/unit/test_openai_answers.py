@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.language_names import language_code
-from diary_pipeline.transcription.openai_answers import Asked, understood
-from diary_pipeline.transcription.spans import RATE, Span
-from diary_pipeline.transcription.windows import Window
+from diary_pipeline.transcription.server.answers import Asked, understood
+from diary_pipeline.transcription.server.language_names import language_code
+from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.speech.windows import Window
 
 TEXT = "Hello, world. It is late."
 WINDOW = Window(np.zeros(4 * RATE, np.float32), (Span(10 * RATE, 12 * RATE), Span(20 * RATE, 22 * RATE)), 0)

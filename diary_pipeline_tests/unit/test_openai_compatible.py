@@ -15,11 +15,11 @@ from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.core.errors import PermanentError, TransientError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber, judged, wav_of
-from diary_pipeline.transcription.openai_server import TranscriptionServer
-from diary_pipeline.transcription.spans import RATE
+from diary_pipeline.transcription.server.connection import TranscriptionServer
+from diary_pipeline.transcription.server.openai_compatible import OpenAICompatibleTranscriber, judged, wav_of
+from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear, hear
-from diary_pipeline.transcription.windows import Window
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.transcription_server import Posted, Reply, refusal, transcription_server
 from diary_pipeline_tests.unit.test_transcribe_batch import House
@@ -300,8 +300,8 @@ import sys
 import numpy as np
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import Stopped
-from diary_pipeline.transcription.openai_compatible import OpenAICompatibleTranscriber
-from diary_pipeline.transcription.openai_server import TranscriptionServer
+from diary_pipeline.transcription.server.openai_compatible import OpenAICompatibleTranscriber
+from diary_pipeline.transcription.server.connection import TranscriptionServer
 from diary_pipeline.transcription.transcriber import Hints, ToHear
 def recordings():
     yield ToHear("a", lambda: decode(sys.argv[2]), Hints())

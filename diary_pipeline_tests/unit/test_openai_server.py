@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from diary_pipeline.core.errors import DiaryError, PermanentError, ServiceMissing, TransientError
-from diary_pipeline.transcription.openai_server import TranscriptionServer
+from diary_pipeline.transcription.server.connection import TranscriptionServer
 from diary_pipeline_tests.transcription_server import Posted, Reply, TranscriptionDouble, refusal, transcription_server
 
 GOOD = Reply({"text": "Hello."})

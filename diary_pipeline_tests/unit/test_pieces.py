@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diary_pipeline.transcription.pieces import LONGEST, SHORTEST, at_pauses, cut
-from diary_pipeline.transcription.spans import RATE, Span
-from diary_pipeline.transcription.windows import Window
+from diary_pipeline.transcription.repair.pieces import LONGEST, SHORTEST, at_pauses, cut
+from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.speech.windows import Window
 
 
 def window(*lengths_s: float, pause_s: float = 0.5) -> Window:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from diary_pipeline.transcription.placing import Timed, aligned, laid, placed
-from diary_pipeline.transcription.spans import Span
-from diary_pipeline.transcription.windows import Window
+from diary_pipeline.transcription.speech.spans import Span
+from diary_pipeline.transcription.speech.windows import Window
 
 
 def parts(*texts: str) -> list[Timed]:

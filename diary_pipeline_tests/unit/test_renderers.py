@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Engine, Segment, Transcript, Word
-from diary_pipeline.transcription.cues import cues_of
-from diary_pipeline.transcription.lines import clean
-from diary_pipeline.transcription.renderers import RENDERERS, TranscriptFormat
+from diary_pipeline.transcription.renderers.cues import cues_of
+from diary_pipeline.transcription.renderers.formats import RENDERERS, TranscriptFormat
+from diary_pipeline.transcription.renderers.lines import clean
 from diary_pipeline_tests.builders import make_recording, make_transcript
 
 WALK = make_recording(title="Walk: by the 'river'", tags=("phone", "two words"), file_name="Spazier -->\ngang.m4a")

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
-from diary_pipeline.transcription.language_changes import Stretch
-from diary_pipeline.transcription.repair import Repair, agree, verdict
-from diary_pipeline.transcription.spans import RATE, Span
+from diary_pipeline.transcription.repair.ladder import Repair, agree, verdict
+from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Hints
-from diary_pipeline.transcription.windows import Window
+from diary_pipeline.transcription.whisper.language_changes import Stretch
 
 TEXT = "I planted the tomatoes and then I went home to rest a while in the shade"
 LOOP = "and then I went home " * 6

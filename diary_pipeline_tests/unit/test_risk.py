@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
-from diary_pipeline.transcription.phantoms import phantom_words
-from diary_pipeline.transcription.risk import (
+from diary_pipeline.transcription.repair.phantoms import phantom_words
+from diary_pipeline.transcription.repair.risk import (
     DAMNING,
     LIMITS,
     believable,
@@ -19,7 +19,7 @@ from diary_pipeline.transcription.risk import (
     only_vocabulary,
     risks,
 )
-from diary_pipeline.transcription.spans import RATE, Span
+from diary_pipeline.transcription.speech.spans import RATE, Span
 from diary_pipeline.transcription.transcriber import Hints
 
 SENTENCE = "I planted the tomatoes this morning and now my back hurts."

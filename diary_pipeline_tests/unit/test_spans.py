@@ -9,10 +9,10 @@ import pytest
 from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.transcription.spans import FRAME, RATE, Span, SpanFinder, SpeechRules
-from diary_pipeline.transcription.speech_activity import Silero
+from diary_pipeline.transcription.speech.spans import FRAME, RATE, Span, SpanFinder, SpeechRules
+from diary_pipeline.transcription.speech.speech_activity import Silero
+from diary_pipeline.transcription.speech.windows import Window, WindowCutter, windows
 from diary_pipeline.transcription.transcriber import Block
-from diary_pipeline.transcription.windows import Window, WindowCutter, windows
 from diary_pipeline_tests.recordings.faulty import DEMO
 
 THEIRS = VadOptions(max_speech_duration_s=30, min_silence_duration_ms=160)

@@ -16,7 +16,7 @@ from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.transcription.batch import TranscribeBatch
 from diary_pipeline.transcription.files import TranscriptFiles
-from diary_pipeline.transcription.renderers import RENDERERS, TranscriptFormat
+from diary_pipeline.transcription.renderers.formats import RENDERERS, TranscriptFormat
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
 from diary_pipeline.wiring import Wiring
 from diary_pipeline_tests.builders import make_recording, make_transcript, speech_like, write_audio

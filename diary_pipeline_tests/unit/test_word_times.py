@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diary_pipeline.transcription.alignment import timed_word
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.placing import placed
 from diary_pipeline.transcription.segments import segments_of
-from diary_pipeline.transcription.spans import RATE, Span
-from diary_pipeline.transcription.windows import Window
+from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.speech.windows import Window
+from diary_pipeline.transcription.whisper.alignment import timed_word
 
 Told = tuple[str, float, float, float]
 """A word as a model tells it: with its blank, seconds of the window's clock, probability."""

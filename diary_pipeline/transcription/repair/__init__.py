@@ -1,0 +1,1 @@
+"""What makes a passage doubtful, and how it is heard again."""

@@ -1,0 +1,1 @@
+"""Hearing through a server that speaks OpenAI's transcription API."""

@@ -1,0 +1,1 @@
+"""Where somebody speaks in a recording: from blocks to windows, quiet speech raised, every second accounted for."""

@@ -1,0 +1,1 @@
+"""How Whisper weights reach a machine, and how they are known to be whole."""

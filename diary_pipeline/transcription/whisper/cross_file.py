@@ -1,0 +1,193 @@
+"""Hears many recordings at once: windows of all of them fill each model call, and each recording comes back whole.
+
+The loop between the front end's threads and the model. Loading the model is faster_whisper.py's business; what is done
+with a window that cannot be believed is the judge's.
+
+What surprises: what shares a call never changes what is heard, so neither the order of recordings nor a restart does.
+Text, tokens and language equal faster-whisper's per-file batched path, and a test holds us to it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from diary_pipeline.core.errors import PermanentError, TransientError
+from diary_pipeline.observability.logs import log
+from diary_pipeline.transcription.devices.device import gpu_failure, trouble
+from diary_pipeline.transcription.transcriber import Block, ToHear
+from diary_pipeline.transcription.whisper.batcher import Waiting, next_batch
+from diary_pipeline.transcription.whisper.decoding import Asked, Decoded, Figures, OutOfMemory
+from diary_pipeline.transcription.whisper.frontend import Broken, Ended, FrontEnd, Ready
+from diary_pipeline.transcription.whisper.listening import Judge, Listening
+
+LOOK_AHEAD = 4
+"""Batches of windows made ready for sorting by length; 3 MB a window."""
+
+logger = log(__name__)
+
+
+@dataclass(eq=False, kw_only=True)
+class _Window(Waiting):
+    ready: Ready
+
+
+class Decoder(Protocol):
+    """A loaded model, as the loop sees it."""
+
+    def decode(self, batch: Sequence[Asked]) -> Sequence[Decoded]:
+        """Decode windows whose prompts are alike; OutOfMemory when even one is too many, ServiceMissing when broken."""
+
+
+class CrossFile:
+    """Runs recordings through one model; every call of `run` has its own front end."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        opened: Callable[[ToHear], Listening],
+        features: Callable[[Block], npt.NDArray[np.float32]] | None,
+        judge: Judge,
+        discard: Callable[[TransientError | None], None],
+        *,
+        figures: Figures,
+        batch_size: int,
+        threads: int,
+    ) -> None:
+        """`features` makes log-mel spectrograms ahead of the model; None: they are made with the batch.
+
+        `discard` throws the loaded model away, and its device too when the device failed.
+
+        After it the next call of the decoder loads the model anew.
+        """
+        self._decoder = decoder
+        self._opened = opened
+        self._features = features
+        self._judge = judge
+        self._discard = discard
+        self._figures = figures
+        self._batch_size = batch_size
+        self._threads = threads
+
+    def run(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Listening | Exception]]:
+        """Give each recording when it is complete, or what went wrong with it."""
+        ahead = self._batch_size * LOOK_AHEAD
+        front = FrontEnd(
+            recordings,
+            self._opened,
+            self._features,
+            self._figures,
+            threads=self._threads,
+            recordings_ahead=self._batch_size + self._threads,
+            windows_ahead=ahead,
+        )
+        with front:
+            waiting: list[_Window] = []
+            while True:
+                events = front.take(max(1, ahead - len(waiting)))
+                for event in events:
+                    if isinstance(event, Ready) and not event.kept:
+                        waiting.append(_waiting(event))
+                    elif isinstance(event, Ready):
+                        yield from self._finished(event, None)
+                        front.release(event.recording)
+                    else:
+                        yield from _ended(event)
+                batch = next_batch([w for w in waiting if _may_be_heard(w)], self._batch_size)
+                if not batch and not events:
+                    return
+                yield from self._hear(batch)
+                for window in waiting:
+                    if window in batch or window.ready.recording.broken:
+                        front.release(window.ready.recording)
+                waiting = [w for w in waiting if w not in batch and not w.ready.recording.broken]
+
+    def _hear(self, batch: Sequence[_Window]) -> Iterator[tuple[str, Listening | Exception]]:
+        for window, said in zip(batch, self._decoded(batch) if batch else (), strict=True):
+            yield from self._finished(window.ready, said)
+
+    def _finished(self, ready: Ready, said: Decoded | Exception | None) -> Iterator[tuple[str, Listening | Exception]]:
+        recording = ready.recording
+        if recording.broken is not None:
+            return
+        try:
+            if isinstance(said, Exception):
+                recording.broken = said
+            else:
+                recording.decoded(ready.index, ready.window, said, self._judge)
+        except TransientError:
+            raise
+        except Exception as error:
+            if trouble(error) == "device_lost" and (broken := gpu_failure(error)):
+                self._discard(broken)
+                raise broken from error
+            recording.broken = error
+        if recording.broken is not None:
+            yield recording.key, recording.broken
+        elif recording.complete:
+            yield recording.key, recording
+
+    def _decoded(self, batch: Sequence[_Window]) -> Sequence[Decoded | Exception]:
+        asked = [_asked(window) for window in batch]
+        try:
+            return self._decoder.decode(asked)
+        except TransientError as error:
+            self._discard(error)
+            raise
+        except Exception as error:  # noqa: BLE001
+            # Which window it was shows only when each is heard alone.
+            logger.warning("batch_failed", windows=len(batch), error=type(error).__name__)
+            return [self._alone(window.ready.recording.key, one) for window, one in zip(batch, asked, strict=True)]
+
+    def _alone(self, key: str, asked: Asked) -> Decoded | Exception:
+        for last in (False, True):
+            try:
+                (said,) = self._decoder.decode([asked])
+            except OutOfMemory:
+                self._discard(None)  # loaded anew, it holds only what it needs
+                if last:
+                    return PermanentError(
+                        "device_out_of_memory",
+                        f"There is too little memory to transcribe {key} on this device: give it more, "
+                        "or use a smaller model (DIARY_WHISPER_MODEL) or DIARY_COMPUTE_TYPE=int8, and launch it again.",
+                    )
+            except TransientError as error:
+                self._discard(error)
+                raise
+            except Exception as error:  # noqa: BLE001 - this recording's, and the others go on
+                return error
+            else:
+                return said
+        raise AssertionError("unreachable")
+
+
+def _waiting(ready: Ready) -> _Window:
+    recording = ready.recording
+    return _Window(recording, ready.index, None, ready.window.length, recording.in_order, ready=ready)
+
+
+def _may_be_heard(window: _Window) -> bool:
+    # The first window tells the language of the others.
+    recording = window.ready.recording
+    window.group = (recording.language.code if recording.language else None, recording.hints.vocabulary)
+    return recording.language is not None or window.index == 0
+
+
+def _asked(window: _Window) -> Asked:
+    recording = window.ready.recording
+    return Asked(window.ready.window, window.ready.features, recording.hints, recording.language, recording.forced)
+
+
+def _ended(event: Ended | Broken) -> Iterator[tuple[str, Listening | Exception]]:
+    if isinstance(event, Broken):
+        if event.recording is not None:
+            if event.recording.broken is not None:
+                return
+            event.recording.broken = event.error
+        yield event.key, event.error
+        return
+    event.recording.ended(event.windows)
+    if event.recording.complete:
+        yield event.recording.key, event.recording

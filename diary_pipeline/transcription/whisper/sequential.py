@@ -1,0 +1,128 @@
+"""Listening again to one window: faster-whisper's own seek loop with timestamp tokens, over a loaded model.
+
+When that is done is ladder.py's business; loading a model is faster_whisper.py's.
+
+What surprises: here timestamp tokens are on and in batches they are off. Each of the other two combinations loses 4 to
+7 % of the words. And every cost is capped: noise makes Whisper loop, and its usual ladder of temperatures took 26 CPU
+seconds for 20 s of nothing.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from diary_pipeline.transcription.devices.device import gpu_failure
+from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.placing import placed
+from diary_pipeline.transcription.segments import compression_ratio
+from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.speech.windows import Window
+from diary_pipeline.transcription.whisper.alignment import timed_word
+from diary_pipeline.transcription.whisper.language_changes import Stretch, stretches
+
+MOST_PASSES = 4
+"""Model passes over one window; clear speech of 30 s takes one or two, noise was seen to take ten."""
+TOKENS_PER_S = 10
+"""Speech at 25 characters a second makes about 7, timestamps included; a loop makes as many as it may."""
+MOST_TOKENS = 220
+
+
+class Ears(Protocol):
+    """One way to listen again."""
+
+    @property
+    def model_sha256(self) -> str:
+        """The weights that listen."""
+
+    def listen(
+        self, window: Window, *, language: str | None, temperature: float = 0.0, vocabulary: Sequence[str] = ()
+    ) -> HeardWindow | None:
+        """Hear a window anew; None when these ears do not know the language. Without a language they find one."""
+
+    def languages(self, window: Window, owned: Sequence[str]) -> tuple[Stretch, ...]:
+        """Cut a window where its language changes; fewer than two stretches: it does not, or that cannot be told."""
+
+
+class SequentialEars:
+    """One Whisper model, asked for when it is first needed."""
+
+    def __init__(self, model: Callable[[], Any], model_sha256: str, beam_size: int = 5) -> None:
+        self._model = model
+        self._sha256 = model_sha256
+        self._beam_size = beam_size
+
+    @property
+    def model_sha256(self) -> str:
+        """The weights that listen."""
+        return self._sha256
+
+    def listen(
+        self, window: Window, *, language: str | None, temperature: float = 0.0, vocabulary: Sequence[str] = ()
+    ) -> HeardWindow | None:
+        """Hear a window with timestamp tokens, without context and without any fallback of the library's own."""
+        try:
+            return self._listen(window, language, temperature, vocabulary)
+        except RuntimeError as error:
+            if broken := gpu_failure(error):
+                raise broken from error
+            raise
+
+    def languages(self, window: Window, owned: Sequence[str]) -> tuple[Stretch, ...]:
+        """Cut a window where its language changes; costs one encoder pass."""
+        from faster_whisper.audio import pad_or_trim
+
+        model = self._model()
+        features = pad_or_trim(model.feature_extractor(window.audio)[..., :-1])
+        return stretches(model, model.encode(features), window, owned)
+
+    def _listen(
+        self, window: Window, language: str | None, temperature: float, vocabulary: Sequence[str]
+    ) -> HeardWindow | None:
+        model = self._model()
+        if language and language not in model.supported_languages:
+            return None
+        said, about = model.transcribe(
+            window.audio,
+            language=language,
+            beam_size=self._beam_size,
+            best_of=1,
+            temperature=temperature,
+            compression_ratio_threshold=None,
+            log_prob_threshold=None,
+            no_speech_threshold=None,
+            condition_on_previous_text=False,
+            word_timestamps=True,
+            max_new_tokens=min(MOST_TOKENS, int(TOKENS_PER_S * window.length / RATE) + 20),
+            hotwords=", ".join(vocabulary) or None,
+        )
+        found = list(_capped(said))
+        words = [
+            timed_word(w.word, w.start, w.end, w.probability)
+            for segment in found
+            for w in segment.words or ()
+            if w.word.strip()
+        ]
+        text = " ".join(segment.text.strip() for segment in found).strip()
+        return HeardWindow(
+            spans=window.spans,
+            words=placed(window, words),
+            language=about.language,
+            language_probability=None if language else float(about.language_probability),
+            avg_logprob=_mean([(s.avg_logprob, len(s.tokens)) for s in found]),
+            no_speech_prob=_mean([(s.no_speech_prob, len(s.tokens)) for s in found]) if found else 1.0,
+            compression_ratio=compression_ratio(text) if text else None,
+            rung="sequential",
+            model_sha256=self._sha256,
+        )
+
+
+def _capped(said: Iterable[Any]) -> Iterator[Any]:
+    # A generator decodes as it is read: leaving off ends the work.
+    passes = itertools.groupby(said, key=lambda segment: segment.seek)
+    for _, segments in itertools.islice(passes, MOST_PASSES):
+        yield from segments
+
+
+def _mean(scores: Sequence[tuple[float, int]]) -> float | None:
+    weight = sum(tokens for _, tokens in scores)
+    return float(sum(score * tokens for score, tokens in scores) / weight) if weight else None
