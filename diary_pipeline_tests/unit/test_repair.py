@@ -29,7 +29,9 @@ def window(*lengths_s: float, speech_probability: float = 0.75) -> Window:
 
 
 def heard(at: Window, text: str, logprob: float = -0.1, language: str = "en", sha256: str = OWN) -> HeardWindow:
-    words = tuple(PlacedWord(f" {word}", at.spans[0], 0.8) for word in text.split())
+    said = text.split()
+    step = at.length // max(1, len(said))
+    words = tuple(PlacedWord(f" {word}", at.place(i * step, (i + 1) * step), 0.8) for i, word in enumerate(said))
     return HeardWindow(at.spans, words, language, 0.95, logprob, 0.02, rung="sequential", model_sha256=sha256)
 
 

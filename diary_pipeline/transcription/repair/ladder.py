@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.repair.missed import missed, part_of
 from diary_pipeline.transcription.repair.phantoms import folded
 from diary_pipeline.transcription.repair.pieces import at_pauses, cut
 from diary_pipeline.transcription.repair.risk import (
@@ -30,6 +31,8 @@ from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Hints
 from diary_pipeline.transcription.whisper.sequential import Ears
 
+MOST_MISSED = 3
+"""Stretches of one window that are heard on their own."""
 AGREED = 0.85
 """Share of words in which two engines must agree to be believed together."""
 
@@ -62,7 +65,9 @@ class Repair:
         first = replace(heard, model_sha256=heard.model_sha256 or self._ears.model_sha256)
         first = self._judged(window, first, hints, language)
         chosen = self._climbed(window, first, hints, language)
-        if not chosen.refused or "apart" not in self._ladder or nothing_there(first, window, self._limits):
+        if not chosen.refused:
+            return self._filled(window, chosen, hints, language)
+        if "apart" not in self._ladder or nothing_there(first, window, self._limits):
             return (chosen,)
         pieces = at_pauses(window)
         return self._apart(pieces, chosen, hints, language) if len(pieces) > 1 else (chosen,)
@@ -102,7 +107,7 @@ class Repair:
         found = self._ears.languages(window, hints.languages)
         if len(found) < 2:
             return ()
-        parts = []
+        parts: list[HeardWindow] = []
         for piece, stretch in zip(cut(window, [one.start for one in found]), found, strict=True):
             heard = self._ears.listen(piece, language=stretch.language, vocabulary=hints.vocabulary)
             if heard is None:
@@ -110,8 +115,31 @@ class Repair:
             heard = replace(heard, rung="apart", language_probability=stretch.probability)
             # Its language is its own: forced into the recording's it would be translated.
             judged = self._judged(piece, heard, hints, stretch.language)
-            parts.append(self._climbed(piece, judged, hints, stretch.language))
+            chosen = self._climbed(piece, judged, hints, stretch.language)
+            parts += (chosen,) if chosen.refused else self._filled(piece, chosen, hints, stretch.language)
         return tuple(parts)
+
+    def _filled(
+        self, window: Window, heard: HeardWindow, hints: Hints, language: str | None, left: int = MOST_MISSED
+    ) -> tuple[HeardWindow, ...]:
+        stretch = missed(window, heard) if heard.text and "missed" in self._ladder and left else None
+        if stretch is None:
+            return (heard,)
+        pieces = cut(window, stretch)
+        parts = [part_of(heard, window, piece) for piece in pieces]
+        at = next(i for i, piece in enumerate(pieces) if piece.offset - window.offset == stretch[0])
+        again = self._ears.listen(pieces[at], language=heard.language, vocabulary=_unechoed(heard, hints))
+        if again is None:
+            return (heard,)
+        again = replace(again, rung="missed", language_probability=heard.language_probability)
+        again = self._judged(pieces[at], again, hints, language)
+        if not trusted(again) or len(again.words) <= len(parts[at].words):
+            return (heard,)
+        parts[at] = again
+        filled: list[HeardWindow] = []
+        for piece, part in zip(pieces, parts, strict=True):
+            filled += self._filled(piece, part, hints, language, left - 1)
+        return tuple(filled)
 
     def _apart(
         self, pieces: Iterable[Window], refused: HeardWindow, hints: Hints, language: str | None
