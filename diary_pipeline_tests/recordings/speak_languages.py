@@ -6,11 +6,9 @@ Author-only, as speak.py, whose docstring says what to install; all of its voice
 file gets its passages with the seconds at which they begin and end, so that a test can ask what was said where.
 """
 
-import argparse
 import hashlib
-import json
-import sys
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import numpy as np
 from diary_pipeline_tests.recordings import encode
 from diary_pipeline_tests.recordings.script_languages import DIARIES, LANGUAGES, Diary, Passage
 from diary_pipeline_tests.recordings.speak import PAUSES_S, PEAK, RATE, ROOM_NOISE
+from diary_pipeline_tests.recordings.studio import record_all
 from diary_pipeline_tests.recordings.voices import voice
 
 
@@ -63,25 +62,5 @@ def record(diary: Diary, styles: Path, seed: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Speak all diaries, or only the named ones, and bring said.json up to date."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--styles", type=Path, required=True, help="the voices folder of kokoro-js")
-    arguments.add_argument("--only", nargs="*", default=[], metavar="NAME", help="file names; default: all")
-    arguments.add_argument("--seed", type=int, default=7)
-    given = arguments.parse_args()
-
-    LANGUAGES.mkdir(exist_ok=True)
-    said_path = LANGUAGES / "said.json"
-    known = json.loads(said_path.read_text(encoding="utf-8")) if said_path.exists() else {}
-    said = {}
-    for diary in DIARIES:
-        name = diary.file_name
-        wanted = name in given.only or not given.only
-        said[name] = record(diary, given.styles, given.seed) if wanted else known[name]
-        print(f"{name}: {said[name]['duration_s']} s, {(LANGUAGES / name).stat().st_size} bytes", file=sys.stderr)
-    said_path.write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    record_all(__doc__, LANGUAGES, {diary.file_name: partial(record, diary) for diary in DIARIES})
