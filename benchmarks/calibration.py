@@ -21,6 +21,7 @@ from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.evaluation.word_errors import Errors, count_errors
 from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.repair.ears import Ears, Stretch
 from diary_pipeline.transcription.repair.ladder import Repair, trusted
 from diary_pipeline.transcription.repair.phantoms import phantom_words
 from diary_pipeline.transcription.repair.risk import LANGUAGE_SWITCH, believable, risks
@@ -29,8 +30,6 @@ from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Block, Hints, hear
 from diary_pipeline.transcription.weights.models import resolve
 from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber, Tuning
-from diary_pipeline.transcription.whisper.language_changes import Stretch
-from diary_pipeline.transcription.whisper.sequential import Ears
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.recordings.planted import (
     HELD_OUT,

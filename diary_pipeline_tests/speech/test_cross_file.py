@@ -70,7 +70,7 @@ def together(
         threads=2,
     )
     found = {}
-    for key, listening in run.run(ToHear(key, opened(key), Hints()) for key in keys):
+    for key, listening in run.run(ToHear(key, opened(key), hints or Hints()) for key in keys):
         assert isinstance(listening, Listening)
         found[key] = listening
     return found
@@ -80,8 +80,10 @@ def opened(key: str) -> Callable[[], list[Block]]:
     return lambda: [clips()[key]]
 
 
-def alone(loaded: WhisperModel, key: str) -> tuple[list[TheirSegment], str]:
-    segments, info = BatchedInferencePipeline(loaded).transcribe(clips()[key], batch_size=8, word_timestamps=True)
+def alone(loaded: WhisperModel, key: str, hotwords: str | None = None) -> tuple[list[TheirSegment], str]:
+    segments, info = BatchedInferencePipeline(loaded).transcribe(
+        clips()[key], batch_size=8, word_timestamps=True, hotwords=hotwords
+    )
     return list(segments), info.language
 
 
@@ -120,3 +122,11 @@ def test_short_recordings_fill_the_batches_together() -> None:
     figures: Figures = {}
     together(model("tiny.en", "int8"), [key for key in clips() if len(clips()[key]) < 30 * RATE], 4, figures=figures)
     assert figures["windows"] / (4 * figures["batches"]) > 0.8
+
+
+def test_with_hot_words_too_the_tokens_equal_the_per_file_path() -> None:
+    loaded = model("tiny.en", "float32")
+    names = ("Hellen", "Martta", "Olivier")
+    for key, listening in together(loaded, list(clips())[:3], 8, hints=Hints(vocabulary=names)).items():
+        theirs, _ = alone(loaded, key, ", ".join(names))
+        assert [list(w.tokens) for w in listening.heard] == [s.tokens for s in theirs], key

@@ -3,6 +3,7 @@
 No device here runs out of memory to order, so the loaded model says that it did, in CTranslate2's words.
 """
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,16 @@ class Short:
         self.calls = calls
         self.loaded = 0
         self.largest = 0
+        self.last: weakref.ref[ShortModel] | None = None
 
     def load(self, path: Path, device: Device, threads: int) -> "ShortModel":
+        if self.last is not None and self.last() is not None:
+            raise RuntimeError("CUDA failed with error out of memory")  # there is no room for two
         self.loaded += 1
         model = WhisperModel(str(path), device=device.name, compute_type=device.compute_type, cpu_threads=threads)
-        return ShortModel(model, self)
+        short = ShortModel(model, self)
+        self.last = weakref.ref(short)
+        return short
 
 
 class ShortModel:

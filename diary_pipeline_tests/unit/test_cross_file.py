@@ -1,20 +1,23 @@
 """The loop between front end and model: order, memory, failures, checkpoints. The model says what it is told to."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.core.errors import AudioRefused, PermanentError, ServiceMissing, TransientError, UsageError
+from diary_pipeline.core.errors import AudioRefused, PermanentError, ServiceMissing, UsageError
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 from diary_pipeline.transcription.whisper.cross_file import CrossFile
 from diary_pipeline.transcription.whisper.decoding import AlignedWord, Asked, Decoded, Language, OutOfMemory
-from diary_pipeline.transcription.whisper.listening import Listening
+from diary_pipeline.transcription.whisper.listening import Judge, Listening
 from diary_pipeline_tests.recordings.faulty import WHOLE_WAV
 
+LOST = "CUDA failed with error an illegal memory access was encountered"
 SPOKEN = np.concatenate(list(decode(WHOLE_WAV)))
 LONG = np.concatenate([SPOKEN] * 7)
 
@@ -25,7 +28,7 @@ class Says:
     def __init__(self, fails: Callable[[Sequence[Asked]], Exception | None] = lambda _: None) -> None:
         self.fails = fails
         self.batches: list[list[int]] = []
-        self.discarded: list[TransientError | None] = []
+        self.discarded: list[BaseException | None] = []
 
     def decode(self, batch: Sequence[Asked]) -> list[Decoded]:
         if error := self.fails(batch):
@@ -54,14 +57,19 @@ class Kept:
         self.order.append(window)
 
 
-def run(model: Says, recordings: Iterator[ToHear] | Sequence[ToHear], size: int = 4) -> dict[str, Heard | Exception]:
+def run(
+    model: Says,
+    recordings: Iterator[ToHear] | Sequence[ToHear],
+    size: int = 4,
+    judge: Judge = lambda _w, h, _h, _l: (h,),
+) -> dict[str, Heard | Exception]:
     def opened(asked: ToHear) -> Listening:
         if asked.hints.language == "xx":
             raise UsageError("language_not_supported", "No such language.")
         return Listening(asked, None, "0" * 64)
 
     loop = CrossFile(
-        model, opened, None, lambda _w, heard, _h, _l: (heard,), model.discarded.append, figures={}, batch_size=size,
+        model, opened, None, judge, model.discarded.append, figures={}, batch_size=size,
         threads=2,
     )  # fmt: skip
     return {key: found if isinstance(found, Exception) else found.result() for key, found in loop.run(recordings)}
@@ -69,6 +77,13 @@ def run(model: Says, recordings: Iterator[ToHear] | Sequence[ToHear], size: int 
 
 def recording(key: str, audio: Block = SPOKEN, *, kept: Kept | None = None, language: str | None = None) -> ToHear:
     return ToHear(key, lambda: [audio], Hints(language), kept)
+
+
+def failing(error: Exception) -> Judge:
+    def judge(window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> Sequence[HeardWindow]:
+        raise error
+
+    return judge
 
 
 def refused() -> Iterator[Block]:
@@ -118,11 +133,47 @@ def test_what_speaks_of_the_surroundings_ends_it_all() -> None:
 
 
 def test_a_lost_device_is_thrown_away_and_ends_it_all() -> None:
+    cause = RuntimeError(LOST)
     lost = ServiceMissing("device_failed", "The GPU failed.")
+    lost.__cause__ = cause
     model = Says(lambda _: lost)
     with pytest.raises(ServiceMissing):
         run(model, [recording("a")])
-    assert model.discarded == [lost]
+    assert model.discarded == [cause]
+
+
+def test_a_device_lost_while_something_is_heard_again_is_thrown_away_too() -> None:
+    model = Says()
+    with pytest.raises(ServiceMissing, match="GPU failed"):
+        run(model, [recording("a")], judge=failing(RuntimeError(LOST)))
+    assert [str(error) for error in model.discarded] == [LOST]
+
+
+def test_too_little_memory_while_something_is_heard_again_costs_its_recording_only() -> None:
+    short = RuntimeError("CUDA failed with error out of memory")
+    found = run(Says(), [recording("a"), recording("b", np.zeros(RATE, np.float32))], judge=failing(short))
+    assert isinstance(found["a"], PermanentError)
+    assert found["a"].code == "device_out_of_memory"
+    assert isinstance(found["b"], Heard)
+
+
+def test_a_window_does_not_wait_for_a_recording_whose_audio_does_not_come() -> None:
+    came, heard = threading.Event(), threading.Event()
+
+    def slow() -> Iterator[Block]:
+        yield SPOKEN[: 3 * RATE]
+        assert heard.wait(30), "the model waited for audio that had not come"
+        came.set()
+        yield SPOKEN[3 * RATE :]
+
+    class Tells(Says):
+        def decode(self, batch: Sequence[Asked]) -> list[Decoded]:
+            heard.set()
+            return super().decode(batch)
+
+    found = run(Tells(), [recording("there"), ToHear("slow", slow, Hints())])
+    assert came.is_set()
+    assert found.keys() == {"there", "slow"}
 
 
 def test_an_engine_that_ran_out_of_memory_is_loaded_anew_and_goes_on() -> None:

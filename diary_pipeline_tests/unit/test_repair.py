@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
+from diary_pipeline.transcription.repair.ears import Stretch
 from diary_pipeline.transcription.repair.ladder import Repair, agree, verdict
 from diary_pipeline.transcription.speech.spans import RATE, Span
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Hints
-from diary_pipeline.transcription.whisper.language_changes import Stretch
 
 TEXT = "I planted the tomatoes and then I went home to rest a while in the shade"
 LOOP = "and then I went home " * 6
@@ -47,9 +47,7 @@ class ScriptedEars:
         self._changes = tuple(changes)
         self._knows = knows
 
-    def listen(
-        self, window: Window, *, language: str | None, temperature: float = 0.0, vocabulary: Sequence[str] = ()
-    ) -> HeardWindow | None:
+    def listen(self, window: Window, *, language: str | None, vocabulary: Sequence[str] = ()) -> HeardWindow | None:
         if self._knows and language != self._knows:
             return None
         self.asked.append((window.length // RATE, language, tuple(vocabulary)))

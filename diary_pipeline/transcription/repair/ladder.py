@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.repair.ears import Ears
 from diary_pipeline.transcription.repair.missed import missed, part_of
 from diary_pipeline.transcription.repair.phantoms import folded
 from diary_pipeline.transcription.repair.pieces import at_pauses, cut
@@ -29,10 +30,9 @@ from diary_pipeline.transcription.repair.risk import (
 from diary_pipeline.transcription.repair.rungs import LADDER
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Hints
-from diary_pipeline.transcription.whisper.sequential import Ears
 
-MOST_MISSED = 3
-"""Stretches of one window that are heard on their own."""
+MOST_MISSED = 4
+"""Stretches of one window that are heard on their own; what is longer goes first."""
 AGREED = 0.85
 """Share of words in which two engines must agree to be believed together."""
 
@@ -120,26 +120,35 @@ class Repair:
         return tuple(parts)
 
     def _filled(
-        self, window: Window, heard: HeardWindow, hints: Hints, language: str | None, left: int = MOST_MISSED
+        self, window: Window, heard: HeardWindow, hints: Hints, language: str | None
     ) -> tuple[HeardWindow, ...]:
-        stretch = missed(window, heard) if heard.text and "missed" in self._ladder and left else None
-        if stretch is None:
-            return (heard,)
-        pieces = cut(window, stretch)
+        found = [(window, heard)]
+        tried: set[int] = set()
+        while heard.text and "missed" in self._ladder and len(tried) < MOST_MISSED:
+            gaps = [(i, gap) for i, (piece, part) in enumerate(found) for gap in missed(piece, part)]
+            gaps = [(i, gap) for i, gap in gaps if found[i][0].offset + gap[0] not in tried]
+            if not gaps:
+                break
+            i, gap = max(gaps, key=lambda at: at[1][1] - at[1][0])
+            tried.add(found[i][0].offset + gap[0])
+            found[i : i + 1] = self._heard_in(gap, *found[i], hints, language)
+        return tuple(part for _, part in found)
+
+    def _heard_in(
+        self, gap: tuple[int, int], window: Window, heard: HeardWindow, hints: Hints, language: str | None
+    ) -> list[tuple[Window, HeardWindow]]:
+        pieces = cut(window, gap)
         parts = [part_of(heard, window, piece) for piece in pieces]
-        at = next(i for i, piece in enumerate(pieces) if piece.offset - window.offset == stretch[0])
+        at = next(i for i, piece in enumerate(pieces) if piece.offset - window.offset == gap[0])
         again = self._ears.listen(pieces[at], language=heard.language, vocabulary=_unechoed(heard, hints))
         if again is None:
-            return (heard,)
+            return [(window, heard)]
         again = replace(again, rung="missed", language_probability=heard.language_probability)
         again = self._judged(pieces[at], again, hints, language)
         if not trusted(again) or len(again.words) <= len(parts[at].words):
-            return (heard,)
+            return [(window, heard)]
         parts[at] = again
-        filled: list[HeardWindow] = []
-        for piece, part in zip(pieces, parts, strict=True):
-            filled += self._filled(piece, part, hints, language, left - 1)
-        return tuple(filled)
+        return list(zip(pieces, parts, strict=True))
 
     def _apart(
         self, pieces: Iterable[Window], refused: HeardWindow, hints: Hints, language: str | None

@@ -21,22 +21,14 @@ STRETCHED = int(1.2 * RATE)
 UNSURE = 0.5
 
 
-def missed(window: Window, heard: HeardWindow) -> tuple[int, int] | None:
-    """Find the longest stretch of the window's clock without a word, in samples; None: nothing to speak of.
+def missed(window: Window, heard: HeardWindow) -> list[tuple[int, int]]:
+    """Find the stretches of the window's clock without a word, in samples, the longest first.
 
-    It is widened by whole words until it is long enough to be understood on its own.
+    Each is widened by whole words until it is long enough to be understood on its own.
     """
     words = [(window.clock(w.at.start), window.clock(w.at.end)) for w in heard.words if not _stretched(w)]
-    start, end = max(_gaps(words, window.length), key=lambda gap: gap[1] - gap[0])
-    if end - start < MISSED:
-        return None
-    for _, later in words:
-        if end - start < SHORTEST and later > end:
-            end = later
-    for earlier, _ in reversed(words):
-        if end - start < SHORTEST and earlier < start:
-            start = earlier
-    return start, end
+    gaps = sorted(_gaps(words, window.length), key=lambda gap: gap[0] - gap[1])
+    return [_widened(start, end, words) for start, end in gaps if end - start >= MISSED]
 
 
 def part_of(heard: HeardWindow, window: Window, piece: Window) -> HeardWindow:
@@ -45,6 +37,16 @@ def part_of(heard: HeardWindow, window: Window, piece: Window) -> HeardWindow:
     inside = [w for w in heard.words if start <= (window.clock(w.at.start) + window.clock(w.at.end)) // 2]
     inside = [w for w in inside if (window.clock(w.at.start) + window.clock(w.at.end)) // 2 < start + piece.length]
     return replace(heard, spans=piece.spans, words=tuple(inside), tokens=())
+
+
+def _widened(start: int, end: int, words: list[tuple[int, int]]) -> tuple[int, int]:
+    for _, later in words:
+        if end - start < SHORTEST and later > end:
+            end = later
+    for earlier, _ in reversed(words):
+        if end - start < SHORTEST and earlier < start:
+            start = earlier
+    return start, end
 
 
 def _gaps(words: list[tuple[int, int]], length: int) -> Iterator[tuple[int, int]]:

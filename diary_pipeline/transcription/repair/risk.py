@@ -21,7 +21,7 @@ from diary_pipeline.transcription.transcriber import Block, Hints
 
 DAMNING = frozenset(
     {"prompt_echo", "phantom_phrase", "loop", "compression_ratio", "hopeless_logprob", "foreign_script"}
-    | {"speech_without_text", "language_switch"}
+    | {"speech_without_text"}
 )
 """One of these is enough to refuse a text, whoever else agrees with it."""
 LANGUAGE_SWITCH = "language_switch"

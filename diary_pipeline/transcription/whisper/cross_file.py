@@ -50,7 +50,7 @@ class CrossFile:
         opened: Callable[[ToHear], Listening],
         features: Callable[[Block], npt.NDArray[np.float32]] | None,
         judge: Judge,
-        discard: Callable[[TransientError | None], None],
+        discard: Callable[[BaseException | None], None],
         *,
         figures: Figures,
         batch_size: int,
@@ -58,7 +58,7 @@ class CrossFile:
     ) -> None:
         """`features` makes log-mel spectrograms ahead of the model; None: they are made with the batch.
 
-        `discard` throws the loaded model away, and its device too when the device failed.
+        `discard` throws the loaded model away, and its device too when it is told of an error that lost it.
 
         After it the next call of the decoder loads the model anew.
         """
@@ -86,7 +86,8 @@ class CrossFile:
         with front:
             waiting: list[_Window] = []
             while True:
-                events = front.take(max(1, ahead - len(waiting)))
+                able = sum(map(_may_be_heard, waiting))
+                events = front.take(max(1, ahead - len(waiting)), able)
                 for event in events:
                     if isinstance(event, Ready) and not event.kept:
                         waiting.append(_waiting(event))
@@ -120,10 +121,16 @@ class CrossFile:
         except TransientError:
             raise
         except Exception as error:
-            if trouble(error) == "device_lost" and (broken := gpu_failure(error)):
-                self._discard(broken)
-                raise broken from error
-            recording.broken = error
+            # The judge listens with the model too.
+            match trouble(error):
+                case "device_lost":
+                    failed = gpu_failure(error) or error
+                    self._discard(error)
+                    raise failed from error
+                case "out_of_memory":
+                    recording.broken = _too_little_memory(recording.key)
+                case "other":
+                    recording.broken = error
         if recording.broken is not None:
             yield recording.key, recording.broken
         elif recording.complete:
@@ -134,33 +141,38 @@ class CrossFile:
         try:
             return self._decoder.decode(asked)
         except TransientError as error:
-            self._discard(error)
+            self._discard(error.__cause__)
             raise
         except Exception as error:  # noqa: BLE001
-            # Which window it was shows only when each is heard alone.
-            logger.warning("batch_failed", windows=len(batch), error=type(error).__name__)
-            return [self._alone(window.ready.recording.key, one) for window, one in zip(batch, asked, strict=True)]
+            kind = type(error).__name__
+        # Which window it was shows only when each is heard alone. Not in the handler: what is being handled keeps the
+        # model alive, and one that is loaded anew would lie beside it.
+        logger.warning("batch_failed", windows=len(batch), error=kind)
+        return [self._alone(window.ready.recording.key, one) for window, one in zip(batch, asked, strict=True)]
 
     def _alone(self, key: str, asked: Asked) -> Decoded | Exception:
-        for last in (False, True):
+        for _ in range(2):
             try:
                 (said,) = self._decoder.decode([asked])
             except OutOfMemory:
-                self._discard(None)  # loaded anew, it holds only what it needs
-                if last:
-                    return PermanentError(
-                        "device_out_of_memory",
-                        f"There is too little memory to transcribe {key} on this device: give it more, "
-                        "or use a smaller model (DIARY_WHISPER_MODEL) or DIARY_COMPUTE_TYPE=int8, and launch it again.",
-                    )
+                pass
             except TransientError as error:
-                self._discard(error)
+                self._discard(error.__cause__)
                 raise
             except Exception as error:  # noqa: BLE001 - this recording's, and the others go on
                 return error
             else:
                 return said
-        raise AssertionError("unreachable")
+            self._discard(None)  # loaded anew, it holds only what it needs
+        return _too_little_memory(key)
+
+
+def _too_little_memory(key: str) -> PermanentError:
+    return PermanentError(
+        "device_out_of_memory",
+        f"There is too little memory to transcribe {key} on this device: give it more, or use a smaller model "
+        "(DIARY_WHISPER_MODEL) or DIARY_COMPUTE_TYPE=int8, and launch it again.",
+    )
 
 
 def _waiting(ready: Ready) -> _Window:

@@ -21,7 +21,7 @@ from faster_whisper import WhisperModel
 from diary_pipeline.core.errors import ServiceMissing, TransientError, UsageError
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.observability.logs import log
-from diary_pipeline.transcription.devices.device import Device, choose, cores, gpu_failure, lose_gpu
+from diary_pipeline.transcription.devices.device import Device, choose, cores, gpu_failure, lose_gpu, trouble
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.repair.ladder import Repair
 from diary_pipeline.transcription.repair.rungs import LADDER
@@ -155,12 +155,12 @@ class FasterWhisperTranscriber:
         self._figures["repair_s"] = self._figures.get("repair_s", 0.0) + time.perf_counter() - began
         return believed
 
-    def _discard(self, failed: TransientError | None) -> None:
+    def _discard(self, error: BaseException | None) -> None:
         with self._loading:
             self._loaded = None
-        if failed is not None and self.device.name == "cuda":
-            self.lost = failed  # a broken CUDA context answers nothing any more
-            lose_gpu(failed)
+        if error is not None and self.device.name == "cuda" and trouble(error) == "device_lost":
+            self.lost = gpu_failure(error)  # a broken CUDA context answers nothing any more
+            lose_gpu(error)
 
     def _model(self) -> Any:
         with self._loading:

@@ -116,12 +116,15 @@ class FrontEnd:
         for thread in self._threads:
             thread.join()
 
-    def take(self, enough: int) -> list[Event]:
-        """Wait until so many windows are ready, or no more can come for now, and give all; none: that was all."""
+    def take(self, enough: int, held: int = 0) -> list[Event]:
+        """Wait until so many windows are ready, or no more can come for now, and give all; none: that was all.
+
+        With one ready, or `held` by who asks, it waits for company no longer than FLUSH_S.
+        """
         with self._changed:
             deadline: float | None = None
             while self._fatal is None and self._ready() < enough and self._producing():
-                if self._ready() and deadline is None:
+                if (held or self._ready()) and deadline is None:
                     deadline = time.monotonic() + FLUSH_S
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:

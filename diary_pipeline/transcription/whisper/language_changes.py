@@ -9,11 +9,11 @@ So no second encoder pass is needed: about 4 ms a slice with base on a CPU, wher
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from diary_pipeline.transcription.repair.ears import Stretch
 from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.speech.windows import Window
 
@@ -24,16 +24,6 @@ CLOSE_S = 2.5
 """What is heard on either side of a pause to say whether the language changes there."""
 SURE_ANY, SURE_LISTED = 0.8, 0.7
 """A slice counts from these probabilities on: when any language may come, and among those that the owner lists."""
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A part of a window in one language; samples of the window's clock."""
-
-    start: int
-    end: int
-    language: str
-    probability: float
 
 
 def stretches(model: Any, encoded: Any, window: Window, owned: Sequence[str]) -> tuple[Stretch, ...]:

@@ -9,38 +9,22 @@ seconds for 20 s of nothing.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from diary_pipeline.transcription.devices.device import gpu_failure
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.placing import placed
+from diary_pipeline.transcription.repair.ears import Stretch
 from diary_pipeline.transcription.segments import compression_ratio
 from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.whisper.alignment import timed_word
-from diary_pipeline.transcription.whisper.language_changes import Stretch, stretches
+from diary_pipeline.transcription.whisper.language_changes import stretches
 
 MOST_PASSES = 4
 """Model passes over one window; clear speech of 30 s takes one or two, noise was seen to take ten."""
 TOKENS_PER_S = 10
 """Speech at 25 characters a second makes about 7, timestamps included; a loop makes as many as it may."""
 MOST_TOKENS = 220
-
-
-class Ears(Protocol):
-    """One way to listen again."""
-
-    @property
-    def model_sha256(self) -> str:
-        """The weights that listen."""
-
-    def listen(
-        self, window: Window, *, language: str | None, temperature: float = 0.0, vocabulary: Sequence[str] = ()
-    ) -> HeardWindow | None:
-        """Hear a window anew; None when these ears do not know the language. Without a language they find one."""
-
-    def languages(self, window: Window, owned: Sequence[str]) -> tuple[Stretch, ...]:
-        """Cut a window where its language changes; fewer than two stretches: it does not, or that cannot be told."""
 
 
 class SequentialEars:
@@ -56,28 +40,8 @@ class SequentialEars:
         """The weights that listen."""
         return self._sha256
 
-    def listen(
-        self, window: Window, *, language: str | None, temperature: float = 0.0, vocabulary: Sequence[str] = ()
-    ) -> HeardWindow | None:
+    def listen(self, window: Window, *, language: str | None, vocabulary: Sequence[str] = ()) -> HeardWindow | None:
         """Hear a window with timestamp tokens, without context and without any fallback of the library's own."""
-        try:
-            return self._listen(window, language, temperature, vocabulary)
-        except RuntimeError as error:
-            if broken := gpu_failure(error):
-                raise broken from error
-            raise
-
-    def languages(self, window: Window, owned: Sequence[str]) -> tuple[Stretch, ...]:
-        """Cut a window where its language changes; costs one encoder pass."""
-        from faster_whisper.audio import pad_or_trim
-
-        model = self._model()
-        features = pad_or_trim(model.feature_extractor(window.audio)[..., :-1])
-        return stretches(model, model.encode(features), window, owned)
-
-    def _listen(
-        self, window: Window, language: str | None, temperature: float, vocabulary: Sequence[str]
-    ) -> HeardWindow | None:
         model = self._model()
         if language and language not in model.supported_languages:
             return None
@@ -86,7 +50,7 @@ class SequentialEars:
             language=language,
             beam_size=self._beam_size,
             best_of=1,
-            temperature=temperature,
+            temperature=0.0,
             compression_ratio_threshold=None,
             log_prob_threshold=None,
             no_speech_threshold=None,
@@ -114,6 +78,14 @@ class SequentialEars:
             rung="sequential",
             model_sha256=self._sha256,
         )
+
+    def languages(self, window: Window, owned: Sequence[str]) -> tuple[Stretch, ...]:
+        """Cut a window where its language changes; costs one encoder pass."""
+        from faster_whisper.audio import pad_or_trim
+
+        model = self._model()
+        features = pad_or_trim(model.feature_extractor(window.audio)[..., :-1])
+        return stretches(model, model.encode(features), window, owned)
 
 
 def _capped(said: Iterable[Any]) -> Iterator[Any]:
