@@ -40,6 +40,8 @@ def _server_url(said: str) -> str:
     parts = urlsplit(said)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ValueError("it must begin with http:// or https:// and hold no password")
+    if "?" in said or "#" in said:  # it is kept with every transcript
+        raise ValueError("it must hold no query and no fragment; a key belongs into DIARY_TRANSCRIPTION_API_KEY")
     return said.rstrip("/")
 
 
@@ -139,7 +141,7 @@ class Settings(BaseModel):
         0,
         "Windows that one model call decodes; 0 chooses from free memory, at most 8 on a CPU and 64 on a GPU.",
         ge=0,
-        le=256,
+        le=64,
     )
     repair_ladder: Annotated[tuple[Rung, ...], _Listed] = _setting(
         "Transcription",
@@ -281,6 +283,12 @@ def _with_own_model(settings: Settings) -> Settings:
     model = settings.whisper_model
     if settings.transcriber == "openai":
         return _with_served_models(settings)
+    other = settings.repair_model
+    if other and "/" not in other and other not in (*HUB_MODELS, *settings.allowed_models):
+        raise UsageError(
+            "config_invalid",
+            f"DIARY_REPAIR_MODEL {other} is no model; use one of {', '.join(HUB_MODELS)}, a folder or a hub id.",
+        )
     if model in settings.allowed_models:
         return settings
     if "/" not in model:  # a folder or a hub id is somebody's own model; a plain word is a misspelt one

@@ -6,10 +6,12 @@ Everything is built on first use and once per process: one connection pool, one 
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.core.batch import Result, Stage
+from diary_pipeline.core.errors import DiaryError, ServiceMissing
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import Ledger, open_ledger
@@ -94,15 +96,37 @@ class Wiring:
         if self.settings.transcriber == "openai":
             return self._behind_server(model)
         other = self.settings.repair_model
-        return self._whisper(model, self._whisper(other) if other not in ("", model) else None)
+        if other in ("", model):
+            return self._whisper(self._weights(model), model)
+        return self._whisper(self._weights(model), model, self._whisper(self.demand_repair_model(), other))
 
-    def _whisper(self, model: str, other: "FasterWhisperTranscriber | None" = None) -> "FasterWhisperTranscriber":
+    def _weights(self, model: str) -> Path:
         from diary_pipeline.transcription.weights.models import resolve
+
+        return resolve(model, self.settings.model_dir)
+
+    def demand_repair_model(self) -> Path:
+        """Give the folder of the model that hears again; ServiceMissing, also for a name that can be none.
+
+        Such a name is the deployment's fault, and a permanent error here would fail every recording.
+        """
+        name = self.settings.repair_model
+        try:
+            return self._weights(name)
+        except DiaryError as error:
+            raise ServiceMissing(
+                "model_missing",
+                f"DIARY_REPAIR_MODEL {name} is not on this machine: run `diary models get {name}`, or leave it empty.",
+            ) from error
+
+    def _whisper(
+        self, folder: Path, model: str, other: "FasterWhisperTranscriber | None" = None
+    ) -> "FasterWhisperTranscriber":
         from diary_pipeline.transcription.whisper.faster_whisper import Tuning, load_transcriber
 
         s = self.settings
         return load_transcriber(
-            resolve(model, s.model_dir),
+            folder,
             model,
             Tuning(s.device, s.compute_type, s.cpu_threads, s.beam_size, s.window_batch_size, s.repair_ladder),
             other,
@@ -110,12 +134,12 @@ class Wiring:
 
     def demand(self, model: str) -> None:
         """Raise ServiceMissing when recordings cannot be transcribed: no such weights here, or no such server."""
-        from diary_pipeline.transcription.weights.models import resolve
-
         if self.settings.transcriber == "openai":
             self.transcription_server(model).models()
-        else:
-            resolve(model, self.settings.model_dir)
+            return
+        self._weights(model)
+        if self.settings.repair_model:
+            self.demand_repair_model()
 
     def transcription_server(self, model: str) -> "TranscriptionServer":
         """The server at `DIARY_TRANSCRIPTION_URL`, for one of its models."""

@@ -47,7 +47,8 @@ def examine(settings: Settings) -> list[Finding]:
         _attempt("catalogue", lambda: _catalogue(settings)),
         _attempt("transcription server", lambda: _server(settings))
         if settings.transcriber == "openai"
-        else _attempt(f"model {settings.whisper_model}", lambda: _model(settings)),
+        else _attempt(f"model {settings.whisper_model}", lambda: _model(settings.whisper_model, settings)),
+        *(_attempt(f"repair model {name}", partial(_repair_model, settings)) for name in _repair_models(settings)),
         _attempt("voice activity", _voice_activity),
         _attempt("device", lambda: _device(settings)),
         _attempt("cuda", _cuda),
@@ -108,15 +109,27 @@ def _catalogue(settings: Settings) -> tuple[State, str]:
     return "ok", f"opens; {rows[0][0]} recordings published."
 
 
-def _model(settings: Settings) -> tuple[State, str]:
+def _model(name: str, settings: Settings) -> tuple[State, str]:
     from diary_pipeline.transcription.weights.models import recorded_sha256, resolve, verify
 
-    folder = resolve(settings.whisper_model, settings.model_dir)
+    folder = resolve(name, settings.model_dir)
     if not verify(folder):
-        return "missing", f"{folder} is damaged: run `diary models get {settings.whisper_model}`, which mends it."
+        return "missing", f"{folder} is damaged: run `diary models get {name}`, which mends it."
     if recorded := recorded_sha256(folder):
         return "ok", f"{folder}; its weights still have SHA-256 {recorded}."
     return "ok", f"{folder}; whole, but put there by somebody who recorded no SHA-256."
+
+
+def _repair_models(settings: Settings) -> list[str]:
+    wanted = settings.transcriber != "openai" and settings.repair_model not in ("", settings.whisper_model)
+    return [settings.repair_model] if wanted else []
+
+
+def _repair_model(settings: Settings) -> tuple[State, str]:
+    from diary_pipeline.wiring import Wiring
+
+    Wiring(settings).demand_repair_model()
+    return _model(settings.repair_model, settings)
 
 
 def _server(settings: Settings) -> tuple[State, str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 app = typer.Typer(no_args_is_help=True, help="Whisper weights on this machine: list, get, verify.")
-Names = Annotated[list[str] | None, typer.Argument(help="Model names; without any, the configured model.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Model names; without any, the configured ones.")]
 
 
 @app.command("list")
@@ -83,4 +83,4 @@ def _resolved(name: str, settings: Settings) -> Path:
 
 
 def _wanted(names: list[str] | None, settings: Settings) -> list[str]:
-    return names or [settings.whisper_model]
+    return names or [name for name in dict.fromkeys((settings.whisper_model, settings.repair_model)) if name]

@@ -7,8 +7,10 @@ import ctranslate2
 import pytest
 
 from diary_pipeline.cli.checkup import Finding, examine
+from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.devices.device import choose
+from diary_pipeline.wiring import Wiring
 from diary_pipeline_tests.weights import weights
 
 HAS_GPU = bool(ctranslate2.get_cuda_device_count())
@@ -34,6 +36,22 @@ def test_without_a_model_the_batch_is_small_and_the_model_is_what_is_missing(hom
     said = found(**home, DIARY_DEVICE="cpu")
     assert said["model base"].state == "missing"
     assert (said["device"].state, "the model's shape is unknown" in said["device"].detail) == ("ok", True)
+
+
+@pytest.mark.parametrize("name", ["small", "/no/such/folder"])
+def test_a_missing_repair_model_is_found_by_doctor_and_before_work_and_fails_no_recording(
+    home: dict[str, str], name: str
+) -> None:
+    asked = {**home, "DIARY_WHISPER_MODEL": str(weights("tiny.en")), "DIARY_REPAIR_MODEL": name}
+    said = found(**asked)[f"repair model {name}"]
+    assert said.state == "missing"
+    wiring = Wiring(load_settings(asked))
+    for ask in (wiring.demand, wiring.transcriber):
+        with pytest.raises(ServiceMissing) as missing:
+            ask(wiring.settings.whisper_model)
+        assert missing.value.message == said.detail
+    assert "DIARY_REPAIR_MODEL" in said.detail
+    assert f"`diary models get {name}`" in said.detail
 
 
 def test_voice_activity_is_tried_and_needs_no_model(home: dict[str, str]) -> None:

@@ -25,6 +25,10 @@ def quiet(number: int, start_s: float, end_s: float, kind: Any = "silence") -> S
     return Segment(number, start_s, end_s, kind)
 
 
+def sounding(number: int, start_s: float, end_s: float) -> Segment:
+    return Segment(number, start_s, end_s, "inaudible", reason="sound_without_words")
+
+
 def transcript(*segments: Segment, **changes: Any) -> Transcript:
     good = Transcript(
         "k", segments[-1].end_s if segments else 0.0, "en", 0.95, segments, Engine("e", "m", "0" * 64), "v"
@@ -47,6 +51,14 @@ GOOD = transcript(quiet(0, 0, 1), segment(1, 1, 4), segment(2, 4, 7, avg_logprob
         (transcript(segment(0, 0, 3), segment(1, 2.9, 6)), False, "ERROR", "an overlap"),
         (transcript(quiet(0, 0, 4, "inaudible"), segment(1, 4, 7)), False, "WARN", "most sound was not understood"),
         (transcript(quiet(0, 0, 2, "inaudible"), segment(1, 2, 7)), True, "WARN", "some sound was not understood"),
+        (transcript(segment(0, 0, 40), sounding(1, 40, 100)), True, "WARN", "music beside a diary is no speech lost"),
+        (transcript(sounding(0, 0, 60), quiet(1, 60, 70)), False, "WARN", "sound is all there is, and no words"),
+        (
+            transcript(quiet(0, 0, 4, "inaudible"), segment(1, 4, 7), sounding(2, 7, 99)),
+            False,
+            "WARN",
+            "music makes up for no speech",
+        ),
     ],
 )
 def test_the_transcript_covers_the_audio(changed: Transcript, passed: bool, severity: str, why: str) -> None:
@@ -69,6 +81,14 @@ def refused(number: int, start_s: float, end_s: float) -> Segment:
             True,
             "WARN",
             "refused_share=0.00 doubted_share=0.00",
+        ),
+        (transcript(segment(0, 0, 40), sounding(1, 40, 100)), True, "WARN", "refused_share=0.00 doubted_share=0.00"),
+        (transcript(sounding(0, 0, 60)), True, "WARN", "refused_share=0.00 doubted_share=0.00"),
+        (
+            transcript(refused(0, 0, 10), sounding(1, 10, 300)),
+            False,
+            "ERROR",
+            "refused_share=1.00 doubted_share=0.00 loop=1",
         ),
         (
             transcript(segment(0, 0, 6), segment(1, 6, 8, risks=("too_fast",))),
