@@ -127,12 +127,14 @@ class Settings(BaseModel):
         "Transcription", 4, "Windows of up to 30 s that it is asked about at once.", ge=1, le=64
     )
     device: Literal["auto", "cpu", "cuda"] = _setting(
-        "Transcription", "auto", "Where the model runs; auto takes a GPU that answers and has room (docs/devices.md)."
+        "Transcription",
+        "auto",
+        "Where the model runs; auto takes a GPU that answers and could hold it (docs/devices.md).",
     )
     compute_type: Literal["auto", "int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] = _setting(
         "Transcription",
         "auto",
-        "Precision of the weights; auto takes float16 on CUDA, int8_float16 where that has no room, int8 on a CPU.",
+        "Precision of the weights; auto takes float16 on CUDA, float32 where a GPU has none, int8 on a CPU.",
     )
     cpu_threads: int = _setting("Transcription", 0, "CPU threads of one model; 0 takes all cores.", ge=0, le=512)
     beam_size: int = _setting("Transcription", 5, "Beams per window; 1 is faster and makes more mistakes.", ge=1, le=20)

@@ -7,7 +7,7 @@ from typing import Any
 import ctranslate2
 import pytest
 
-from diary_pipeline.transcription.devices.cuda import ask_cuda, cublas_loads, free_bytes
+from diary_pipeline.transcription.devices.cuda import ask_cuda, cublas_loads, memory_bytes
 
 HAS_GPU = bool(ctranslate2.get_cuda_device_count())
 
@@ -23,15 +23,16 @@ class Driver:
         def call(*arguments: Any) -> int:
             self.called.append(name)
             if name == "cuMemGetInfo_v2":
-                ctypes.cast(arguments[0], ctypes.POINTER(ctypes.c_size_t))[0] = 5 << 30
+                for place, told in zip(arguments, (5 << 30, 8 << 30), strict=True):
+                    ctypes.cast(place, ctypes.POINTER(ctypes.c_size_t))[0] = told
             return 2 if name == self.fails else 0
 
         return call
 
 
-def test_the_free_memory_is_what_the_driver_tells_and_its_context_is_given_back() -> None:
+def test_the_memory_is_what_the_driver_tells_and_its_context_is_given_back() -> None:
     driver = Driver()
-    assert free_bytes(driver) == 5 << 30
+    assert memory_bytes(driver) == (5 << 30, 8 << 30)
     assert driver.called == [
         *("cuInit", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxPushCurrent_v2"),
         *("cuMemGetInfo_v2", "cuCtxPopCurrent_v2", "cuDevicePrimaryCtxRelease_v2"),
@@ -50,7 +51,7 @@ def test_the_free_memory_is_what_the_driver_tells_and_its_context_is_given_back(
 )
 def test_a_driver_that_fails_tells_nothing_and_loses_nothing(fails: str, released: bool) -> None:
     driver = Driver(fails)
-    assert free_bytes(driver) is None
+    assert memory_bytes(driver) is None
     assert ("cuDevicePrimaryCtxRelease_v2" in driver.called) == released
     assert ("cuCtxPopCurrent_v2" in driver.called) == ("cuMemGetInfo_v2" in driver.called)
 
@@ -67,7 +68,8 @@ def test_a_machine_without_a_gpu_says_the_same_each_time_it_is_asked() -> None:
 def test_a_gpu_tells_its_types_and_its_free_memory() -> None:
     found = ask_cuda()
     assert "float32" in found.types or "cublas" in found.missing
-    assert (free_bytes() or 0) > 1 << 20
+    free, total = memory_bytes() or (0, 0)
+    assert 1 << 20 < free <= total
 
 
 @pytest.mark.skipif(

@@ -1,4 +1,4 @@
-"""What CUDA has to say on this machine: which precisions, whether cuBLAS is here, how much memory is free.
+"""What CUDA has to say on this machine: which precisions, whether cuBLAS is here, how much memory there is and is free.
 
 Asks, decides nothing: that is device.py's business.
 
@@ -26,6 +26,8 @@ class Cuda:
     missing: str = ""
     free: int | None = None
     """Bytes of the GPU's memory; None where the driver does not tell."""
+    total: int | None = None
+    """All of them, free or not."""
 
 
 def ask_cuda() -> Cuda:
@@ -37,7 +39,8 @@ def ask_cuda() -> Cuda:
     types = tuple(sorted(ctranslate2.get_supported_compute_types("cuda")))
     if not cublas_loads():
         return Cuda(missing=f"{CUBLAS} is missing: install the extra `gpu`, or the package nvidia-cublas-cu12")
-    return Cuda(types, free=free_bytes())
+    free, total = memory_bytes() or (None, None)
+    return Cuda(types, free=free, total=total)
 
 
 @functools.cache
@@ -62,8 +65,8 @@ def cublas_loads() -> bool:
     return any(_library(str(place)) for place in (CUBLAS, *packaged))
 
 
-def free_bytes(driver: Any = None) -> int | None:
-    """Ask the driver how much memory of the first visible GPU is free.
+def memory_bytes(driver: Any = None) -> tuple[int, int] | None:
+    """Ask the driver how much memory of the first visible GPU is free, and how much it has.
 
     The driver's own library, because a tool lists GPUs in another order and torch may not be there. The context is the
     one that CTranslate2 and torch use too, so it takes no memory that they would not take.
@@ -80,7 +83,7 @@ def free_bytes(driver: Any = None) -> int | None:
             return None
         failed = driver.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
         driver.cuCtxPopCurrent_v2(ctypes.byref(popped))
-        return None if failed else free.value
+        return None if failed else (free.value, total.value)
     finally:
         driver.cuDevicePrimaryCtxRelease_v2(device)
 

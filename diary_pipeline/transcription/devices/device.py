@@ -3,7 +3,8 @@
 Decides once, out of what was asked for and what the machine has. Loading models is the engines' business.
 
 What surprises: the precision is always named. CTranslate2's own "default" turns float16 weights into float32 on a
-CPU, which needs four times the memory of int8 and says so in a warning only.
+CPU, which needs four times the memory of int8 and says so in a warning only. And it never follows from what is free,
+for it is part of every transcript's engine: a run that starts beside a dying one would want them all anew.
 """
 
 import math
@@ -19,9 +20,6 @@ from diary_pipeline.transcription.devices.memory import free_memory
 from diary_pipeline.transcription.weights.packaged_models import MODEL_FILE
 
 CPU_TYPES = ("int8", "int8_float32", "float32")
-GPU_TYPES = ("float16", "int8_float16")
-OLD_GPU_TYPES = ("float32", "int8_float32")
-"""What `auto` tries: the full precision, then the one that halves the weights. Old is a GPU that cannot float16."""
 MOST = {"cpu": 8, "cuda": 64}
 """Windows a call. On a CPU (base, int8) 8 take 60 % of the decoder's time of one by one and 16 take 51 %, for 0.8 GiB
 more; the encoder gains nothing. 64 on a GPU is not measured: CTranslate2 numbers the elements of a GPU tensor in 32
@@ -32,6 +30,7 @@ SHARE = {"cpu": 0.5, "cuda": 0.8}
 """Of what is free. Half of main memory is left to the run that may start beside this one."""
 CUDA_BYTES = 512 << 20
 """Allowance for a CUDA context and cuBLAS's workspace; not measured."""
+SMALLER = " (DIARY_COMPUTE_TYPE=int8_float16 nearly halves the weights)"
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 Trouble = Literal["out_of_memory", "device_lost", "other"]
@@ -98,15 +97,18 @@ def choose(
 def decide(asked: Asked, shape: Shape | None, machine: Machine) -> Device:
     """Choose CUDA with float16 when a GPU answers, else the CPU with int8; what was asked for is kept or refused.
 
-    `auto` gives up float16 for int8_float16, and that for the CPU, when not even one window would fit beside the
-    weights. A batch size of 0 is chosen from what is free.
+    Device and precision follow from what the machine can do: `auto` leaves a GPU alone that could not hold the model
+    and one window even if it were empty, and one without float16 computes in float32. Only a batch size of 0 follows
+    from what is free.
     """
     why_cpu = machine.cuda.missing
     if machine.cuda.types:
-        on_gpu, fits = _gpu(asked, shape, machine.cuda)
-        if fits or asked.device == "cuda" or asked.compute_type not in ("auto", *CPU_TYPES):
-            return on_gpu
-        why_cpu = f"the GPU is too small or too full, for {on_gpu.reason}"
+        precision = _precision(asked, machine.cuda)
+        if asked.device == "cuda" or asked.compute_type not in ("auto", *CPU_TYPES):
+            return _gpu(precision, asked, shape, machine.cuda)
+        if _holds(precision, asked, shape, machine.cuda.total):
+            return _gpu(precision, asked, shape, machine.cuda)
+        why_cpu = f"the GPU is too small for {precision}"
     elif asked.device == "cuda":
         raise ServiceMissing(
             "gpu_missing", f"DIARY_DEVICE asks for CUDA, but {why_cpu}; mend that, or set it to `auto`."
@@ -114,37 +116,47 @@ def decide(asked: Asked, shape: Shape | None, machine: Machine) -> Device:
     precision = "int8" if asked.compute_type == "auto" else asked.compute_type
     if precision not in CPU_TYPES:
         raise _unsupported(precision, "a CPU", CPU_TYPES)
-    windows, _, why = _room("cpu", precision, asked, shape, machine.free)
+    windows, why = _room("cpu", precision, asked, shape, machine.free)
     return Device("cpu", precision, windows, f"{why_cpu}; {why}")
 
 
-def _gpu(asked: Asked, shape: Shape | None, cuda: Cuda) -> tuple[Device, bool]:
-    by_itself = GPU_TYPES if "float16" in cuda.types else OLD_GPU_TYPES
-    wanted = by_itself if asked.compute_type == "auto" else (asked.compute_type,)
-    candidates = [precision for precision in wanted if precision in cuda.types]
-    if not candidates:
-        raise _unsupported(asked.compute_type, "this GPU", cuda.types)
-    for precision in candidates:
-        windows, fits, why = _room("cuda", precision, asked, shape, cuda.free)
-        if fits:
-            break
-    return Device("cuda", precision, windows, f"a GPU answers; {why}"), fits
+def _precision(asked: Asked, cuda: Cuda) -> str:
+    by_itself = "float16" if "float16" in cuda.types else "float32"  # a GPU before Volta
+    precision = by_itself if asked.compute_type == "auto" else asked.compute_type
+    if precision not in cuda.types:
+        raise _unsupported(precision, "this GPU", cuda.types)
+    return precision
 
 
-def _room(name: str, compute_type: str, asked: Asked, shape: Shape | None, free: int | None) -> tuple[int, bool, str]:
-    # How many windows, whether one fits at all, and why.
+def _gpu(precision: str, asked: Asked, shape: Shape | None, cuda: Cuda) -> Device:
+    windows, why = _room("cuda", precision, asked, shape, cuda.free)
+    return Device("cuda", precision, windows, f"a GPU answers; {why}")
+
+
+def _holds(precision: str, asked: Asked, shape: Shape | None, total: int | None) -> bool:
+    # Whether a GPU that nobody else uses has room for the model and a window; it has where we cannot tell.
+    return shape is None or total is None or sum(_needs("cuda", precision, asked, shape)) <= total
+
+
+def _needs(name: str, precision: str, asked: Asked, shape: Shape) -> tuple[int, int]:
+    # Bytes of the model, and of each window.
+    fixed = weights_bytes(shape, precision) + (CUDA_BYTES if name == "cuda" else 0)
+    return fixed, window_bytes(shape, precision, asked.beam_size)
+
+
+def _room(name: str, precision: str, asked: Asked, shape: Shape | None, free: int | None) -> tuple[int, str]:
+    # How many windows, and why.
     as_asked = ", as asked" if asked.batch_size else ""
     if shape is None or free is None:
         windows = asked.batch_size or UNKNOWN[name]
         unknown = "the model's shape" if shape is None else "free memory"
-        return windows, True, f"{_counted(windows)} a call{as_asked or f', because {unknown} is unknown'}"
-    fixed = weights_bytes(shape, compute_type) + (CUDA_BYTES if name == "cuda" else 0)
-    each = window_bytes(shape, compute_type, asked.beam_size)
+        return windows, f"{_counted(windows)} a call{as_asked or f', because {unknown} is unknown'}"
+    fixed, each = _needs(name, precision, asked, shape)
     fit = math.floor((free * SHARE[name] - fixed) / each)
     windows = asked.batch_size or max(1, min(MOST[name], fit))
     sums = f"{each >> 20} MiB each and {fixed >> 20} MiB for the model, of {free >> 20} MiB free"
-    short = "" if windows <= fit else ", which may not be enough"
-    return windows, fit >= 1, f"{_counted(windows)} a call{as_asked}: {sums}{short}"
+    short = "" if windows <= fit else f", which may not be enough{SMALLER if name == 'cuda' else ''}"
+    return windows, f"{_counted(windows)} a call{as_asked}: {sums}{short}"
 
 
 def _counted(windows: int) -> str:
@@ -170,8 +182,10 @@ def gpu_failure(error: BaseException) -> ServiceMissing | None:
         case "out_of_memory":
             told = (
                 f"Memory is too small even for one window ({_first_line(error)}): stop what else uses it, or choose a "
+                "smaller model with DIARY_WHISPER_MODEL; on a GPU, DIARY_COMPUTE_TYPE=int8_float16 nearly halves the "
+                "weights."
             )
-            return ServiceMissing("device_failed", told + "smaller model with DIARY_WHISPER_MODEL.")
+            return ServiceMissing("device_failed", told)
         case "device_lost":
             told = f"The GPU failed ({_first_line(error)}): look at `nvidia-smi` and the driver's log, or set "
             return ServiceMissing("device_failed", told + "DIARY_DEVICE to `cpu`.")
