@@ -15,6 +15,7 @@ from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.core.errors import PermanentError, TransientError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.made_with import FRONT_END, versions
 from diary_pipeline.transcription.server.connection import TranscriptionServer
 from diary_pipeline.transcription.server.openai_compatible import OpenAICompatibleTranscriber, judged, wav_of
 from diary_pipeline.transcription.speech.spans import RATE
@@ -264,7 +265,7 @@ def test_what_a_server_does_not_report_is_unknown(spoken: Block) -> None:
         transcriber = engine(double.url)
         heard = hear(transcriber, [spoken])
     assert transcriber.engine.model_sha256 == ""
-    assert transcriber.engine.parameters == {"url": double.url, "model": "m"}
+    assert transcriber.engine.parameters == {**versions(FRONT_END), "url": double.url, "model": "m"}
     said = [s for s in heard.segments if s.text]
     assert " ".join(s.text for s in said) == "One two. Three four."
     for segment in said:
@@ -301,6 +302,7 @@ import numpy as np
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import Stopped
 from diary_pipeline.transcription.server.openai_compatible import OpenAICompatibleTranscriber
+from diary_pipeline.transcription.made_with import FRONT_END, versions
 from diary_pipeline.transcription.server.connection import TranscriptionServer
 from diary_pipeline.transcription.transcriber import Hints, ToHear
 def recordings():
@@ -340,7 +342,7 @@ def test_a_batch_commits_what_the_server_heard_and_the_unknown_as_unknown(tmp_pa
     stored = transcript_of(house.ledger, house.store, good)
     assert stored is not None
     assert (stored.engine.model_sha256, stored.language, stored.language_probability) == ("", None, None)
-    assert stored.engine.parameters == {"url": double.url, "model": "m"}
+    assert stored.engine.parameters == {**versions(FRONT_END), "url": double.url, "model": "m"}
     (shown,) = (r for r in report.results if r.key == good)
     assert (shown.metadata["model_sha256"], shown.metadata["language_probability"]) == ("unknown", "unknown")
     assert {c.name for c in shown.checks if not c.passed} == {"language_is_certain"}

@@ -23,6 +23,7 @@ import numpy as np
 from diary_pipeline.core.errors import TransientError, UsageError
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.made_with import FRONT_END, versions
 from diary_pipeline.transcription.repair.ladder import verdict
 from diary_pipeline.transcription.repair.risk import risks
 from diary_pipeline.transcription.server.answers import Asked, understood
@@ -64,7 +65,7 @@ class OpenAICompatibleTranscriber:
             name="openai",
             model=server.model,
             model_sha256="",
-            parameters={"url": server.url, "model": server.model},
+            parameters={**versions(FRONT_END), "url": server.url, "model": server.model},
             code_version=CODE_VERSION,
         )
 

@@ -23,6 +23,7 @@ from diary_pipeline.core.transcript import Engine
 from diary_pipeline.observability.logs import log
 from diary_pipeline.transcription.devices.device import Device, choose, cores, gpu_failure, lose_gpu, trouble
 from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.made_with import ENGINE, versions
 from diary_pipeline.transcription.repair.ladder import Repair
 from diary_pipeline.transcription.repair.rungs import LADDER
 from diary_pipeline.transcription.speech.windows import Window
@@ -96,7 +97,10 @@ class FasterWhisperTranscriber:
             model=name,
             model_sha256=recorded_sha256(model_path) or sha256_of(model_path / MODEL_FILE),
             parameters={
+                **versions(ENGINE),
+                "device": self.device.name,
                 "compute_type": self.device.compute_type,
+                "log_mel": made_by(self.device.name),
                 "beam_size": tuning.beam_size,
                 "repair": ",".join(tuning.ladder),
                 "repair_model_sha256": other.engine.model_sha256 if other else "",
