@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -76,7 +75,7 @@ class Transcript:
     duration_s: float
     """Measured by decoding, not declared."""
     language: str | None
-    """None when nothing was said, or the engine does not say."""
+    """Of most of the speech; None when nothing was said, or the engine does not say."""
     language_probability: float | None
     """None: the engine does not say."""
     segments: tuple[Segment, ...]
@@ -92,14 +91,6 @@ class Transcript:
     def text(self) -> str:
         """Everything said, segments joined by spaces."""
         return " ".join(s.text for s in self.speech)
-
-    @property
-    def spoken_language(self) -> str:
-        """The language in which most of the speech was spoken."""
-        seconds: defaultdict[str, float] = defaultdict(float)
-        for segment in self.speech:
-            seconds[segment.language or self.language or "en"] += segment.end_s - segment.start_s
-        return max(seconds, key=seconds.__getitem__, default=self.language or "en")
 
 
 def transcript_version(

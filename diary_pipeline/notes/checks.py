@@ -15,6 +15,7 @@ from diary_pipeline.core.transcript import Segment, Transcript
 from diary_pipeline.notes.grounding import Said, names_in, numbers
 from diary_pipeline.notes.plain import stains
 from diary_pipeline.notes.spoken_dates import diary_day, spoken_dates
+from diary_pipeline.notes.writer import note_language
 
 NOTE_IS_SUPPORTED = (
     "quotes_verbatim",
@@ -114,7 +115,7 @@ def note_complete(note: DiaryNote, transcript: Transcript, said: Said) -> Check:
             ("title", (3 if said.count >= 3 else 1) <= len(note.title) <= 90),
             ("summary", len(note.summary.split()) >= (15 if _spoken_words(transcript) >= 60 else 1)),
             ("mood", note.mood in get_args(Mood)),
-            ("language", note.language == transcript.spoken_language),
+            ("language", note.language == note_language(transcript)),
         )
         if not there
     ]

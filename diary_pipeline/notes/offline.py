@@ -24,7 +24,7 @@ from diary_pipeline.notes.spoken_dates import diary_day, spoken_dates
 from diary_pipeline.notes.titles import title_of
 from diary_pipeline.notes.todos import due_date, opens_correction, takes_back
 from diary_pipeline.notes.topics import topics
-from diary_pipeline.notes.writer import note_version
+from diary_pipeline.notes.writer import note_language, note_version
 
 _SUMMARY_WORDS = 110
 _TITLE_WORDS = 150
@@ -48,7 +48,7 @@ class OfflineWriter:
 
     def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
         """Write the note of a transcript that holds speech."""
-        language = transcript.spoken_language
+        language = note_language(transcript)
         said = sentences(transcript)
         liftable = [s for s in said if is_plain(s.text)] or said
         told_most = pick([s.text for s in liftable], _summary_budget(liftable), language)

@@ -32,6 +32,11 @@ class NoteWriter(Protocol):
         ...
 
 
+def note_language(transcript: Transcript) -> str:
+    """Name the language of a note: that of most of the speech, English where no engine said one."""
+    return transcript.language or "en"
+
+
 def note_version(transcript: Transcript, writer_version: str, recorded: RecordedAt, title: str | None) -> str:
     """The key under which a note is written once: 16 hex of all that it is made from."""
     said = json.dumps([transcript.version, writer_version, title, recorded.day.isoformat(), recorded.zone])

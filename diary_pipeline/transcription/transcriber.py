@@ -40,7 +40,7 @@ class Heard:
 
     samples: int
     language: str | None
-    """None when nothing was said, or the engine does not say."""
+    """Of most of the speech; None when nothing was said, or the engine does not say."""
     language_probability: float | None
     """1.0 when the language was forced or the model knows only one; None: the engine does not say."""
     segments: tuple[Segment, ...]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +107,21 @@ def test_every_recording_comes_back_once_and_accounts_for_all_its_samples() -> N
 
 def test_no_recordings_are_no_results() -> None:
     assert run(Says(), []) == {}
+
+
+class Greets(Says):
+    """A model that takes the first window of a recording for English and the others for French."""
+
+    def _said(self, asked: Asked) -> Decoded:
+        language = Language("en", 0.9) if asked.window.offset == 0 else Language("fr", 0.95)
+        return replace(super()._said(asked), language=language)
+
+
+def test_the_language_is_that_of_most_of_the_speech_and_not_of_the_first_window() -> None:
+    found = run(Greets(), [recording("a", LONG)])["a"]
+    assert isinstance(found, Heard)
+    assert next(s.language for s in found.segments if s.text) == "en"
+    assert (found.language, found.language_probability) == ("fr", pytest.approx(0.95))
 
 
 def test_one_recording_that_breaks_leaves_the_others_alone() -> None:

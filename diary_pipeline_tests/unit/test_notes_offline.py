@@ -242,10 +242,10 @@ def test_a_note_version_changes_with_everything_it_is_made_from() -> None:
     assert len({base, *others}) == 6
 
 
-def test_the_language_of_an_entry_is_that_of_most_of_its_seconds() -> None:
-    transcript = make_transcript([*GERMAN, *LUNCH])
-    mixed = tuple(dataclasses.replace(s, language="de" if s.id < 8 else "en") for s in transcript.segments)
-    assert dataclasses.replace(transcript, segments=mixed).spoken_language == "en"
+@pytest.mark.parametrize(("language", "written"), [("de", "de"), ("en", "en"), (None, "en")])
+def test_the_language_of_a_note_is_that_of_most_of_the_speech(language: str | None, written: str) -> None:
+    transcript = dataclasses.replace(make_transcript([*GERMAN, *LUNCH]), language=language)
+    assert OfflineWriter().write(transcript, RECORDED, None).language == written
 
 
 def assert_lifted(note: DiaryNote, transcript: Transcript) -> None:

@@ -254,6 +254,19 @@ def test_the_language_is_forced_detected_or_left_open(
     assert {s.language for s in heard.segments if s.text} == {language[0]}
 
 
+def test_the_language_of_a_recording_is_that_of_most_of_its_speech(long: Block) -> None:
+    count = itertools.count()
+
+    def answer(_: Posted) -> Reply:
+        told = ("english", 0.9) if next(count) == 0 else ("french", 0.95)
+        return Reply({"text": "Ja.", "detected_language": told[0], "detected_language_probability": told[1]})
+
+    with transcription_server(answer) as double:
+        heard = hear(engine(double.url, concurrency=1), [long])
+    assert {s.language for s in heard.segments if s.text} == {"en", "fr"}
+    assert (heard.language, heard.language_probability) == ("fr", pytest.approx(0.95))
+
+
 def test_the_vocabulary_is_told(spoken: Block) -> None:
     with transcription_server(numbered()) as double:
         hear(engine(double.url), [spoken], Hints(vocabulary=("Zillertal", "Anna")))

@@ -11,7 +11,6 @@ none either; and where a server gives no times, words lie evenly over the speech
 
 import io
 import wave
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
@@ -32,6 +31,7 @@ from diary_pipeline.transcription.server.waiting_threads import WaitingThreads
 from diary_pipeline.transcription.speech.recording import SpeechOf
 from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.speech.windows import Window
+from diary_pipeline.transcription.spoken import spoken_language
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 
 CODE_VERSION = "1"
@@ -184,7 +184,7 @@ class _Opened:
         if self.error:
             return self.error
         heard = [part for number in sorted(self._parts) for part in self._parts[number]]
-        language, probability = _spoken(heard, self.language)
+        language, probability = spoken_language(heard, self.language)
         return Heard(self._speech.samples, language, probability, self._speech.segments(heard))
 
 
@@ -215,21 +215,3 @@ def _forced(hints: Hints, only: str | None) -> str | None:
             f"A model whose name ends in .en understands no {', '.join(wanted)}: use another model, or English.",
         )
     return only or (wanted[0] if len(wanted) == 1 else None)
-
-
-def _spoken(heard: Sequence[HeardWindow], forced: str | None) -> tuple[str | None, float | None]:
-    # The language of most of the speech, as surely as its longest window says: short ones are never sure.
-    said = [window for window in heard if window.words]
-    if not said:
-        return None, 0.0
-    if forced:
-        return forced, 1.0
-    samples: defaultdict[str, int] = defaultdict(int)
-    for window in said:
-        if window.language:
-            samples[window.language] += window.samples
-    if not samples:
-        return None, None
-    language = max(samples, key=samples.__getitem__)
-    longest = max((window for window in said if window.language == language), key=lambda w: w.samples)
-    return language, longest.language_probability

@@ -3,8 +3,9 @@
 Holds no model and no thread. Windows come back from the model in any order and are finished in theirs, because words
 are put right by looking back, and a checkpoint says that everything before it is finished too.
 
-What surprises: a recording's language is that of its first window as it was finished, so a repair that found another
-language there counts for all that follows, also after a restart.
+What surprises: the language that later windows are expected in is that of the first one as it was finished, so a
+repair that found another language there counts for all that follows, also after a restart. What the recording is said
+to be spoken in is spoken.py's business.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.speech.recording import SpeechOf
 from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.speech.windows import Window
+from diary_pipeline.transcription.spoken import spoken_language
 from diary_pipeline.transcription.transcriber import Checkpoints, Heard, Hints, ToHear
 from diary_pipeline.transcription.whisper.alignment import heard_window, last_speech_of
 from diary_pipeline.transcription.whisper.decoding import Decoded, Language
@@ -80,10 +82,6 @@ class Listening:
 
     def result(self) -> Heard:
         """Give the complete recording."""
-        said = any(part.words and not part.refused for part in self.heard) and self.language
-        return Heard(
-            samples=self.speech.samples,
-            language=said.code if said else None,
-            language_probability=said.probability if said else 0.0,
-            segments=self.speech.segments(self.heard),
-        )
+        forced = self.language.code if self.forced and self.language else None
+        language, probability = spoken_language(self.heard, forced)
+        return Heard(self.speech.samples, language, probability, self.speech.segments(self.heard))
