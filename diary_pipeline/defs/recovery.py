@@ -19,6 +19,7 @@ from diary_pipeline.ledger import batches, leases, recordings
 from diary_pipeline.ledger.batches import ClosedBatch, OpenBatch
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline.transcription.checkpoints import forget_ended
 
 ASSETS: Mapping[Stage, tuple[str, ...]] = {"transcript": ("raw_audio", "transcript"), "note": ("diary_note",)}
 OURS = frozenset({"transcribe_recordings", "write_notes", "publish", "ingest"})
@@ -132,6 +133,8 @@ class Recovery:
         return found
 
     def _show_failed(self, instance: dg.DagsterInstance, batch_id: str, stage: Stage, keys: Sequence[str]) -> None:
+        if stage == "transcript":
+            forget_ended(self.ledger, self.store, keys)
         with self.ledger.reading() as conn:
             rows = [r for r in recordings.rows(conn, keys) if r.status == "failed"]
         results = [Result(r.recording.key, "failed", r.reason_code, r.message or "") for r in rows]

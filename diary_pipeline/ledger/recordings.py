@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.recording import RecordedAt, Recording
 from diary_pipeline.ledger.acceptance import Accepted, accept
 from diary_pipeline.ledger.connect import chunks
-from diary_pipeline.ledger.tables import recordings
+from diary_pipeline.ledger.tables import recordings, work
 
-__all__ = ["Accepted", "RecordingRow", "accept", "find", "get", "known", "page", "rows"]
+__all__ = ["Accepted", "RecordingRow", "accept", "ended", "find", "get", "known", "page", "rows"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,16 @@ def known(conn: sa.Connection, keys: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for some in chunks(dict.fromkeys(keys)):
         found.update(conn.execute(sa.select(recordings.c.key).where(recordings.c.key.in_(some))).scalars())
+    return found
+
+
+def ended(conn: sa.Connection, keys: Sequence[str], stage: Stage) -> list[Recording]:
+    """Return those recordings whose work on a stage is done or has failed, and which nobody is at again."""
+    found: list[Recording] = []
+    over = (work.c.stage == stage) & work.c.state.in_(("done", "failed"))
+    for some in chunks(dict.fromkeys(keys)):
+        mine = sa.select(work.c.recording_key).where(over, work.c.recording_key.in_(some))
+        found += map(_recording, conn.execute(sa.select(recordings).where(recordings.c.key.in_(mine))))
     return found
 
 

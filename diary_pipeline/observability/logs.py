@@ -4,7 +4,7 @@ An event is a short fixed word (`transcribed`), everything that varies is a fiel
 lies underneath, so other handlers (Dagster's, pytest's) receive the same records. The level is chosen by `settings`.
 
 What surprises: the message of a foreign exception is left out, because libraries quote their input in it (a JSON or a
-validation error would quote the diary). Its type and the line it came from are kept.
+validation error would quote the diary). Its type and the lines it came from are kept, wherever it is given as `error`.
 """
 
 import datetime as dt
@@ -53,14 +53,19 @@ class Logger:
         """Log what did not work."""
         self._write(logging.ERROR, event, fields)
 
-    def exception(self, event: str, /, **fields: object) -> None:
-        """Log what did not work, with the type and place of the exception being handled (and its message if ours)."""
-        error = sys.exception()
+    def exception(self, event: str, error: BaseException | None = None, /, **fields: object) -> None:
+        """Log what did not work, with the type and place of an exception (and its message if ours).
+
+        The exception is the one being handled, unless another is given, as of a thread or of something that ended.
+        """
+        error = error or sys.exception()
         self._write(logging.ERROR, event, {**fields, **(_told_of(error) if error else {})})
 
     def _write(self, level: int, event: str, fields: Mapping[str, object]) -> None:
         if self._logger.isEnabledFor(level):
-            everything = {name: _plain(value) for name, value in {**self._fields, **fields}.items()}
+            error = fields.get("error")
+            place = {"where": _where(error)} if isinstance(error, BaseException) and error.__traceback__ else {}
+            everything = {name: _plain(value) for name, value in {**self._fields, **fields, **place}.items()}
             self._logger.log(level, "%s", _line(event, everything), extra={"event": event, "fields": everything})
 
 
@@ -139,17 +144,19 @@ def _quoted(value: _Plain) -> str:
 
 
 def _told_of(error: BaseException) -> dict[str, object]:
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames[:-1] if ROOT in frame.filename][-FRAMES_KEPT:]
-    told: dict[str, object] = {
-        "error": type(error).__name__,
-        "where": " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(ours + frames[-1:])),
-    }
+    told: dict[str, object] = {"error": type(error).__name__, "where": _where(error)}
     if isinstance(error, DiaryError):
         told["code"] = error.code
     if _is_ours(error):
         told["message"] = str(error)
     return told
+
+
+def _where(error: BaseException) -> str:
+    # Files and lines only: a frame's locals and its source line could hold the diary.
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames[:-1] if ROOT in frame.filename][-FRAMES_KEPT:]
+    return " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(ours + frames[-1:]))
 
 
 def _is_ours(error: BaseException) -> bool:

@@ -30,7 +30,12 @@ def audio_prefix(owner: str) -> str:
 
 def checkpoint_prefix(owner: str, content_sha256: str, version: str) -> str:
     """Name what the finished windows of one recording begin with, for one version of its transcript."""
-    return checked_key(f"checkpoints/{owner_hash(owner)}/{content_sha256}/{version}") + "/"
+    return checked_key(f"{checkpoints_prefix(owner, content_sha256)}{version}") + "/"
+
+
+def checkpoints_prefix(owner: str, content_sha256: str) -> str:
+    """Name what all finished windows of one recording begin with; the owner leads, so that either can be erased."""
+    return checked_key(f"checkpoints/{owner_hash(owner)}/{content_sha256}") + "/"
 
 
 def owner_hash(owner: str) -> str:

@@ -11,7 +11,7 @@ the last sample, and decoding twice would cost every good recording what a bad o
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.keys import checkpoint_prefix
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription import report
-from diary_pipeline.transcription.checkpoints import StoredCheckpoints
+from diary_pipeline.transcription.checkpoints import StoredCheckpoints, forget_ended
 from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.plausibility import (
     audio_is_complete,
@@ -125,10 +125,9 @@ class TranscribeBatch:
         A TransientError, of the surroundings or of `on_result`, ends the batch: what is finished is committed first.
         """
         tried: list[_Done | Failed | Result] = []
-        kept: dict[str, StoredCheckpoints] = {}
         broken: TransientError | None = None
         try:
-            for outcome in self._outcomes(batch.leases, kept):
+            for outcome in self._outcomes(batch.leases):
                 tried.append(outcome)
                 on_result(_result(outcome, Committed(0), {}))
         except TransientError as error:
@@ -143,9 +142,7 @@ class TranscribeBatch:
         # Those found too: a file that is missing comes back.
         good = [(f.recording, f.transcript) for f in finished if f.recording.key not in committed.fenced]
         filed = self.files.sync(good) if self.files else {}
-        ended = {t.recording.key for t in finished} | {t.recording.key for t in failed}
-        for key in (ended & kept.keys()).difference(committed.fenced):
-            kept[key].clear()
+        forget_ended(self.ledger, self.store, [*(lease.key for lease in batch.leases), *batch.settled])
         if broken is not None:
             raise broken
         results = (_result(t, committed, filed) for t in tried)
@@ -153,9 +150,7 @@ class TranscribeBatch:
             "transcript", (*results, *map(_held, batch.held), *map(_settled, batch.settled)), committed.seq
         )
 
-    def _outcomes(
-        self, leases: Sequence[Lease], kept: MutableMapping[str, StoredCheckpoints]
-    ) -> Iterator[_Done | Failed | Result]:
+    def _outcomes(self, leases: Sequence[Lease]) -> Iterator[_Done | Failed | Result]:
         keys = [lease.key for lease in leases]
         with self.ledger.reading() as conn:
             known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
@@ -172,8 +167,6 @@ class TranscribeBatch:
                 found = _failed(lease, recording, error)
             if isinstance(found, _Job):
                 jobs[recording.whisper_model].append(found)
-                if found.checkpoints is not None:
-                    kept[recording.key] = found.checkpoints
             else:
                 yield found
         for model, some in jobs.items():  # the planner puts one model into a batch; a backfill may hold several
@@ -260,7 +253,7 @@ def _failed(lease: Lease, recording: Recording, error: Exception) -> Failed:
     if isinstance(error, PermanentError):
         bound.warning("transcript_failed", code=error.code)
         return Failed(recording, lease, "transcript", error.code, error.message)
-    bound.error("transcription_crashed", exc_info=error)
+    bound.exception("transcription_crashed", error)
     message = f"Transcribing {recording.key} stopped at {type(error).__name__}; see the log of this run."
     return Failed(recording, lease, "transcript", "internal_error", message)
 

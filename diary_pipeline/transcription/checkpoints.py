@@ -1,20 +1,36 @@
-"""Finished windows of a long recording, kept in the object store until its transcript is committed.
+"""Finished windows of a long recording, kept in the object store until the work on its transcript has ended.
 
 One small JSON object a window. When a recording is long enough to be worth it is batch.py's business, in which order
 windows are finished is listening.py's.
 
-What surprises: what is kept belongs to one version of the transcript, which names audio, weights, parameters and
-hints. Another version finds nothing, so a resumed transcript equals an uninterrupted one.
+What is kept belongs to one version of the transcript, which names audio, weights, parameters and hints. Another
+version finds nothing, so a resumed transcript equals an uninterrupted one. What cannot be read, or was cut otherwise,
+is not used: its window is heard again.
+
+What surprises: they are deleted by what the ledger says, not by whoever wrote them, because any of those may be killed
+or fenced. Whoever ends looks after the recordings it had. What remains: a worker that was fenced and then killed may
+leave windows of a recording that is done, and so may somebody's own run of one that is done already and stops halfway.
+They go with the next batch that holds the recording, or when its owner is erased.
 """
 
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from pydantic import TypeAdapter
+
+from diary_pipeline.core.errors import NotFound
+from diary_pipeline.ledger import recordings
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.observability.logs import log
+from diary_pipeline.storage.keys import checkpoints_prefix
 from diary_pipeline.storage.store import ObjectStore
-from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
-from diary_pipeline.transcription.speech.spans import Span
+from diary_pipeline.transcription.heard import HeardWindow, partition
+from diary_pipeline.transcription.speech.windows import Window
+
+_PARTS = TypeAdapter(tuple[HeardWindow, ...])
+
+logger = log(__name__)
 
 
 class StoredCheckpoints:
@@ -26,27 +42,53 @@ class StoredCheckpoints:
         self._prefix = prefix
 
     def finished(self) -> Mapping[int, Sequence[HeardWindow]]:
-        """Read what is kept, by the number of the window."""
-        keys = list(self._store.list(self._prefix))
-        return {_number(key): [_read(part) for part in json.loads(self._store.get(key))] for key in keys}
+        """Read what is kept, by the number of the window; what cannot be read is left out."""
+        found: dict[int, Sequence[HeardWindow]] = {}
+        for key in list(self._store.list(self._prefix)):
+            try:
+                found[_number(key)] = _read(self._store.get(key))
+            except (ValueError, NotFound):  # whoever finished the recording may be deleting them just now
+                logger.warning("checkpoint_not_used", key=key, code="checkpoint_unreadable")
+        return found
 
     def finish(self, window: int, heard: Sequence[HeardWindow]) -> None:
         """Keep a window; it survives a power cut when this returns."""
-        said = json.dumps([dataclasses.asdict(part) for part in heard], ensure_ascii=False)
-        self._store.put(f"{self._prefix}{window:06}.json", said.encode())
+        self._store.put(f"{self._prefix}{window:06}.json", _written(heard))
 
-    def clear(self) -> None:
-        """Forget it all: the transcript is committed, or will never be."""
-        for key in list(self._store.list(self._prefix)):
-            self._store.delete(key)
+
+def kept_parts(
+    kept: Mapping[int, Sequence[HeardWindow]], number: int, window: Window, recording_key: str
+) -> Sequence[HeardWindow] | None:
+    """Give what is kept of a window, unless that lies elsewhere than the window of this number as it is cut now."""
+    parts = kept.get(number)
+    if parts is not None and not partition(parts, window.spans):
+        logger.warning("checkpoint_not_used", key=recording_key, window=number, code="checkpoint_of_other_windows")
+        return None
+    return parts
+
+
+def forget_ended(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> None:
+    """Delete what is kept, of whatever version, of those recordings whose transcript is made or has failed for good."""
+    with ledger.reading() as conn:
+        ended = recordings.ended(conn, keys, "transcript")
+    for recording in ended:
+        for key in list(store.list(checkpoints_prefix(recording.owner, recording.content_sha256))):
+            store.delete(key)
 
 
 def _number(key: str) -> int:
     return int(key.rpartition("/")[2].partition(".")[0])
 
 
-def _read(said: dict[str, Any]) -> HeardWindow:
-    words = tuple(PlacedWord(w["text"], Span(**w["at"]), w["probability"]) for w in said.pop("words"))
-    spans = tuple(Span(**span) for span in said.pop("spans"))
-    risks, tokens = tuple(said.pop("risks")), tuple(said.pop("tokens"))
-    return HeardWindow(spans=spans, words=words, risks=risks, tokens=tokens, **said)
+def _written(heard: Sequence[HeardWindow]) -> bytes:
+    parts = [dataclasses.asdict(part) for part in heard]
+    for part in parts:
+        del part["tokens"]  # nothing asks for them afterwards
+    return json.dumps(parts, ensure_ascii=False).encode()
+
+
+def _read(data: bytes) -> Sequence[HeardWindow]:
+    parts = _PARTS.validate_json(data)
+    if _written(parts) != data:
+        raise ValueError("another version of the code wrote other fields")
+    return parts

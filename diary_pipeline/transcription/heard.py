@@ -6,6 +6,7 @@ segments is segments.py's business.
 What surprises: the scores are the window's, because a model gives none for less.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from diary_pipeline.transcription.speech.spans import Span
@@ -43,7 +44,7 @@ class HeardWindow:
     model_sha256: str | None = None
     """The weights that heard it."""
     tokens: tuple[int, ...] = ()
-    """As the model gave them; empty: the engine has none."""
+    """As the model gave them; empty: the engine has none, or it was heard before a restart."""
 
     @property
     def text(self) -> str:
@@ -54,3 +55,19 @@ class HeardWindow:
     def samples(self) -> int:
         """Samples of speech in its spans."""
         return sum(span.length for span in self.spans)
+
+
+def partition(heard: Iterable[HeardWindow], spans: Iterable[Span]) -> bool:
+    """Tell whether parts hold exactly the samples of these spans, in their order; a cut may go through a span."""
+    parts = [span for part in heard for span in part.spans]
+    return all(span.length > 0 for span in parts) and _joined(parts) == _joined(spans)
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    joined: list[Span] = []
+    for span in spans:
+        if joined and joined[-1].end == span.start:
+            joined[-1] = Span(joined[-1].start, span.end)
+        else:
+            joined.append(span)
+    return joined

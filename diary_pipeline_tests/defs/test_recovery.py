@@ -12,6 +12,7 @@ from diary_pipeline.core import tags
 from diary_pipeline.core.errors import ServiceMissing, Stopped
 from diary_pipeline.ledger import batches, recordings
 from diary_pipeline.ledger.leases import heartbeat
+from diary_pipeline.storage.keys import checkpoint_prefix
 from diary_pipeline_tests.defs.house import House
 
 
@@ -78,11 +79,15 @@ def test_recordings_whose_every_run_died_end_as_failed(house: House) -> None:
         )
         batches.claim_batch(house.ledger, request.tags[tags.BATCH], attempt, run.run_id, 0.0)
         house.instance.report_run_failed(run, "the machine is gone")
-    assert house.tick("uploads") == []
     [key] = house.keys()
+    with house.ledger.reading() as conn:
+        recording = recordings.get(conn, key)
+    house.wiring.store.put(checkpoint_prefix(recording.owner, recording.content_sha256, "v1") + "000000.json", b"[]")
+    assert house.tick("uploads") == []
     with house.ledger.reading() as conn:
         [row] = recordings.rows(conn, [key])
     assert (row.status, row.reason_code) == ("failed", "worker_lost")
+    assert list(house.wiring.store.list("checkpoints/")) == [], "what was heard of it goes with it"
     assert house.status("transcript") == (set(), {key})
 
 

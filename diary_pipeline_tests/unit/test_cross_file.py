@@ -143,6 +143,14 @@ def test_a_window_that_the_model_cannot_take_costs_its_recording_only() -> None:
     assert {key: type(one) for key, one in found.items()} == {"a": Heard, "short": ValueError, "c": Heard}
 
 
+def test_a_failed_call_is_logged_with_the_lines_it_came_from(caplog: pytest.LogCaptureFixture) -> None:
+    run(Says(lambda batch: ValueError("bad shape") if len(batch) > 1 else None), [recording("a"), recording("b")])
+    told = [r.getMessage() for r in caplog.records if r.getMessage().startswith("batch_failed")]
+    assert told
+    assert all("error=ValueError" in line and "test_cross_file.py:" in line for line in told)
+    assert "bad shape" not in caplog.text
+
+
 def test_what_speaks_of_the_surroundings_ends_it_all() -> None:
     with pytest.raises(ServiceMissing):
         run(Says(), [recording("a"), ToHear("b", unreachable, Hints())])
@@ -249,3 +257,14 @@ def test_what_was_kept_is_not_heard_again_and_nothing_differs(done: int) -> None
     model = Says()
     assert run(model, [recording("long", LONG, kept=again), recording("other")])["long"] == expected["long"]
     assert sum(map(len, model.batches)) == len(first.windows) - done + 1
+
+
+def test_what_was_kept_of_other_windows_is_heard_again_and_nothing_differs() -> None:
+    first = Kept()
+    expected = run(Says(), [recording("long", LONG, kept=first)])
+    again = Kept()
+    again.windows = {**first.windows, 0: first.windows[1], 2: ()}
+    model = Says()
+    assert run(model, [recording("long", LONG, kept=again)]) == expected
+    assert again.order == [0, 2]
+    assert sum(map(len, model.batches)) == 2

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -96,8 +97,26 @@ def test_a_foreign_exception_keeps_its_words_to_itself(capsys: pytest.CaptureFix
         log("x").warning("parse_failed", error=error)
     first, second = json_lines(capsys)
     assert first["error"] == second["error"] == "JSONDecodeError"
-    assert "test_logs.py" in str(first["where"])
+    assert first["where"] == second["where"]
+    assert re.fullmatch(r"decoder\.py:\d+ < test_logs\.py:\d+", str(first["where"]))
     assert "message" not in first
+
+
+def crash() -> dict[str, str]:
+    return {}["my secret day"]
+
+
+def test_an_exception_that_is_over_is_logged_with_the_lines_it_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", json=True)
+    with pytest.raises(KeyError) as caught:
+        crash()
+    log("x").exception("crashed", caught.value, key="k")
+    log("x").warning("crashed", key="k", error=caught.value)
+    first, second = json_lines(capsys)
+    at = crash.__code__.co_firstlineno + 1
+    assert str(first["where"]).startswith(f"test_logs.py:{at} < test_logs.py:")
+    assert (first["error"], first["key"], second["where"]) == ("KeyError", "k", first["where"])
+    assert "secret" not in f"{first}{second}"
 
 
 def test_our_own_exception_as_a_field_tells_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:

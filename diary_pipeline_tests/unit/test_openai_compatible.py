@@ -193,6 +193,18 @@ def test_finished_windows_are_not_asked_about_again(long: Block) -> None:
     assert resumed == whole
 
 
+def test_what_was_kept_of_other_windows_is_asked_about_again(long: Block) -> None:
+    with transcription_server(numbered()) as double:
+        first = Kept()
+        ((_, whole),) = engine(double.url).transcribe([ToHear("a", lambda: [long], Hints(), first)])
+        count = len(double.posted)
+        again = Kept({**first.kept, 1: first.kept[0]})
+        ((_, resumed),) = engine(double.url).transcribe([ToHear("a", lambda: [long], Hints(), again)])
+    assert again.new == [1]
+    assert len(double.posted) == count + 1
+    assert resumed == whole
+
+
 def test_a_window_may_be_judged_and_refused_before_it_counts(spoken: Block) -> None:
     asked: list[tuple[int, str | None]] = []
 

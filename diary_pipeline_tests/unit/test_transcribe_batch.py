@@ -68,6 +68,7 @@ class House:
         samples: np.ndarray,
         *,
         declared_s: float | None = None,
+        says_how_long: bool = True,
         cut: int | None = None,
         **wishes: Any,
     ) -> str:
@@ -87,7 +88,7 @@ class House:
             object_key=audio_key("me", content),
             size_bytes=path.stat().st_size,
             container="wav",
-            declared_s=declared_s if declared_s is not None else len(samples) / 16_000,
+            declared_s=(declared_s or len(samples) / 16_000) if says_how_long else None,
             recorded_at=RecordedAt(at, "UTC", "file_name", 0.9, at.date()),
             whisper_model="tiny.en",
             submission_id=submission,
@@ -282,6 +283,22 @@ def test_what_was_taken_over_meanwhile_is_skipped(house: House) -> None:
         ("done", "skipped", "settled_already"),
     }
     assert transcript_of(house.ledger, house.store, lost) is None
+
+
+def test_a_crash_is_logged_with_the_lines_it_came_from_and_without_what_was_said(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Crashing(Counting):
+        def transcribe(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Heard | Exception]]:
+            with pytest.raises(KeyError) as caught:
+                print({}[TEXT])
+            yield from ((recording.key, caught.value) for recording in recordings)
+
+    house.transcriber = Crashing(house.transcriber.inner)
+    house.transcribe(house.claim(house.add("a.wav", speech_like(1))))
+    [told] = [r for r in caplog.records if r.getMessage().startswith("transcription_crashed")]
+    assert f"error=KeyError where={Path(__file__).name}:" in told.getMessage()
+    assert "walk" not in told.getMessage()
 
 
 def test_an_empty_batch_commits_nothing(house: House) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 
 from diary_pipeline.core.errors import TransientError, UsageError
 from diary_pipeline.core.transcript import Engine
+from diary_pipeline.transcription.checkpoints import kept_parts
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.made_with import FRONT_END, versions
 from diary_pipeline.transcription.repair.ladder import verdict
@@ -144,9 +145,10 @@ class _Opened:
                 self._finished = checkpoints.finished() if checkpoints else {}
                 self._windows = self._speech.windows(self.recording.blocks())
             for window in self._windows:
-                if self._count not in self._finished:
+                parts = kept_parts(self._finished, self._count, window, self.recording.key)
+                if parts is None:
                     return window
-                self._parts[self._count] = self._finished[self._count]
+                self._parts[self._count] = parts
                 self._count += 1
         except TransientError:
             raise

@@ -144,10 +144,9 @@ class CrossFile:
             self._discard(error.__cause__)
             raise
         except Exception as error:  # noqa: BLE001
-            kind = type(error).__name__
+            logger.warning("batch_failed", windows=len(batch), error=error)
         # Which window it was shows only when each is heard alone. Not in the handler: what is being handled keeps the
         # model alive, and one that is loaded anew would lie beside it.
-        logger.warning("batch_failed", windows=len(batch), error=kind)
         return [self._alone(window.ready.recording.key, one) for window, one in zip(batch, asked, strict=True)]
 
     def _alone(self, key: str, asked: Asked) -> Decoded | Exception:

@@ -235,7 +235,7 @@ class FrontEnd:
     def _events_of(self, recording: Listening) -> Iterator[Event]:
         found = 0
         for window in recording.speech.windows(self._timed(recording.blocks())):
-            kept = found in recording.kept
+            kept = recording.keeps(found, window)
             yield Ready(recording, found, window, None if kept else self._log_mel(window), kept)
             found += 1
         yield Ended(recording, found)

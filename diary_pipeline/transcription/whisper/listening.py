@@ -10,6 +10,7 @@ to be spoken in is spoken.py's business.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from diary_pipeline.transcription.checkpoints import kept_parts
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.speech.recording import SpeechOf
 from diary_pipeline.transcription.speech.spans import RATE
@@ -34,7 +35,7 @@ class Listening:
         self.language = forced
         self.forced = forced is not None
         self.broken: Exception | None = None
-        self.kept: Mapping[int, Sequence[HeardWindow]] = asked.checkpoints.finished() if asked.checkpoints else {}
+        self._kept: Mapping[int, Sequence[HeardWindow]] = asked.checkpoints.finished() if asked.checkpoints else {}
         self.heard: list[HeardWindow] = []
         self._progress = asked.progress
         self._checkpoints: Checkpoints | None = asked.checkpoints
@@ -48,6 +49,10 @@ class Listening:
     def in_order(self) -> bool:
         """Whether its windows must be heard one after the other, so that a killed worker repeats only one."""
         return self._checkpoints is not None
+
+    def keeps(self, index: int, window: Window) -> bool:
+        """Whether this very window was heard in an earlier life; then `decoded` is told so by None."""
+        return kept_parts(self._kept, index, window, self.key) is not None
 
     @property
     def complete(self) -> bool:
@@ -71,7 +76,7 @@ class Listening:
 
     def _finish(self, window: Window, said: Decoded | None, judge: Judge) -> Sequence[HeardWindow]:
         if said is None:
-            parts = self.kept[self._finished]
+            parts = self._kept[self._finished]
         else:
             heard = heard_window(window, said, self._last_speech, self._model_sha256)
             parts = judge(window, heard, self.hints, (self.language or said.language).code)
