@@ -145,6 +145,8 @@ def _document(evaluation: "Evaluation") -> dict[str, object]:
 
 def _speed(evaluation: "Evaluation") -> str:
     engine = evaluation.engine
+    if not evaluation.scored:
+        return "No row could be heard."
     said = [f"{name} {engine.parameters[name]}" for name in ("compute_type", "beam_size") if name in engine.parameters]
     return (
         f"{engine.model} ({', '.join([engine.name, *said])}): real-time factor {evaluation.real_time_factor:.3f}, "

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.languages import KNOWN
 
 MAX_TITLE = 200
 MAX_TAGS = 50
 MAX_TAG = 64
 MAX_TERMS = 100
 """Far more than a model reads of its hints (Whisper: some 220 tokens, the first ones)."""
-_LANGUAGE = re.compile(r"[a-z]{2,3}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EARLIEST_YEAR = 1877  # nothing was recorded before the phonograph; a wrong clock gives 0001 or 0
 
@@ -83,8 +83,10 @@ def clean_text(value: object, name: str, longest: int) -> str | None:
 def clean_language(value: object) -> str | None:
     """Give a language code in lower case, or None when there is none."""
     language = clean_text(value, "language", MAX_TAG)
-    if language is not None and not _LANGUAGE.fullmatch(language.lower()):
-        raise UsageError("option_invalid", f"language must be an ISO 639-1 code such as 'en', not {language!r}.")
+    if language is not None and language.lower() not in KNOWN:
+        raise UsageError(
+            "option_invalid", f"language must be an ISO 639-1 code that Whisper knows, such as 'en', not {language!r}."
+        )
     return language.lower() if language else None
 
 

@@ -19,6 +19,8 @@ from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.observability.logs import log
 from diary_pipeline.transcription.renderers.formats import RENDERERS, TranscriptFormat
 
+NEXT = "make room or set DIARY_TRANSCRIPT_DIR, then launch the transcript again; nothing else is lost"
+
 logger = log(__name__)
 
 
@@ -46,8 +48,8 @@ class TranscriptFiles:
             except Exception as error:  # noqa: BLE001 - the transcript is committed: no file may fail its run
                 cause = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
                 # No traceback: it could quote what was said.
-                logger.error("transcript_files_not_written", key=key, error=cause)  # noqa: TRY400
-                told[key] = {"transcript_files_not_written": cause}
+                logger.error("transcript_files_not_written", key=key, folder=str(self.root), error=cause, next=NEXT)  # noqa: TRY400
+                told[key] = {"transcript_files_not_written": f"{self.root}: {cause}; {NEXT}"}
         return told
 
     def _lying(self, keys: Container[str]) -> defaultdict[str, set[Path]]:

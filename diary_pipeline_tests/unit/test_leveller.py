@@ -47,6 +47,19 @@ def test_a_loud_opening_does_not_keep_a_murmured_end_quiet() -> None:
     assert level_of(found[PIECE:]) == pytest.approx(-20, abs=0.3)
 
 
+@pytest.mark.parametrize("offset", [0.02, -0.3])
+def test_a_constant_offset_does_not_hide_quiet_speech(offset: float) -> None:
+    found = through(np.concatenate([at(-55), at(-15)]) + np.float32(offset))
+    assert level_of(found[:PIECE]) == pytest.approx(-20, abs=0.3)
+    assert level_of(found[PIECE:]) == pytest.approx(-15, abs=0.3)
+    assert abs(float(found.mean())) < 1e-4
+
+
+def test_sound_recordings_reach_the_model_bit_by_bit() -> None:
+    audio = speech_like(20)
+    assert np.array_equal(through(audio), audio)
+
+
 def test_one_click_does_not_keep_a_passage_quiet_and_is_cut_off() -> None:
     quiet = at(-60)
     quiet[4 * RATE : 4 * RATE + 16] = 0.02

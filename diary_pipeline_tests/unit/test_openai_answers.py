@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diary_pipeline.core.languages import language_code
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.server.answers import Asked, understood
-from diary_pipeline.transcription.server.language_names import language_code
 from diary_pipeline.transcription.speech.spans import RATE, Span
 from diary_pipeline.transcription.speech.windows import Window
 

@@ -113,7 +113,10 @@ def test_a_disk_that_cannot_be_written_costs_the_files_and_not_the_transcript(
     walk = accepted(diary, tmp_path, "walk.wav")
     (result,) = transcribed(diary, [walk], TranscriptFiles(root, ["srt"])).results
     assert result.outcome == "committed"
-    assert result.metadata["transcript_files_not_written"] in ("Not a directory", "File exists")
+    told = str(result.metadata["transcript_files_not_written"])
+    assert str(root) in told
+    assert "Not a directory" in told or "File exists" in told
+    assert "DIARY_TRANSCRIPT_DIR" in told
 
 
 def test_a_recording_that_another_run_took_over_gets_no_file(diary: Diary, tmp_path: Path, root: Path) -> None:

@@ -41,7 +41,7 @@ def read_reference_set(file: Path) -> tuple[list[Reference], list[Failed]]:
     """Read a set; NotFound or UsageError when nothing in it can be read, a row's own fault goes with the row."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
-            lines = list(csv.reader(opened))
+            lines = list(csv.reader(opened, strict=True))
     except FileNotFoundError as error:
         raise NotFound("manifest_missing", f"{file} is not there: name the CSV file of the reference set.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -50,7 +50,7 @@ def read_reference_set(file: Path) -> tuple[list[Reference], list[Failed]]:
     if missing := [column for column in COLUMNS if column not in named]:
         raise UsageError(
             "manifest_columns",
-            f"{file} has no column {' and no column '.join(missing)}: its first line must be `audio,reference`.",
+            f"{file} has no column {' and no column '.join(missing)}: line 1 must be `audio,reference`, with commas.",
         )
     good: list[Reference] = []
     failed: list[Failed] = []

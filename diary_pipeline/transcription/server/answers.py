@@ -11,10 +11,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from diary_pipeline.core.languages import language_code
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.placing import UNSPACED, Timed, aligned, laid, placed
 from diary_pipeline.transcription.segments import compression_ratio
-from diary_pipeline.transcription.server.language_names import language_code
 from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.speech.windows import Window
 

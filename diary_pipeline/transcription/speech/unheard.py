@@ -49,7 +49,7 @@ class SecondMeter:
         for block in blocks:
             waiting = np.concatenate([self._rest, block])
             whole = len(waiting) // RATE * RATE
-            power = np.mean(np.square(waiting[:whole].reshape(-1, RATE), dtype=np.float64), axis=1)
+            power = np.var(waiting[:whole].reshape(-1, RATE), axis=1, dtype=np.float64)  # an offset is no sound
             self.levels += [10 * math.log10(p) if p > 0 else -math.inf for p in power]
             self._rest = waiting[whole:].copy()
             yield block

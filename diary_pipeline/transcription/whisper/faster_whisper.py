@@ -197,7 +197,7 @@ class FasterWhisperTranscriber:
             raise UsageError(
                 "language_not_supported",
                 f"Whisper model {self._engine.model} does not understand {', '.join(sorted(wanted))}: "
-                f"use a model without `.en` in its name, or another language.",
+                f"use {'a model without `.en` in its name, or ' if known == ['en'] else ''}another language.",
             )
         only = hints.language or (known[0] if len(known) == 1 else None)
         return Language(only, 1.0) if only else None

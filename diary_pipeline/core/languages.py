@@ -1,4 +1,4 @@
-"""Languages as servers write them, made into ISO 639 codes.
+"""The languages that Whisper knows: their ISO 639 codes, and the English names that servers write instead.
 
 Pure. The names are those of OpenAI's Whisper, which its API and whisper.cpp give instead of codes.
 """
@@ -25,6 +25,7 @@ CODES = {
     for name in names.split(",")
 }
 """English name -> code."""
+KNOWN = frozenset(CODES.values())
 
 
 def language_code(said: object) -> str | None:
@@ -33,7 +34,4 @@ def language_code(said: object) -> str | None:
         return None
     name = said.strip().lower()
     code = re.split(r"[-_]", name)[0]
-    return CODES.get(name) or (code if code in _KNOWN else None)
-
-
-_KNOWN = frozenset(CODES.values())
+    return CODES.get(name) or (code if code in KNOWN else None)
