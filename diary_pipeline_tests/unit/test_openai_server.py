@@ -9,6 +9,7 @@ import pytest
 
 from diary_pipeline.core.errors import DiaryError, PermanentError, ServiceMissing, TransientError
 from diary_pipeline.transcription.server.connection import TranscriptionServer
+from diary_pipeline.transcription.server.trouble import Unclear
 from diary_pipeline_tests.transcription_server import Posted, Reply, TranscriptionDouble, refusal, transcription_server
 
 GOOD = Reply({"text": "Hello."})
@@ -134,14 +135,14 @@ def test_retry_after_is_respected() -> None:
         (refusal(422), PermanentError, "transcription_refused"),
         (refusal(429, "insufficient_quota", retry_after_ms="1"), TransientError, "transcription_server_busy"),
         (refusal(503, retry_after_ms="1"), TransientError, "transcription_server_busy"),
-        (refusal(500, retry_after_ms="1"), TransientError, "transcription_server_stuck"),
-        (Reply(b"<html>log in</html>", headers={"Content-Type": "text/html"}), TransientError, None),
-        (Reply(b'{"text": "secret wor'), TransientError, "transcription_server_stuck"),
-        (Reply({"words": []}), TransientError, "transcription_server_stuck"),
-        (Reply({"text": ["secret words"]}), TransientError, "transcription_server_stuck"),
-        (Reply(["secret words"]), TransientError, "transcription_server_stuck"),
-        (Reply(b'{"text": "\xff"}'), TransientError, "transcription_server_stuck"),
-        (Reply(b"[" * 100_000), TransientError, "transcription_server_stuck"),
+        (refusal(500, retry_after_ms="1"), Unclear, "transcription_server_stuck"),
+        (Reply(b"<html>log in</html>", headers={"Content-Type": "text/html"}), Unclear, None),
+        (Reply(b'{"text": "secret wor'), Unclear, "transcription_server_stuck"),
+        (Reply({"words": []}), Unclear, "transcription_server_stuck"),
+        (Reply({"text": ["secret words"]}), Unclear, "transcription_server_stuck"),
+        (Reply(["secret words"]), Unclear, "transcription_server_stuck"),
+        (Reply(b'{"text": "\xff"}'), Unclear, "transcription_server_stuck"),
+        (Reply(b"[" * 100_000), Unclear, "transcription_server_stuck"),
     ],
 )
 def test_a_failure_says_whose_it_is_and_quotes_nothing(reply: Reply, kind: type[DiaryError], code: str | None) -> None:

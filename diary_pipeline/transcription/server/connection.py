@@ -45,7 +45,8 @@ class TranscriptionServer:
         self._retries = retries
         self._lock = threading.Lock()
         self._shape: int | None = None
-        self._answered = 0
+        self.answered = 0
+        """Windows that it has answered for, by which it is known to work."""
         self._trouble = Trouble(self.url, model)
 
     def client(self) -> Any:
@@ -62,10 +63,11 @@ class TranscriptionServer:
     def transcription(self, client: Any, wav: bytes, key: str, language: str | None, prompt: str | None) -> Answer:
         """Ask about one window of the recording `key`; what it answers has a `text`.
 
-        TransientError: the server, its key or its model is at fault. PermanentError: this audio is.
+        TransientError: the server, its key or its model is at fault. PermanentError: this audio is. Unclear: nobody
+        else was answered meanwhile.
         """
         told = {name: said for name, said in {"language": language, "prompt": prompt}.items() if said}
-        answered = self._answered
+        before = self.answered
         first = self._shape or 0
         for number, shape in enumerate(SHAPES[first:], start=first):
             try:
@@ -76,7 +78,7 @@ class TranscriptionServer:
             except Exception as error:
                 if getattr(error, "status_code", None) in (400, 422) and self._may_ask_for_less(number):
                     continue
-                raise self._trouble.of(error, key, others_answered=self._answered > answered) from error
+                raise self._trouble.of(error, key, answered=self.answered, before=before) from error
             self._settle(number)
             return answer
         raise AssertionError("the last shape either answers or raises")
@@ -92,7 +94,7 @@ class TranscriptionServer:
             except APIError as error:
                 if getattr(error, "status_code", None) in (404, 405, 501):
                     return None  # whisper.cpp's server has no such page
-                raise self._trouble.of(error, "", others_answered=False) from error
+                raise self._trouble.of(error, "") from error
             except (AttributeError, TypeError, ValueError):
                 return None
 
@@ -103,7 +105,7 @@ class TranscriptionServer:
 
     def _settle(self, number: int) -> None:
         with self._lock:
-            self._answered += 1
+            self.answered += 1
             if self._shape is not None and self._shape <= number:
                 return
             self._shape = number

@@ -28,6 +28,7 @@ from diary_pipeline.transcription.repair.ladder import verdict
 from diary_pipeline.transcription.repair.risk import risks
 from diary_pipeline.transcription.server.answers import Asked, understood
 from diary_pipeline.transcription.server.connection import TranscriptionServer
+from diary_pipeline.transcription.server.trouble import Unclear
 from diary_pipeline.transcription.server.waiting_threads import WaitingThreads
 from diary_pipeline.transcription.speech.recording import SpeechOf
 from diary_pipeline.transcription.speech.spans import RATE
@@ -51,6 +52,9 @@ def judged(window: Window, heard: HeardWindow, hints: Hints, language: str | Non
     """Name what is suspicious about a window, and refuse it where that is too much; nothing is heard again."""
     found = risks(heard, hints, language=language, speech_probability=window.speech_probability)
     return (verdict([replace(heard, risks=found)]),)
+
+
+_Parts = tuple[HeardWindow, ...]
 
 
 class OpenAICompatibleTranscriber:
@@ -81,31 +85,27 @@ class OpenAICompatibleTranscriber:
         Blocks are read on the caller's thread. Whoever stops early leaves requests under way to end by themselves.
         """
         with self._server.client() as client:
-            threads: WaitingThreads[tuple[HeardWindow, ...]] = WaitingThreads(
-                self._concurrency, "transcription-request"
-            )
+            threads: WaitingThreads[_Parts] = WaitingThreads(self._concurrency, "transcription-request")
+            run = _Run(self._server, lambda *what: threads.submit(partial(self._heard, client, *what)))
             try:
-                yield from self._hear_all(recordings, lambda *what: threads.submit(partial(self._heard, client, *what)))
+                yield from self._hear_all(recordings, run)
             finally:
                 threads.close()
 
-    def _hear_all(
-        self, recordings: Iterable[ToHear], ask: Callable[..., "Future[tuple[HeardWindow, ...]]"]
-    ) -> Iterator[tuple[str, Heard | Exception]]:
-        asked: dict[Future[tuple[HeardWindow, ...]], tuple[_Opened, int]] = {}
+    def _hear_all(self, recordings: Iterable[ToHear], run: "_Run") -> Iterator[tuple[str, Heard | Exception]]:
         for recording in recordings:
             opened = _Opened(recording, self._only)
             while (window := opened.next()) is not None:
-                while len(asked) >= 2 * self._concurrency:
-                    yield from _settled(asked)
+                while len(run.asked) >= 2 * self._concurrency:
+                    yield from run.settled()
                 if opened.error:
                     break
-                asked[ask(window, recording, opened.language)] = (opened, opened.wait_for_one())
+                run.ask(opened, window)
             opened.read = True
-            if opened.ended:
-                yield recording.key, opened.result()
-        while asked:
-            yield from _settled(asked)
+            yield from run.done(opened)
+        while run.asked:
+            yield from run.settled()
+        yield from run.cleared_up()
 
     def _heard(self, client: Any, window: Window, recording: ToHear, forced: str | None) -> tuple[HeardWindow, ...]:
         hints = recording.hints
@@ -162,7 +162,7 @@ class _Opened:
         self._count += 1
         return self._count - 1
 
-    def came_back(self, number: int, answer: "Future[tuple[HeardWindow, ...]]") -> None:
+    def came_back(self, number: int, answer: "Future[_Parts]") -> None:
         """Keep what was heard in a window, or why it was not."""
         self._waiting -= 1
         try:
@@ -171,8 +171,10 @@ class _Opened:
                 self.recording.checkpoints.finish(number, parts)
             self._parts[number] = parts
             self.recording.progress(parts[-1].spans[-1].end / RATE)
-        except TransientError:
-            raise
+        except TransientError as error:
+            if not isinstance(error, Unclear):
+                raise
+            self.error = self.error or error
         except Exception as error:  # noqa: BLE001 - as above
             self.error = self.error or error
 
@@ -190,12 +192,55 @@ class _Opened:
         return Heard(self._speech.samples, language, probability, self._speech.segments(heard))
 
 
-def _settled(asked: dict["Future[tuple[HeardWindow, ...]]", tuple[_Opened, int]]) -> Iterator[tuple[str, Any]]:
-    for answer in wait(asked, return_when=FIRST_COMPLETED).done:
-        opened, number = asked.pop(answer)
-        opened.came_back(number, answer)
-        if opened.ended:
+class _Run:
+    # The windows that are asked about, and the recording of which it is not clear whether it or the server is at fault.
+    # That one is set aside: what is answered after it convicts it. Two such in a row, and it is the server.
+    def __init__(
+        self, server: TranscriptionServer, ask: "Callable[[Window, ToHear, str | None], Future[_Parts]]"
+    ) -> None:
+        self.asked: dict[Future[_Parts], tuple[_Opened, int, Window]] = {}
+        self._server = server
+        self._ask = ask
+        self._doubt: tuple[_Opened, Unclear] | None = None
+        self._good: tuple[Window, ToHear, str | None] | None = None
+
+    def ask(self, opened: _Opened, window: Window) -> None:
+        answer = self._ask(window, opened.recording, opened.language)
+        self.asked[answer] = (opened, opened.wait_for_one(), window)
+
+    def settled(self) -> Iterator[tuple[str, Heard | Exception]]:
+        for answer in wait(self.asked, return_when=FIRST_COMPLETED).done:
+            opened, number, window = self.asked.pop(answer)
+            opened.came_back(number, answer)
+            if not answer.exception():
+                self._good = (window, opened.recording, opened.language)
+            yield from self._judged(opened)
+
+    def done(self, opened: _Opened) -> Iterator[tuple[str, Heard | Exception]]:
+        if opened.ended and not (self._doubt and self._doubt[0] is opened):
             yield opened.recording.key, opened.result()
+
+    def cleared_up(self) -> Iterator[tuple[str, Heard | Exception]]:
+        if self._doubt is None:
+            return
+        if self._good:  # nobody came after it: what was answered before it is asked about again
+            wait([self._ask(*self._good)])
+        yield from self._judged(self._doubt[0])
+        if self._doubt:
+            raise self._doubt[1]
+
+    def _judged(self, opened: _Opened) -> Iterator[tuple[str, Heard | Exception]]:
+        if self._doubt and self._server.answered > self._doubt[1].answered:
+            guilty, unclear = self._doubt
+            guilty.error = unclear.fault
+            self._doubt = None
+            if guilty is not opened:
+                yield from self.done(guilty)
+        if isinstance(opened.error, Unclear):
+            if self._doubt and self._doubt[0] is not opened:
+                raise opened.error
+            self._doubt = (opened, opened.error)
+        yield from self.done(opened)
 
 
 def wav_of(audio: Block) -> bytes:

@@ -5,6 +5,7 @@ ends the batch; a request that the server finds fault with is about its audio, a
 
 What surprises: some failures do not tell which of the two they are (HTTP 500, no answer in time, nonsense). They are
 about the audio when the server answered for other audio meanwhile: ending the batch would let one recording sink it.
+Nobody may have asked meanwhile; then it is for the caller to find out whether others are answered after it.
 """
 
 import re
@@ -20,6 +21,16 @@ class Unreadable(ValueError):
     """An answer that is no transcription."""
 
 
+class Unclear(TransientError):
+    """The server is at fault, unless it answers for other audio; then `fault` of this audio is what went wrong."""
+
+    def __init__(self, code: str, message: str, fault: PermanentError, answered: int) -> None:
+        super().__init__(code, message)
+        self.fault = fault
+        self.answered = answered
+        """What the server had answered by then."""
+
+
 @dataclass(frozen=True)
 class Trouble:
     """Failures of one server."""
@@ -27,8 +38,10 @@ class Trouble:
     url: str
     model: str
 
-    def of(self, error: Exception, key: str, *, others_answered: bool) -> Exception:
+    def of(self, error: Exception, key: str, *, answered: int = 0, before: int = 0) -> Exception:
         """Say what a failure to hear a part of recording `key` means; gives back what is none of the server's.
+
+        `answered` counts what the server has answered, `before` what it had when it was asked.
 
         The server's own messages are left out: some quote what they were sent.
         """
@@ -36,7 +49,7 @@ class Trouble:
 
         status = getattr(error, "status_code", None)
         if isinstance(error, APITimeoutError | Unreadable) or status == 500:
-            return self._unclear(error, key, others_answered=others_answered)
+            return self._unclear(error, key, answered, before)
         if isinstance(error, APIConnectionError):
             return ServiceMissing(
                 "transcription_server_missing",
@@ -70,18 +83,21 @@ class Trouble:
             "again later.",
         )
 
-    def _unclear(self, error: Exception, key: str, *, others_answered: bool) -> DiaryError:
+    def _unclear(self, error: Exception, key: str, answered: int, before: int) -> DiaryError:
         does = "sends no transcription back" if isinstance(error, Unreadable) else "does not get done"
-        if others_answered:
-            return PermanentError(
-                "transcription_stuck",
-                f"The transcription server at {self.url} {does} with a part of recording {key}, while it answers for "
-                "others: see the server's log, or transcribe it with another engine.",
-            )
-        return TransientError(
+        fault = PermanentError(
+            "transcription_stuck",
+            f"The transcription server at {self.url} {does} with a part of recording {key}, while it answers for "
+            "others: see the server's log, or transcribe it with another engine.",
+        )
+        if answered > before:
+            return fault
+        return Unclear(
             "transcription_server_stuck",
             f"The transcription server at {self.url} {does}: see its log, and check DIARY_TRANSCRIPTION_URL, which "
             "usually ends in /v1; the work is tried again later.",
+            fault,
+            answered,
         )
 
 
