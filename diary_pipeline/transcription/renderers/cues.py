@@ -138,4 +138,5 @@ def _lines(units: Sequence[Unit]) -> tuple[str, ...] | None:
 
 
 def _text(units: Sequence[Unit]) -> str:
-    return "".join(f" {u.text}" if u.spaced and i else u.text for i, u in enumerate(units))
+    # A unit may be cut at a blank of its own, which then ends a line.
+    return "".join(f" {u.text}" if u.spaced and i else u.text for i, u in enumerate(units)).strip()
