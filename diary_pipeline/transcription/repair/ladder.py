@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.repair.ears import Ears
-from diary_pipeline.transcription.repair.missed import missed, part_of
+from diary_pipeline.transcription.repair.missed import Gap, missed, part_of
 from diary_pipeline.transcription.repair.phantoms import folded
 from diary_pipeline.transcription.repair.pieces import at_pauses, cut
 from diary_pipeline.transcription.repair.risk import (
@@ -28,6 +28,7 @@ from diary_pipeline.transcription.repair.risk import (
     risks,
 )
 from diary_pipeline.transcription.repair.rungs import LADDER
+from diary_pipeline.transcription.segments import NOTHING_HEARD
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Hints
 
@@ -126,28 +127,29 @@ class Repair:
         tried: set[int] = set()
         while heard.text and "missed" in self._ladder and len(tried) < MOST_MISSED:
             gaps = [(i, gap) for i, (piece, part) in enumerate(found) for gap in missed(piece, part)]
-            gaps = [(i, gap) for i, gap in gaps if found[i][0].offset + gap[0] not in tried]
+            gaps = [(i, gap) for i, gap in gaps if found[i][0].offset + gap.start not in tried]
             if not gaps:
                 break
-            i, gap = max(gaps, key=lambda at: at[1][1] - at[1][0])
-            tried.add(found[i][0].offset + gap[0])
+            i, gap = max(gaps, key=lambda at: at[1].length)
+            tried.add(found[i][0].offset + gap.start)
             found[i : i + 1] = self._heard_in(gap, *found[i], hints, language)
         return tuple(part for _, part in found)
 
     def _heard_in(
-        self, gap: tuple[int, int], window: Window, heard: HeardWindow, hints: Hints, language: str | None
+        self, gap: Gap, window: Window, heard: HeardWindow, hints: Hints, language: str | None
     ) -> list[tuple[Window, HeardWindow]]:
-        pieces = cut(window, gap)
-        parts = [part_of(heard, window, piece) for piece in pieces]
-        at = next(i for i, piece in enumerate(pieces) if piece.offset - window.offset == gap[0])
+        pieces, parts, at = _parted(window, heard, gap.around)
         again = self._ears.listen(pieces[at], language=heard.language, vocabulary=_unechoed(heard, hints))
         if again is None:
             return [(window, heard)]
         again = replace(again, rung="missed", language_probability=heard.language_probability)
         again = self._judged(pieces[at], again, hints, language)
-        if not trusted(again) or len(again.words) <= len(parts[at].words):
-            return [(window, heard)]
-        parts[at] = again
+        if trusted(again) and len(again.words) > len(parts[at].words):
+            parts[at] = again
+        else:  # heard twice and not understood: it is no pause
+            pieces, parts, at = _parted(window, heard, (gap.start, gap.end))
+            if not parts[at].words:
+                parts[at] = replace(parts[at], refused=NOTHING_HEARD)
         return list(zip(pieces, parts, strict=True))
 
     def _apart(
@@ -175,6 +177,15 @@ class Repair:
             limits=self._limits,
         )
         return replace(heard, risks=found)
+
+
+def _parted(
+    window: Window, heard: HeardWindow, stretch: tuple[int, int]
+) -> tuple[list[Window], list[HeardWindow], int]:
+    # The window cut around a stretch, what was heard in each piece, and which piece is the stretch.
+    pieces = cut(window, stretch)
+    at = next(i for i, piece in enumerate(pieces) if piece.offset - window.offset == stretch[0])
+    return pieces, [part_of(heard, window, piece) for piece in pieces], at
 
 
 def trusted(heard: HeardWindow) -> bool:

@@ -7,7 +7,7 @@ language, and is as sure of the rest as ever; only the clock of its words tells.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.repair.pieces import SHORTEST
@@ -21,14 +21,26 @@ STRETCHED = int(1.2 * RATE)
 UNSURE = 0.5
 
 
-def missed(window: Window, heard: HeardWindow) -> list[tuple[int, int]]:
-    """Find the stretches of the window's clock without a word, in samples, the longest first.
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of a window's clock without a word, in samples."""
 
-    Each is widened by whole words until it is long enough to be understood on its own.
-    """
+    start: int
+    end: int
+    around: tuple[int, int]
+    """The same, widened by whole words until it is long enough to be understood on its own."""
+
+    @property
+    def length(self) -> int:
+        """How long nothing was written down."""
+        return self.end - self.start
+
+
+def missed(window: Window, heard: HeardWindow) -> list[Gap]:
+    """Find the stretches of the window's clock without a word, the longest first."""
     words = [(window.clock(w.at.start), window.clock(w.at.end)) for w in heard.words if not _stretched(w)]
     gaps = sorted(_gaps(words, window.length), key=lambda gap: gap[0] - gap[1])
-    return [_widened(start, end, words) for start, end in gaps if end - start >= MISSED]
+    return [Gap(start, end, _widened(start, end, words)) for start, end in gaps if end - start >= MISSED]
 
 
 def part_of(heard: HeardWindow, window: Window, piece: Window) -> HeardWindow:
