@@ -3,6 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+NEXT: Mapping[str, str] = {
+    "transcript_is_plausible": "; hand it in with its language (`--language`), without a forced one, or with a larger "
+    "model (`--model`)",
+    "language_is_certain": "; hand it in with its language (`--language`)",
+}
+"""What a reader may do about a failed check."""
+
 
 def doubts(live: Path, names: Mapping[str, str], *, of_transcript: bool = False) -> Sequence[str]:
     """Give a sentence for each failed check of severity ERROR; `names`: recording key -> what to call it.
@@ -16,4 +23,7 @@ def doubts(live: Path, names: Mapping[str, str], *, of_transcript: bool = False)
     which = "stage = 'transcript'" if of_transcript else "severity = 'ERROR'"
     asked = f"SELECT recording_key, check_name, detail FROM checks WHERE NOT passed AND {which}"  # noqa: S608
     found = query(live, f"{asked} AND list_contains(?, recording_key) ORDER BY ALL", (list(names),))
-    return [f"{names[str(key)]}: doubtful, {check} failed ({detail})" for key, check, detail in found.rows]
+    return [
+        f"{names[str(key)]}: doubtful, {check} failed ({detail}){NEXT.get(str(check), '')}"
+        for key, check, detail in found.rows
+    ]

@@ -43,7 +43,7 @@ from diary_pipeline.transcription.plausibility import (
     transcript_is_plausible,
 )
 from diary_pipeline.transcription.replacements import replaced
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear, Transcriber
 
 LONG_S = 600.0

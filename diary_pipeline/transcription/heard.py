@@ -9,7 +9,7 @@ What surprises: the scores are the window's, because a model gives none for less
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from diary_pipeline.transcription.speech.spans import Span
+from diary_pipeline.transcription.span import Span
 
 
 @dataclass(frozen=True)

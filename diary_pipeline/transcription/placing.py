@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from diary_pipeline.transcription.heard import PlacedWord
-from diary_pipeline.transcription.speech.spans import Span
+from diary_pipeline.transcription.span import Span
 from diary_pipeline.transcription.speech.windows import Window
 
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})

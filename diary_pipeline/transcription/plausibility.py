@@ -16,7 +16,7 @@ from diary_pipeline.core.batch import Check
 from diary_pipeline.core.transcript import Segment, Transcript
 from diary_pipeline.transcription.repair.risk import HARMLESS, LIMITS, Limits
 from diary_pipeline.transcription.segments import NOTHING_HEARD
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.unheard import SOUND_WITHOUT_WORDS
 
 NO_TEXT = (None, NOTHING_HEARD, SOUND_WITHOUT_WORDS)

@@ -18,7 +18,7 @@ from diary_pipeline.core.transcript import Engine
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.placing import laid, placed
 from diary_pipeline.transcription.segments import segments_of
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from diary_pipeline.core.transcript import Segment, SegmentKind, Word
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.placing import UNSPACED
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 
 SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")
 CLOSERS = "\"'”’)]»」』"

@@ -16,7 +16,7 @@ from diary_pipeline.core.transcript import Segment
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
 from diary_pipeline.transcription.server.connection import TranscriptionServer
 from diary_pipeline.transcription.server.openai_compatible import OpenAICompatibleTranscriber
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, Transcriber, hear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.transcription_server import heard_by, transcription_server

@@ -10,7 +10,7 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.transcribe import Segment as TheirSegment
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block, Hints, ToHear
 from diary_pipeline.transcription.whisper.cross_file import CrossFile
 from diary_pipeline.transcription.whisper.decoding import BatchDecoder, Figures, Language

@@ -16,7 +16,7 @@ from diary_pipeline.transcription.plausibility import (
     transcript_covers_audio,
     transcript_is_plausible,
 )
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, hear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import real_transcriber, weights

@@ -15,7 +15,7 @@ from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.repair.ladder import Repair
 from diary_pipeline.transcription.repair.risk import LANGUAGE_SWITCH
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.speech.speech_activity import Silero
 from diary_pipeline.transcription.speech.windows import Window, WindowCutter, windows
 from diary_pipeline.transcription.transcriber import Hints

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, hear
 from diary_pipeline_tests.defs.house import House
 from diary_pipeline_tests.recordings.encode import write_blocks

@@ -10,7 +10,7 @@ import pytest
 
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.transcription.evaluation.word_errors import count_errors
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, hear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.recordings.rooms import room

@@ -9,7 +9,7 @@ import pytest
 
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.transcript import Word
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, hear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import real_transcriber

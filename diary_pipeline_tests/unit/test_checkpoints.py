@@ -20,7 +20,7 @@ from diary_pipeline.storage.keys import checkpoint_prefix, checkpoints_prefix
 from diary_pipeline.transcription.checkpoints import StoredCheckpoints
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord, partition
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear
 from diary_pipeline_tests.unit.test_cross_file import LONG, Says, run
 from diary_pipeline_tests.unit.test_transcribe_batch import TEXT, House

@@ -10,7 +10,7 @@ import pytest
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import AudioRefused, PermanentError, ServiceMissing, UsageError
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 from diary_pipeline.transcription.whisper.cross_file import CrossFile

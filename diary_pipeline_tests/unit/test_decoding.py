@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diary_pipeline.core.errors import ServiceMissing
-from diary_pipeline.transcription.speech.spans import Span
+from diary_pipeline.transcription.span import Span
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Hints
 from diary_pipeline.transcription.whisper.decoding import Asked, BatchDecoder, Language, OutOfMemory

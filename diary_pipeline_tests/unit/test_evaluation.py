@@ -15,7 +15,7 @@ from diary_pipeline.transcription.evaluation.evaluation import Evaluation, evalu
 from diary_pipeline.transcription.evaluation.reference_set import read_reference_set
 from diary_pipeline.transcription.evaluation.word_errors import Errors, count_errors
 from diary_pipeline.transcription.scripted import ScriptedTranscriber, content_hash
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Heard, ToHear
 from diary_pipeline_tests.builders import speech_like, write_audio
 

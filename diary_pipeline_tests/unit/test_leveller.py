@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.leveller import LEVEL_RULES, level_of, levelled
-from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.transcriber import Block
 from diary_pipeline_tests.builders import speech_like
 

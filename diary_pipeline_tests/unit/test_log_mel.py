@@ -7,7 +7,7 @@ import pytest
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block
 from diary_pipeline.transcription.whisper.log_mel import Features, LogMel, made_by, torch_features, torch_has_gpu
 

@@ -9,7 +9,7 @@ from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.repair.ears import Stretch
 from diary_pipeline.transcription.repair.ladder import Repair
 from diary_pipeline.transcription.repair.missed import missed
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Hints
 

@@ -8,7 +8,7 @@ import pytest
 from diary_pipeline.core.languages import language_code
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.server.answers import Asked, understood
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.speech.windows import Window
 
 TEXT = "Hello, world. It is late."

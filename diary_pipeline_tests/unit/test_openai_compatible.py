@@ -18,7 +18,7 @@ from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.made_with import FRONT_END, versions
 from diary_pipeline.transcription.server.connection import TranscriptionServer
 from diary_pipeline.transcription.server.openai_compatible import OpenAICompatibleTranscriber, judged, wav_of
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear, hear
 from diary_pipeline_tests.recordings.faulty import DEMO

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diary_pipeline.transcription.repair.pieces import LONGEST, SHORTEST, at_pauses, cut
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.speech.windows import Window
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diary_pipeline.transcription.placing import Timed, aligned, laid, placed
-from diary_pipeline.transcription.speech.spans import Span
+from diary_pipeline.transcription.span import Span
 from diary_pipeline.transcription.speech.windows import Window
 
 

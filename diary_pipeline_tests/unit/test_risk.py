@@ -19,7 +19,7 @@ from diary_pipeline.transcription.repair.risk import (
     only_vocabulary,
     risks,
 )
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.transcriber import Hints
 
 SENTENCE = "I planted the tomatoes this morning and now my back hurts."

@@ -8,7 +8,7 @@ import pytest
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.repair.risk import risks
 from diary_pipeline.transcription.scripted import ScriptedTranscriber, content_hash
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.transcriber import Hints, hear
 from diary_pipeline_tests.builders import silence, speech_like
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diary_pipeline.transcription.segments import HeardWindow, PlacedWord, compression_ratio, segments_of
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 
 
 def said(*words: tuple[str, float, float]) -> tuple[PlacedWord, ...]:

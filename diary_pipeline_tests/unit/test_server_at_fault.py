@@ -7,7 +7,7 @@ import pytest
 
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.core.errors import PermanentError, TransientError
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard
 from diary_pipeline_tests.transcription_server import Posted, Reply, refusal, transcription_server
 from diary_pipeline_tests.unit.test_openai_compatible import SPOKEN, engine, heard_texts, numbered, one, speech_of

@@ -9,7 +9,8 @@ import pytest
 from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.transcription.speech.spans import FRAME, RATE, Span, SpanFinder, SpeechRules
+from diary_pipeline.transcription.span import RATE, Span
+from diary_pipeline.transcription.speech.spans import FRAME, SpanFinder, SpeechRules
 from diary_pipeline.transcription.speech.speech_activity import Silero
 from diary_pipeline.transcription.speech.windows import Window, WindowCutter, windows
 from diary_pipeline.transcription.transcriber import Block

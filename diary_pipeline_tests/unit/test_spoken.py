@@ -3,7 +3,7 @@
 import pytest
 
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
-from diary_pipeline.transcription.speech.spans import Span
+from diary_pipeline.transcription.span import Span
 from diary_pipeline.transcription.spoken import spoken_language
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.segments import segments_of
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.speech.unheard import SecondMeter, unheard
 
 ROOM, SPEECH = -60.0, -22.0

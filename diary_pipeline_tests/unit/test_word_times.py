@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.placing import placed
 from diary_pipeline.transcription.segments import segments_of
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.whisper.alignment import timed_word
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.repair.pieces import SHORTEST
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
 
 MISSED = 2 * RATE

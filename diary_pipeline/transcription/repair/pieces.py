@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.speech.windows import Window
 
 SHORTEST = 4 * RATE

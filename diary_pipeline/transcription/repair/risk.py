@@ -16,7 +16,7 @@ import numpy as np
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.repair.phantoms import folded, phantom_words
 from diary_pipeline.transcription.segments import compression_ratio
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block, Hints
 
 DAMNING = frozenset(

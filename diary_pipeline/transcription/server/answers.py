@@ -15,7 +15,7 @@ from diary_pipeline.core.languages import language_code
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.placing import UNSPACED, Timed, aligned, laid, placed
 from diary_pipeline.transcription.segments import compression_ratio
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
 
 Answer = Mapping[str, object]

@@ -27,7 +27,7 @@ from diary_pipeline.transcription.server.answers import Asked, understood
 from diary_pipeline.transcription.server.connection import TranscriptionServer
 from diary_pipeline.transcription.server.under_way import Opened, Parts, Run
 from diary_pipeline.transcription.server.waiting_threads import WaitingThreads
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 

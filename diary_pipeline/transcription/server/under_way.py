@@ -14,8 +14,8 @@ from diary_pipeline.transcription.checkpoints import kept_parts
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.server.connection import TranscriptionServer
 from diary_pipeline.transcription.server.trouble import Unclear
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.recording import SpeechOf
-from diary_pipeline.transcription.speech.spans import RATE
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.spoken import spoken_language
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear

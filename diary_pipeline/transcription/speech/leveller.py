@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block
 
 

@@ -10,22 +10,9 @@ them to.
 
 from dataclasses import dataclass
 
-RATE = 16_000
-"""Samples per second of every block and every sample count in this room."""
+from diary_pipeline.transcription.span import RATE, Span
+
 FRAME = 512
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of the recording, in samples; `end` is not part of it."""
-
-    start: int
-    end: int
-
-    @property
-    def length(self) -> int:
-        """How many samples it holds."""
-        return self.end - self.start
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.speech.spans import RATE, Span
+from diary_pipeline.transcription.span import RATE, Span
 from diary_pipeline.transcription.transcriber import Block
 
 SOUND_WITHOUT_WORDS = "sound_without_words"

@@ -15,7 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
-from diary_pipeline.transcription.speech.spans import FRAME, RATE, Span, SpanFinder, SpeechRules
+from diary_pipeline.transcription.span import RATE, Span
+from diary_pipeline.transcription.speech.spans import FRAME, SpanFinder, SpeechRules
 from diary_pipeline.transcription.transcriber import Block
 
 

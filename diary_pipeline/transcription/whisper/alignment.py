@@ -13,7 +13,7 @@ from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.placing import Timed, placed
 from diary_pipeline.transcription.repair.risk import LANGUAGE_SWITCH
 from diary_pipeline.transcription.segments import compression_ratio
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.whisper.decoding import Decoded
 

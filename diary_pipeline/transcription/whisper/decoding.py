@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from diary_pipeline.observability.logs import log
 from diary_pipeline.transcription.devices.device import gpu_failure, trouble
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Block, Hints
 from diary_pipeline.transcription.whisper.log_mel import LogMel

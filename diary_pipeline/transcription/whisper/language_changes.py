@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from diary_pipeline.transcription.repair.ears import Stretch
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
 
 FRAMES_PER_S = 50

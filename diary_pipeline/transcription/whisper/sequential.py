@@ -15,7 +15,7 @@ from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.placing import placed
 from diary_pipeline.transcription.repair.ears import Stretch
 from diary_pipeline.transcription.segments import compression_ratio
-from diary_pipeline.transcription.speech.spans import RATE
+from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.whisper.alignment import timed_word
 from diary_pipeline.transcription.whisper.language_changes import stretches
