@@ -1,11 +1,13 @@
 """Fixtures that tests of many rooms share."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.observability.logs import ROOT
 from diary_pipeline_tests.servers import Postgres, postgres_server
 
 
@@ -37,3 +39,15 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
     opened = open_ledger(ledger_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Catch our events also after a command line or a code location of an earlier test has sent them elsewhere."""
+    logger = logging.getLogger(ROOT)
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = True
+    yield caplog
+    logger.setLevel(before[0])
+    logger.propagate = before[1]
