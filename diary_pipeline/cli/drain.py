@@ -21,7 +21,7 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.resources import recovery, resources
 from diary_pipeline.ledger import batches, commits, submissions
-from diary_pipeline.transcription.batch import LONG_S
+from diary_pipeline.transcription.batch import is_long
 from diary_pipeline.wiring import Wiring
 
 DAEMON_SILENT_S = 75.0
@@ -61,8 +61,8 @@ def wait_for(
 
     def heard_up_to(recording: Recording, at_s: float) -> None:
         on_progress(recording, at_s)
-        if recording.declared_s is None or recording.declared_s > LONG_S:
-            unless_stopped()  # what is finished of it is kept
+        if is_long(recording):
+            unless_stopped()
 
     def unless_stopped() -> None:
         if stop.is_set():

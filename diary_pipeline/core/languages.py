@@ -26,6 +26,8 @@ CODES = {
 }
 """English name -> code."""
 KNOWN = frozenset(CODES.values())
+UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+"""Languages written without spaces between words; Whisper splits the same ones by character."""
 
 
 def language_code(said: object) -> str | None:

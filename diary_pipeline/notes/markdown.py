@@ -4,19 +4,13 @@ Speech must not become markup: somebody who says "open bracket" ends up with a b
 about which nothing was said has one honest line. Words around the speaker's own live in headings.py.
 """
 
-import re
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
+from diary_pipeline.core.markdown import escaped
 from diary_pipeline.core.note import ENGLISH_CUES_ONLY, DiaryNote, NoteItem
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.notes.headings import Headings, headings
-
-# Brackets, rules and what GitHub and Obsidian add: tags, mathematics, mentions.
-_ACTIVE = re.compile(r"[\\`*_\[\]<>#|~&$@{}]|(?<=%)%|(?<==)=")
-_LIST = re.compile(r"^(?:(\d+)([.)])|([-+]))(?=\s|$)")
-# Bare addresses become links in GitHub's Markdown without any bracket.
-_ADDRESS = re.compile(r"(:)(?=//)|(?<=www)(\.)|(?<=mailto)(:)|(?<=xmpp)(:)", re.IGNORECASE)
 
 
 def render_note(note: DiaryNote, recorded: RecordedAt) -> str:
@@ -47,14 +41,6 @@ def render_note(note: DiaryNote, recorded: RecordedAt) -> str:
     if ENGLISH_CUES_ONLY in note.limits:
         blocks.append(f"*{words.english_cues_only}*")
     return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def escaped(text: str) -> str:
-    """Make spoken words inert in Markdown and HTML; one line."""
-    line = " ".join(text.split())
-    line = _ACTIVE.sub(lambda found: f"\\{found[0]}", line)
-    line = _ADDRESS.sub(lambda found: f"\\{found[0]}", line)
-    return _LIST.sub(lambda found: f"{found[1]}\\{found[2]}" if found[1] else f"\\{found[3]}", line)
 
 
 def _when(note: DiaryNote, recorded: RecordedAt, words: Headings) -> str:

@@ -191,7 +191,7 @@ class TranscribeBatch:
             if found is not None and found.version == wanted:
                 return _Done(FinishedTranscript(recording, lease, found, _checks(found)))
         job = _Job(lease, recording, hints, version=wanted, path=lambda: self.store.path(recording.object_key))
-        if recording.declared_s is None or recording.declared_s > LONG_S:
+        if is_long(recording):
             prefix = checkpoint_prefix(recording.owner, recording.content_sha256, wanted)
             job.checkpoints = StoredCheckpoints(self.store, prefix)
         return job
@@ -246,6 +246,11 @@ class TranscribeBatch:
         complete = audio_is_complete(figures.duration_s, recording.declared_s, figures.damaged_packets)
         logger.info("transcribed", key=recording.key, **_loggable(transcript, effort))
         return _Done(FinishedTranscript(recording, job.lease, transcript, (complete, *_checks(transcript))), effort)
+
+
+def is_long(recording: Recording) -> bool:
+    """Whether its finished windows are kept, so that stopping between two of them loses nothing."""
+    return recording.declared_s is None or recording.declared_s > LONG_S
 
 
 def _failed(lease: Lease, recording: Recording, error: Exception) -> Failed:

@@ -8,8 +8,6 @@ The surprise: only their owner may read them (0600, new folders 0700), whatever 
 """
 
 import contextlib
-import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.observability.logs import log
+from diary_pipeline.storage.private import write_private
 from diary_pipeline.transcription.renderers.formats import RENDERERS, TranscriptFormat
 
 NEXT = "make room or set DIARY_TRANSCRIPT_DIR, then launch the transcript again; nothing else is lost"
@@ -72,18 +71,8 @@ class TranscriptFiles:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    # Whole or not at all; a file that is right already keeps its time, for whatever watches the folder.
+    # A file that is right already keeps its time, for whatever watches the folder.
     with contextlib.suppress(FileNotFoundError):
         if path.read_bytes() == content:
             return
-    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    handle, staged = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(staged).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(staged).unlink()
-        raise
+    write_private(path, content)

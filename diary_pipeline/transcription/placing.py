@@ -16,9 +16,6 @@ from diary_pipeline.transcription.heard import PlacedWord
 from diary_pipeline.transcription.span import Span
 from diary_pipeline.transcription.speech.windows import Window
 
-UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-"""Languages written without spaces between words; Whisper splits the same ones by character."""
-
 
 @dataclass(frozen=True)
 class Timed:

@@ -14,8 +14,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from diary_pipeline.core.languages import UNSPACED
 from diary_pipeline.core.transcript import Segment, Word
-from diary_pipeline.transcription.placing import UNSPACED
 
 
 @dataclass(frozen=True)

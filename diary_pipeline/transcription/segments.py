@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from diary_pipeline.core.languages import UNSPACED
 from diary_pipeline.core.transcript import Segment, SegmentKind, Word
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
-from diary_pipeline.transcription.placing import UNSPACED
 from diary_pipeline.transcription.span import RATE, Span
 
 SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")

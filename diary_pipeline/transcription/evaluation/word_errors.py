@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from diary_pipeline.core.errors import ServiceMissing
-
-UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my"})
+from diary_pipeline.core.languages import UNSPACED
 
 
 @dataclass(frozen=True)

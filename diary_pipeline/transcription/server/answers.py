@@ -11,9 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from diary_pipeline.core.languages import language_code
+from diary_pipeline.core.languages import UNSPACED, language_code
 from diary_pipeline.transcription.heard import HeardWindow
-from diary_pipeline.transcription.placing import UNSPACED, Timed, aligned, laid, placed
+from diary_pipeline.transcription.placing import Timed, aligned, laid, placed
 from diary_pipeline.transcription.segments import compression_ratio
 from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
