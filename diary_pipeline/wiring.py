@@ -17,7 +17,7 @@ from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.notes.batch import WriteNotes
-from diary_pipeline.notes.offline import OfflineWriter
+from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline.settings import Settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.store import ObjectStore

@@ -12,7 +12,7 @@ import dagster as dg
 
 from diary_pipeline.core.batch import Check, Result
 from diary_pipeline.defs.partitions import RECORDINGS
-from diary_pipeline.notes.checks import NOTE_IS_FIT, NOTE_IS_SUPPORTED
+from diary_pipeline.notes.evidence.checks import NOTE_IS_FIT, NOTE_IS_SUPPORTED
 
 
 @dataclass(frozen=True)

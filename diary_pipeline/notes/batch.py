@@ -20,9 +20,9 @@ from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.commits import Committed, Pointer, pointers_of
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.notes.checks import check_note
-from diary_pipeline.notes.files import write_note_file
-from diary_pipeline.notes.markdown import render_note
+from diary_pipeline.notes.evidence.checks import check_note
+from diary_pipeline.notes.renderers.files import write_note_file
+from diary_pipeline.notes.renderers.markdown import render_note
 from diary_pipeline.notes.writer import NoteWriter, note_version
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore

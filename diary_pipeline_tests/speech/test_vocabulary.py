@@ -3,7 +3,7 @@
 import pytest
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.notes.given_names import GIVEN_NAMES
+from diary_pipeline.notes.language.given_names import GIVEN_NAMES
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear, hear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.weights import real_transcriber

@@ -17,7 +17,7 @@ from diary_pipeline.ledger.claims import release
 from diary_pipeline.ledger.commits import clock_now
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.notes.batch import WriteNotes
-from diary_pipeline.notes.offline import OfflineWriter
+from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary
 

@@ -8,9 +8,9 @@ import pytest
 
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.recording import RecordedAt
-from diary_pipeline.notes.checks import NOTE_IS_FIT, NOTE_IS_SUPPORTED, check_note
-from diary_pipeline.notes.grounding import Said, names_in, numbers
-from diary_pipeline.notes.offline import OfflineWriter
+from diary_pipeline.notes.evidence.checks import NOTE_IS_FIT, NOTE_IS_SUPPORTED, check_note
+from diary_pipeline.notes.evidence.grounding import Said, names_in, numbers
+from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline_tests.builders import make_transcript
 
 DAY = dt.date(2026, 3, 4)

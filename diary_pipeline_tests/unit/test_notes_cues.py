@@ -2,10 +2,10 @@
 
 import pytest
 
-from diary_pipeline.notes.cues import statements, told
-from diary_pipeline.notes.names import people_and_places
-from diary_pipeline.notes.sentences import sentences
-from diary_pipeline.notes.topics import topics
+from diary_pipeline.notes.language.cues import statements, told
+from diary_pipeline.notes.language.names import people_and_places
+from diary_pipeline.notes.language.sentences import sentences
+from diary_pipeline.notes.language.topics import topics
 from diary_pipeline_tests.builders import make_transcript
 
 

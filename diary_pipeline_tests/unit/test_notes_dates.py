@@ -4,8 +4,8 @@ import datetime as dt
 
 import pytest
 
-from diary_pipeline.notes.spoken_dates import diary_day, spoken_dates
-from diary_pipeline.notes.todos import due_date, is_todo
+from diary_pipeline.notes.language.spoken_dates import diary_day, spoken_dates
+from diary_pipeline.notes.language.todos import due_date, is_todo
 
 WEDNESDAY = dt.date(2026, 3, 4)
 

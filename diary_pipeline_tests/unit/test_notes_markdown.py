@@ -8,9 +8,9 @@ import pytest
 
 from diary_pipeline.core.markdown import escaped
 from diary_pipeline.core.recording import RecordedAt
-from diary_pipeline.notes.files import write_note_file
-from diary_pipeline.notes.markdown import render_note
-from diary_pipeline.notes.offline import OfflineWriter
+from diary_pipeline.notes.offline.writer import OfflineWriter
+from diary_pipeline.notes.renderers.files import write_note_file
+from diary_pipeline.notes.renderers.markdown import render_note
 from diary_pipeline_tests.builders import make_transcript
 
 DAY = dt.date(2026, 3, 4)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
-from diary_pipeline.notes.checks import check_note
-from diary_pipeline.notes.offline import OfflineWriter
+from diary_pipeline.notes.evidence.checks import check_note
+from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline.notes.writer import NoteWriter, note_version
 from diary_pipeline_tests.builders import make_transcript
 from diary_pipeline_tests.recordings.script import ENTRIES

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from diary_pipeline.core.transcript import Segment, Word
-from diary_pipeline.notes.sentences import Passage, sentences
+from diary_pipeline.notes.language.sentences import Passage, sentences
 from diary_pipeline_tests.builders import make_transcript
 
 

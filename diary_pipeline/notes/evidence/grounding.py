@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from diary_pipeline.core.transcript import Transcript
-from diary_pipeline.notes.english import DAYS, MONTHS, STOP_WORDS, listed
+from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, listed
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:'[^\W\d_]+)?")
 _SPELT = re.compile(r"\b[a-z](?: [a-z]\b)+")

@@ -7,10 +7,10 @@ reflection. To-dos are todos.py's, people and places names.py's, topics topics.p
 import re
 from typing import Literal
 
-from diary_pipeline.notes.english import ADVERBS, LONG_AGO, has_past
-from diary_pipeline.notes.mood import feeling
-from diary_pipeline.notes.sentences import Passage
-from diary_pipeline.notes.todos import is_todo
+from diary_pipeline.notes.language.english import ADVERBS, LONG_AGO, has_past
+from diary_pipeline.notes.language.mood import feeling
+from diary_pipeline.notes.language.sentences import Passage
+from diary_pipeline.notes.language.todos import is_todo
 
 Told = Literal["action", "reflection", "event"]
 

@@ -14,16 +14,16 @@ from typing import Literal
 from diary_pipeline.core.note import ENGLISH_CUES_ONLY, DiaryNote, ItemKind, Mood, NoteItem
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
-from diary_pipeline.notes.cues import Told, statements, told
-from diary_pipeline.notes.mood import feeling, mood
-from diary_pipeline.notes.names import Mention, people_and_places
-from diary_pipeline.notes.picking import pick
-from diary_pipeline.notes.plain import is_plain
-from diary_pipeline.notes.sentences import Passage, sentences
-from diary_pipeline.notes.spoken_dates import diary_day, spoken_dates
-from diary_pipeline.notes.titles import title_of
-from diary_pipeline.notes.todos import due_date, opens_correction, takes_back
-from diary_pipeline.notes.topics import topics
+from diary_pipeline.notes.language.cues import Told, statements, told
+from diary_pipeline.notes.language.mood import feeling, mood
+from diary_pipeline.notes.language.names import Mention, people_and_places
+from diary_pipeline.notes.language.plain import is_plain
+from diary_pipeline.notes.language.sentences import Passage, sentences
+from diary_pipeline.notes.language.spoken_dates import diary_day, spoken_dates
+from diary_pipeline.notes.language.todos import due_date, opens_correction, takes_back
+from diary_pipeline.notes.language.topics import topics
+from diary_pipeline.notes.offline.picking import pick
+from diary_pipeline.notes.offline.titles import title_of
 from diary_pipeline.notes.writer import note_language, note_version
 
 _SUMMARY_WORDS = 110

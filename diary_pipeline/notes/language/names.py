@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from diary_pipeline.notes.english import DAYS, MONTHS, NEGATIONS, STOP_WORDS, listed, tokens
-from diary_pipeline.notes.given_names import GIVEN_NAMES
-from diary_pipeline.notes.sentences import Passage
+from diary_pipeline.notes.language.english import DAYS, MONTHS, NEGATIONS, STOP_WORDS, listed, tokens
+from diary_pipeline.notes.language.given_names import GIVEN_NAMES
+from diary_pipeline.notes.language.sentences import Passage
 
 MOST = 8
 """Of each kind in one note; the most often named first."""

@@ -6,8 +6,8 @@ Nothing is put together: a heading made of two topics says something that nobody
 import re
 from collections.abc import Sequence
 
-from diary_pipeline.notes.english import DANGLING, is_past, tokens
-from diary_pipeline.notes.sentences import Passage
+from diary_pipeline.notes.language.english import DANGLING, is_past, tokens
+from diary_pipeline.notes.language.sentences import Passage
 
 LONGEST = 60
 LONGEST_GIVEN = 90

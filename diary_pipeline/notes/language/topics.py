@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from diary_pipeline.notes.english import DAYS, MONTHS, STOP_WORDS, is_past, listed
-from diary_pipeline.notes.names import Mention
-from diary_pipeline.notes.sentences import Passage
+from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, is_past, listed
+from diary_pipeline.notes.language.names import Mention
+from diary_pipeline.notes.language.sentences import Passage
 
 MOST = 5
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from diary_pipeline.notes.grounding import content_stems
+from diary_pipeline.notes.evidence.grounding import content_stems
 
 _DECAY = 0.6
 """What is left of a word's weight once a chosen sentence holds it."""

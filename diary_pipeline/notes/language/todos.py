@@ -8,8 +8,8 @@ Questions never come here, see cues.py.
 import datetime as dt
 import re
 
-from diary_pipeline.notes.english import ADVERBS, LONG_AGO, has_past
-from diary_pipeline.notes.spoken_dates import SpokenDate, spoken_dates
+from diary_pipeline.notes.language.english import ADVERBS, LONG_AGO, has_past
+from diary_pipeline.notes.language.spoken_dates import SpokenDate, spoken_dates
 
 _OPENING = r"(?:^|[,;:.]\s*|\b(?:and|also|please|so|then|but)\s+)"
 _SAYING = (

@@ -5,7 +5,7 @@ Left out on purpose: names that are words (Will, Mark, Rose, Grace, Bill, Frank,
 Sydney, Georgia, Jordan). A name that is missing is still found inside a sentence, see names.py.
 """
 
-from diary_pipeline.notes.english import listed
+from diary_pipeline.notes.language.english import listed
 
 GIVEN_NAMES = frozenset(
     listed("""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from diary_pipeline.core.markdown import escaped
 from diary_pipeline.core.note import ENGLISH_CUES_ONLY, DiaryNote, NoteItem
 from diary_pipeline.core.recording import RecordedAt
-from diary_pipeline.notes.headings import Headings, headings
+from diary_pipeline.notes.renderers.headings import Headings, headings
 
 
 def render_note(note: DiaryNote, recorded: RecordedAt) -> str:

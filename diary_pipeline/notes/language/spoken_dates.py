@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from diary_pipeline.notes.english import DAYS, MONTHS, listed
+from diary_pipeline.notes.language.english import DAYS, MONTHS, listed
 
 _NTH = listed("""
     first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth

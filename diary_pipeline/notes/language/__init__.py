@@ -1,0 +1,1 @@
+"""What the sentences of a diary are: statements, to-dos, dates, names, feelings. Rules of language, no note."""

@@ -1,0 +1,1 @@
+"""A note as Markdown, and as a file in a folder."""
