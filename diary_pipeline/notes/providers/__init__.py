@@ -1,0 +1,1 @@
+"""One call shape over the official SDKs, and one taxonomy of what can go wrong."""

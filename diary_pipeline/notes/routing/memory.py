@@ -1,0 +1,171 @@
+"""What the router remembers beyond one note: how routes did, what was answered, what may still be spent.
+
+Protocols with the doubles for tests and for single processes; ledger_memory.py keeps the same in the ledger and the
+object store, so that it is shared by processes and outlives them. No text but in `Answers`.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from diary_pipeline.notes.providers.exchange import Completion, Usage
+
+ACCEPTED = "accepted"
+CACHED = "cached"
+"""Outcome of an attempt that was answered from `Answers`: nothing was sent and nothing is paid."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One question to one route, without text; a row of `llm_calls`."""
+
+    recording_key: str
+    at: dt.datetime
+    """Aware, UTC."""
+    route: str
+    model: str
+    outcome: str
+    """ACCEPTED, CACHED, or a Failure."""
+    seconds: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = 0.0
+    """None: the route has no price."""
+    status: int | None = None
+    request_id: str | None = None
+    answer_key: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a route has done lately."""
+
+    tried: int = 0
+    accepted: int = 0
+    seconds: float = 5.0
+    """Mean of an answer."""
+    failures: int = 0
+    """Transient ones in a row; each doubles the cool-down."""
+    cool_until: float = 0.0
+    """Seconds since the epoch by the ledger's clock."""
+
+
+class RouteMemory(Protocol):
+    """How routes did, seen by every process of a deployment."""
+
+    def now(self) -> float:
+        """Give seconds since the epoch, by the clock that `cool_until` means."""
+        ...
+
+    def standings(self, routes: Iterable[str]) -> Mapping[str, Standing]:
+        """Give what is known of routes over the last 30 days."""
+        ...
+
+    def record(self, attempt: Attempt) -> None:
+        """Remember an attempt."""
+        ...
+
+    def cool(self, route: str, until: float, failures: int) -> None:
+        """Let nobody call a route until then; `failures` 0 ends a cool-down."""
+        ...
+
+
+class Answers(Protocol):
+    """Answers by the key of their question; what was paid for once is never asked again."""
+
+    def get(self, key: str) -> Completion | None:
+        """Give a kept answer."""
+        ...
+
+    def put(self, key: str, answer: Completion) -> None:
+        """Keep an answer; it is durable when this returns."""
+        ...
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Money set aside for one call."""
+
+    id: str
+    usd: float
+
+
+class Purse(Protocol):
+    """What may still be spent."""
+
+    def hold(self, owner: str, usd: float) -> Hold | None:
+        """Set the worst case of a call aside; None when a cap of the run, the day or the owner forbids it."""
+        ...
+
+    def settle(self, hold: Hold, usd: float) -> None:
+        """Say what the call cost in the end; the rest is free again."""
+        ...
+
+
+class ProcessMemory:
+    """RouteMemory of one process."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+        self._standings: dict[str, Standing] = {}
+
+    def now(self) -> float:
+        """Give the clock of this machine."""
+        return time.time()
+
+    def standings(self, routes: Iterable[str]) -> Mapping[str, Standing]:
+        """Give what this process has seen."""
+        return {name: self._standings.get(name, Standing()) for name in routes}
+
+    def record(self, attempt: Attempt) -> None:
+        """Remember an attempt; one that was answered from `Answers` says nothing about its route."""
+        self.attempts.append(attempt)
+        if attempt.outcome == CACHED:
+            return
+        before = self._standings.get(attempt.route, Standing())
+        self._standings[attempt.route] = replace(
+            before,
+            tried=before.tried + 1,
+            accepted=before.accepted + (attempt.outcome == ACCEPTED),
+            seconds=before.seconds + 0.3 * (attempt.seconds - before.seconds),
+        )
+
+    def cool(self, route: str, until: float, failures: int) -> None:
+        """Remember a cool-down."""
+        self._standings[route] = replace(self._standings.get(route, Standing()), cool_until=until, failures=failures)
+
+
+@dataclass
+class KeptAnswers:
+    """Answers in memory."""
+
+    kept: dict[str, Completion] = field(default_factory=dict)
+
+    def get(self, key: str) -> Completion | None:
+        """Give a kept answer."""
+        return self.kept.get(key)
+
+    def put(self, key: str, answer: Completion) -> None:
+        """Keep an answer."""
+        self.kept[key] = answer
+
+
+@dataclass
+class Allowance:
+    """A purse with one sum for everybody, in memory."""
+
+    left_usd: float
+    _held: int = 0
+
+    def hold(self, owner: str, usd: float) -> Hold | None:  # noqa: ARG002
+        """Set the worst case aside, while it is there."""
+        if usd > self.left_usd:
+            return None
+        self.left_usd -= usd
+        self._held += 1
+        return Hold(str(self._held), usd)
+
+    def settle(self, hold: Hold, usd: float) -> None:
+        """Give back what was not spent."""
+        self.left_usd += hold.usd - usd
