@@ -205,12 +205,20 @@ def test_an_engine_that_ran_out_of_memory_is_loaded_anew_and_goes_on() -> None:
 
     def fails(_: Sequence[Asked]) -> Exception | None:
         left[0] -= 1
-        return OutOfMemory("out of memory") if left[0] in (0, 1) else None
+        return OutOfMemory("out of memory") if left[0] == 1 else None
 
     model = Says(fails)
     found = run(model, [recording(key) for key in "abcde"], 1)
     assert {type(one) for one in found.values()} == {Heard}
     assert model.discarded == [None]
+
+
+def test_a_batch_that_does_not_fit_is_halved_over_a_new_model_and_no_later_one_is_as_large() -> None:
+    model = Says(lambda batch: OutOfMemory("out of memory") if len(batch) > 2 else None)
+    found = run(model, [recording(str(number), SPOKEN[: 4 * RATE]) for number in range(20)], 8)
+    assert {type(one) for one in found.values()} == {Heard}
+    assert max(map(len, model.batches)) == 2
+    assert model.discarded == [None, None]  # 8 and 4 were tried, once each
 
 
 def test_a_window_that_never_fits_fails_its_recording_with_what_to_do() -> None:

@@ -42,10 +42,3 @@ def test_a_device_that_fails_is_told_from_a_bad_window(error: Exception, expecte
     device: Any = BrokenDevice(error)
     with pytest.raises(expected, match=says):
         BatchDecoder(lambda: device, 1, {}).decode(windows(4))
-
-
-def test_too_little_memory_halves_the_batch_until_one_window_is_left() -> None:
-    device: Any = BrokenDevice(RuntimeError("CUDA failed with error out of memory"))
-    with pytest.raises(OutOfMemory):
-        BatchDecoder(lambda: device, 1, {}).decode(windows(8))
-    assert device.asked == [8, 4, 2, 1]

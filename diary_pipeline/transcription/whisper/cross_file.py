@@ -68,19 +68,20 @@ class CrossFile:
         self._judge = judge
         self._discard = discard
         self._figures = figures
-        self._batch_size = batch_size
+        self.batch_size = batch_size
+        """Windows a call; fewer once so many did not fit."""
         self._threads = threads
 
     def run(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Listening | Exception]]:
         """Give each recording when it is complete, or what went wrong with it."""
-        ahead = self._batch_size * LOOK_AHEAD
+        ahead = self.batch_size * LOOK_AHEAD
         front = FrontEnd(
             recordings,
             self._opened,
             self._features,
             self._figures,
             threads=self._threads,
-            recordings_ahead=self._batch_size + self._threads,
+            recordings_ahead=self.batch_size + self._threads,
             windows_ahead=ahead,
         )
         with front:
@@ -96,7 +97,7 @@ class CrossFile:
                         front.release(event.recording)
                     else:
                         yield from _ended(event)
-                batch = next_batch([w for w in waiting if _may_be_heard(w)], self._batch_size)
+                batch = next_batch([w for w in waiting if _may_be_heard(w)], self.batch_size)
                 if not batch and not events:
                     return
                 yield from self._hear(batch)
@@ -137,33 +138,40 @@ class CrossFile:
             yield recording.key, recording
 
     def _decoded(self, batch: Sequence[_Window]) -> Sequence[Decoded | Exception]:
-        asked = [_asked(window) for window in batch]
+        said = self._tried(batch)
+        if isinstance(said, OutOfMemory) and len(batch) == 1:
+            said = self._tried(batch)  # the model was loaded anew, and holds only what it needs
+        if not isinstance(said, Exception):
+            return said
+        if isinstance(said, OutOfMemory):
+            if len(batch) == 1:
+                return [_too_little_memory(batch[0].ready.recording.key)]
+            self.batch_size = len(batch) // 2
+            logger.warning("batch_halved", windows=len(batch))
+            return self._in_parts(batch)
+        logger.warning("batch_failed", windows=len(batch), error=said)
+        # Which window it was shows only when each is heard alone.
+        return [said] if len(batch) == 1 else [one for window in batch for one in self._decoded([window])]
+
+    def _in_parts(self, batch: Sequence[_Window]) -> Sequence[Decoded | Exception]:
+        said: list[Decoded | Exception] = []
+        while len(said) < len(batch):
+            said += self._decoded(batch[len(said) : len(said) + self.batch_size])
+        return said
+
+    def _tried(self, batch: Sequence[_Window]) -> Sequence[Decoded] | Exception:
         try:
-            return self._decoder.decode(asked)
+            return self._decoder.decode([_asked(window) for window in batch])
         except TransientError as error:
             self._discard(error.__cause__)
             raise
-        except Exception as error:  # noqa: BLE001
-            logger.warning("batch_failed", windows=len(batch), error=error)
-        # Which window it was shows only when each is heard alone. Not in the handler: what is being handled keeps the
-        # model alive, and one that is loaded anew would lie beside it.
-        return [self._alone(window.ready.recording.key, one) for window, one in zip(batch, asked, strict=True)]
-
-    def _alone(self, key: str, asked: Asked) -> Decoded | Exception:
-        for _ in range(2):
-            try:
-                (said,) = self._decoder.decode([asked])
-            except OutOfMemory:
-                pass
-            except TransientError as error:
-                self._discard(error.__cause__)
-                raise
-            except Exception as error:  # noqa: BLE001 - this recording's, and the others go on
-                return error
-            else:
-                return said
-            self._discard(None)  # loaded anew, it holds only what it needs
-        return _too_little_memory(key)
+        except OutOfMemory:
+            pass
+        except Exception as error:  # noqa: BLE001 - of one of these windows, and the others go on
+            return error
+        # Not in the handler: what is being handled keeps the model alive, and the new one would lie beside it.
+        self._discard(None)
+        return OutOfMemory()
 
 
 def _too_little_memory(key: str) -> PermanentError:

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from diary_pipeline.observability.logs import log
 from diary_pipeline.transcription.devices.device import gpu_failure, trouble
 from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
@@ -33,11 +32,9 @@ ONE_LANGUAGE = 0.98
 """A window whose best language is less probable may hold two: so did 34 of 35 that did, and 2 of 18 that did not."""
 Figures = MutableMapping[str, float]
 
-logger = log(__name__)
-
 
 class OutOfMemory(Exception):
-    """The device has no room for a single window."""
+    """The device has no room for these windows. On a GPU the loaded model is of no use any more, see cross_file.py."""
 
 
 @dataclass(frozen=True)
@@ -102,22 +99,18 @@ class BatchDecoder:
         self._figures = figures
 
     def decode(self, batch: Sequence[Asked]) -> list[Decoded]:
-        """Decode some windows in one model call, or in smaller ones when the device has too little memory.
+        """Decode some windows in one model call.
 
-        OutOfMemory when one window is too many; ServiceMissing `device_failed` when the GPU broke.
+        OutOfMemory when they are too many; ServiceMissing `device_failed` when the GPU broke.
         """
         try:
             return self._decode(batch)
         except (RuntimeError, MemoryError) as error:
-            if trouble(error) != "out_of_memory":
-                if broken := gpu_failure(error):
-                    raise broken from error
-                raise
-            if len(batch) == 1:
+            if trouble(error) == "out_of_memory":
                 raise OutOfMemory(str(error)) from error
-        logger.warning("batch_halved", windows=len(batch))
-        half = len(batch) // 2
-        return self.decode(batch[:half]) + self.decode(batch[half:])
+            if broken := gpu_failure(error):
+                raise broken from error
+            raise
 
     def _decode(self, batch: Sequence[Asked]) -> list[Decoded]:
         model = self._model()

@@ -126,8 +126,11 @@ class FasterWhisperTranscriber:
             batch_size=self._batch_size,
             threads=min(4, self._threads),
         )
-        for key, found in run.run(recordings):
-            yield key, found if isinstance(found, Exception) else found.result()
+        try:
+            for key, found in run.run(recordings):
+                yield key, found if isinstance(found, Exception) else found.result()
+        finally:
+            self._batch_size = run.batch_size  # what did not fit once is not tried again by this process
 
     @property
     def ears(self) -> SequentialEars:
