@@ -4,19 +4,24 @@ Part of the transcription benchmark; where no GPU answers it says so and measure
 weights, whose words are counted, and one of large-v3-turbo's shape with random weights, which says a fixed number of
 tokens a window and is good for its speed alone. The whole engine runs, decoding and voice activity included.
 
-What surprises: a GPU that waits for the CPU looks slow. Utilisation and the CPU seconds stand beside the speed.
+What surprises: one process leaves a GPU idle most of the time, because Python decodes and cuts audio on one core. So
+several runs share a GPU, each with its own weights, and a row says how many.
 """
 
 import math
+import multiprocessing
 import os
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 from benchmarks.turbo_shaped import TOKENS, TURBO, limited, write_random_model
@@ -30,29 +35,83 @@ from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear
 from diary_pipeline.transcription.weights.models import resolve
 from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber, Tuning
 
-COPIES = 40
-"""Of the clips: some hours of audio, so that filling and emptying the pipeline does not count."""
-BATCH_SIZES = (16, 64)
 WANTED = 10_000
 QUERY = "nvidia-smi --query-gpu=utilization.gpu,memory.used --format=csv,noheader,nounits -i 0 -lms 200"
+SHAPED = "large-v3-turbo's shape"
 
 
-def measured(clips: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Load:
+    """What one row measures: so many processes, each hearing a set so many times over."""
+
+    model: str
+    batch_size: int
+    processes: int
+    copies: int
+    """Enough that filling and emptying the pipeline does not count."""
+
+
+CLIPS = (*(Load("base", 32, n, 10) for n in (1, 4, 8)), *(Load(SHAPED, 32, n, 4) for n in (1, 4)))
+LONG = (*(Load(SHAPED, 32, n, 6) for n in (1, 4, 8)), *(Load("base", 32, n, 6) for n in (1, 8)))
+
+
+def measured(clips: Path, long: Path, loads: Sequence[Sequence[Load]] = (CLIPS, LONG)) -> dict[str, Any]:
     """Measure on the GPU, or say why not."""
     cuda = ask_cuda()
     if not cuda.types:
         return {"not_measured": f"no GPU: {cuda.missing}"}
-    model_dir = load_settings().model_dir
-    base = resolve("base", model_dir)
+    base = resolve("base", load_settings().model_dir)
     rows = []
     with tempfile.TemporaryDirectory(prefix="diary-bench-") as folder:
-        turbo = write_random_model(Path(folder) / "turbo", TURBO, base / "tokenizer.json")
-        for size in BATCH_SIZES:
-            real = FasterWhisperTranscriber(base, "base", Tuning("cuda", batch_size=size))
-            rows.append({"model": "base", **throughput(real, clips, COPIES)})
-            rows.append({"model": "large-v3-turbo's shape", **throughput(shaped(turbo, "cuda", size), clips, COPIES)})
-            rows[-1]["wer"] = None
+        folders = {"base": base, SHAPED: write_random_model(Path(folder) / "turbo", TURBO, base / "tokenizer.json")}
+        for audio, name, some in ((clips, "short clips", loads[0]), (long, "long recordings", loads[1])):
+            for load in some:
+                rows.append({"model": load.model, "set": name, **together(load, folders[load.model], audio)})
+                print(rows[-1], flush=True)
     return {"rows": rows, "tokens_a_window": TOKENS, "cpu_cores": os.cpu_count()}
+
+
+def together(load: Load, folder: Path, audio: Path) -> dict[str, Any]:
+    """Let processes share the GPU and add up what they heard between the first start and the last end."""
+    context = multiprocessing.get_context("spawn")
+    started = context.Barrier(load.processes)
+    told: Any = context.Queue()
+    workers = [
+        context.Process(target=_worker, args=(load, folder, audio, started, told)) for _ in range(load.processes)
+    ]
+    for worker in workers:
+        worker.start()
+    with _watched() as seen:
+        parts = [told.get(timeout=600) for _ in workers]
+    for worker in workers:
+        worker.join()
+    audio_s, cpu_s = sum(p["audio_s"] for p in parts), sum(p["cpu_s"] for p in parts)
+    began, ended = min(p["began"] for p in parts), max(p["ended"] for p in parts)
+    busy = [u for at, u, _ in seen if began <= at <= ended]
+    figures = {name: sum(p["figures"].get(name, 0.0) for p in parts) for name in parts[0]["figures"]}
+    errors = sum((p["errors"] for p in parts), Errors())
+    return {
+        "batch_size": load.batch_size,
+        "processes": load.processes,
+        "compute_type": parts[0]["compute_type"],
+        "audio_hours": audio_s / 3600,
+        "hours_an_hour": audio_s / (ended - began),
+        "windows_a_second": figures["windows"] / (ended - began),
+        "cpu_s_an_audio_hour": 3600 * cpu_s / audio_s,
+        "fill": figures["windows"] / (figures["batches"] * load.batch_size),
+        "wer": None if load.model == SHAPED else errors.wer,
+        "utilisation": statistics.fmean(busy) / 100 if busy else None,
+        "peak_gpu_mib": max((m for _, _, m in seen), default=None),
+        "figures": figures,
+    }
+
+
+def _worker(load: Load, folder: Path, audio: Path, started: Barrier, told: Any) -> None:
+    if load.model == SHAPED:
+        transcriber = shaped(folder, "cuda", load.batch_size)
+    else:
+        transcriber = FasterWhisperTranscriber(folder, load.model, Tuning("cuda", batch_size=load.batch_size))
+    told.put(throughput(transcriber, audio, load.copies, started.wait))
 
 
 def shaped(folder: Path, device: str, batch_size: int, tokens: int = TOKENS) -> FasterWhisperTranscriber:
@@ -65,36 +124,33 @@ def shaped(folder: Path, device: str, batch_size: int, tokens: int = TOKENS) -> 
     )
 
 
-def throughput(transcriber: FasterWhisperTranscriber, clips: Path, copies: int) -> dict[str, Any]:
-    """Hear every clip so many times in one call; the first clip is heard before the clock starts."""
-    references, _ = read_reference_set(clips)
+def throughput(
+    transcriber: FasterWhisperTranscriber, audio: Path, copies: int, ready: Any = lambda: None
+) -> dict[str, Any]:
+    """Hear a set so many times in one call; its first recording is heard before `ready` and the clock."""
+    references, _ = read_reference_set(audio)
     said = {f"{n} {r.name}": r for n in range(copies) for r in references}
     [*_] = transcriber.transcribe([ToHear("warm", partial(decode, references[0].audio), Hints(language="en"))])
     before = dict(transcriber.figures())
     asked = (ToHear(key, partial(decode, r.audio), Hints(language="en")) for key, r in said.items())
     errors, audio_s = Errors(), 0.0
-    with _watched() as seen:
-        wall_s, cpu_s = time.perf_counter(), time.process_time()
-        heard = list(transcriber.transcribe(asked))
-        wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+    ready()
+    began, cpu_s = time.monotonic(), time.process_time()
+    heard = list(transcriber.transcribe(asked))
+    ended, cpu_s = time.monotonic(), time.process_time() - cpu_s
     for key, found in heard:
         if not isinstance(found, Heard):
             raise found
         audio_s += found.samples / RATE
         errors += count_errors(said[key].text, " ".join(s.text for s in found.segments if s.text))
-    figures = {key: value - before.get(key, 0.0) for key, value in transcriber.figures().items() if key != "fill"}
-    size = transcriber.device.batch_size
     return {
-        "batch_size": size,
         "compute_type": transcriber.device.compute_type,
-        "audio_hours": audio_s / 3600,
-        "hours_an_hour": audio_s / wall_s,
-        "cpu_s_an_audio_hour": 3600 * cpu_s / audio_s,
-        "fill": figures["windows"] / (figures["batches"] * size),
-        "wer": errors.wer,
-        "utilisation": statistics.fmean(u for u, _ in seen) / 100 if seen else None,
-        "peak_gpu_mib": max((m for _, m in seen), default=None),
-        "figures": figures,
+        "audio_s": audio_s,
+        "began": began,
+        "ended": ended,
+        "cpu_s": cpu_s,
+        "errors": errors,
+        "figures": {key: n - before.get(key, 0.0) for key, n in transcriber.figures().items() if key != "fill"},
     }
 
 
@@ -103,15 +159,15 @@ def told(found: Mapping[str, Any]) -> str:
     if "not_measured" in found:
         return f"Not measured: {found['not_measured']}."
     lines = [
-        "| model, windows a call | audio hours an hour | GPU busy | GPU MiB | fill | CPU s an audio hour | WER |"
-        f" GPUs for {WANTED:,} hours an hour |",
-        "|---|---|---|---|---|---|---|---|",
+        "| model, windows a call, processes | set | audio hours an hour | windows a second | GPU busy | GPU MiB | fill "
+        f"| CPU s an audio hour | WER | GPUs for {WANTED:,} hours an hour |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row['model']}, {row['batch_size']}, {row['compute_type']} | {row['hours_an_hour']:.0f} "
-        f"| {_or_unknown(row['utilisation'], '.0%')} | {_or_unknown(row['peak_gpu_mib'], '.0f')} | {row['fill']:.2f} "
-        f"| {row['cpu_s_an_audio_hour']:.0f} | {_or_unknown(row['wer'], '.2%')} "
-        f"| {math.ceil(WANTED / row['hours_an_hour'])} |"
+        f"| {row['model']}, {row['batch_size']}, {row['processes']} | {row['set']} | {row['hours_an_hour']:.0f} "
+        f"| {row['windows_a_second']:.0f} | {_or_unknown(row['utilisation'], '.0%')} "
+        f"| {_or_unknown(row['peak_gpu_mib'], '.0f')} | {row['fill']:.2f} | {row['cpu_s_an_audio_hour']:.0f} "
+        f"| {_or_unknown(row['wer'], '.2%')} | {math.ceil(WANTED / row['hours_an_hour'])} |"
         for row in found["rows"]
     ]
     weights = f"Weights of large-v3-turbo's shape are random: {found['tokens_a_window']} tokens a window, no words."
@@ -119,23 +175,28 @@ def told(found: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _watched() -> Iterator[list[tuple[float, float]]]:
-    # Samples of how busy the GPU is, in percent, and of its memory, in MiB; the list is full when the body has ended.
-    samples: list[tuple[float, float]] = []
+def _watched() -> Iterator[list[tuple[float, float, float]]]:
+    # When, how busy the GPU was, in percent, and its memory, in MiB; the list is full when the body has ended.
+    samples: list[tuple[float, float, float]] = []
     try:
         smi = subprocess.Popen(QUERY.split(), stdout=subprocess.PIPE, text=True)
     except FileNotFoundError:
         yield samples
         return
+    reader = threading.Thread(target=_read, args=(smi, samples))
+    reader.start()
     try:
         yield samples
     finally:
         smi.terminate()
-        lines, _ = smi.communicate()
-        for line in lines.splitlines():
-            cells = line.split(",")
-            if len(cells) == 2 and all(cell.strip().isdigit() for cell in cells):
-                samples.append((float(cells[0]), float(cells[1])))
+        reader.join()
+
+
+def _read(smi: "subprocess.Popen[str]", samples: list[tuple[float, float, float]]) -> None:
+    for line in smi.stdout or ():
+        cells = line.split(",")
+        if len(cells) == 2 and all(cell.strip().isdigit() for cell in cells):
+            samples.append((time.monotonic(), float(cells[0]), float(cells[1])))
 
 
 def _load(folder: Path, device: Device, threads: int, *, tokens: int) -> Any:

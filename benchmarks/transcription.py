@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 _keep(document, asked.json)  # hours of measuring are not lost with the machine
                 print(f"\n### {model}, {name}, {rounds[OURS][0]['audio_s']:.0f} s\n\n{_table(found)}", flush=True)
                 print(f"\n{_stages(rounds[OURS])}", flush=True)
-        document["gpu"] = gpu.measured(clips)
+        long = sets.get(f"{asked.long} long recordings") or long_recordings(Path(folder) / "long", 2)
+        document["gpu"] = gpu.measured(clips, long)
     print(f"\n### GPU\n\n{gpu.told(document['gpu'])}")
     _keep(document, asked.json)
 

@@ -89,12 +89,18 @@ def test_the_engine_runs_over_it_and_its_speed_is_told(small_model: Path, tmp_pa
     clips = short_clips(tmp_path / "set", 3)
     found = gpu.throughput(gpu.shaped(small_model, "cpu", 4, tokens=12), clips, copies=2)
     assert found["figures"]["windows"] == 6
-    assert found["fill"] == pytest.approx(6 / (found["figures"]["batches"] * 4))
-    assert found["hours_an_hour"] > 1
-    row = {"model": "a shape", **found, "wer": None, "utilisation": 0.875, "peak_gpu_mib": 1234.0}
+    assert found["audio_s"] > 6 * SHORTEST_S
+    assert found["ended"] > found["began"]
+
+
+def test_what_a_gpu_did_is_told_with_its_fleet() -> None:
+    row = {
+        "model": "a shape", "set": "short clips", "batch_size": 4, "processes": 2, "hours_an_hour": 99.0,
+        "windows_a_second": 3.4, "utilisation": 0.875, "peak_gpu_mib": 1234.0, "fill": 1.0,
+        "cpu_s_an_audio_hour": 30.0, "wer": None,
+    }  # fmt: skip
     told = gpu.told({"rows": [row], "tokens_a_window": 12})
-    assert "| a shape, 4, int8 |" in told
-    assert "| 88% | 1234 |" in told
+    assert "| a shape, 4, 2 | short clips | 99 | 3 | 88% | 1234 | 1.00 | 30 |  | 102 |" in told
 
 
 def test_without_a_gpu_it_says_so() -> None:
