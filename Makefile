@@ -27,7 +27,8 @@ test: $(VENV)/dev.stamp models ## Run the tests that take seconds each
 	$(BIN)/pytest -n $(JOBS) -m "not slow and not stack" $(PYTEST_ARGS)
 
 test-full: $(VENV)/dev.stamp models ## Run the rest: long speech, and the whole stack as processes
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "slow or stack" $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "slow and not stack" $(PYTEST_ARGS)
+	$(BIN)/pytest -m stack $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp ## Style, types, layers and the house rules
 	$(BIN)/ruff check .

@@ -22,14 +22,14 @@ from diary_pipeline.transcription.weights.packaged_models import MODEL_FILE
 CPU_TYPES = ("int8", "int8_float32", "float32")
 MOST = {"cpu": 8, "cuda": 64}
 """Windows a call. On a CPU (base, int8) 8 take 60 % of the decoder's time of one by one and 16 take 51 %, for 0.8 GiB
-more; the encoder gains nothing. 64 on a GPU is not measured: CTranslate2 numbers the elements of a GPU tensor in 32
-bits, which the attention scores of 96 windows of the largest model overflow."""
+more; the encoder gains nothing. On an H100 base was as fast with 32 as with 64. CTranslate2 numbers the elements of a
+GPU tensor in 32 bits, which the attention scores of 96 windows of the largest model overflow."""
 UNKNOWN = {"cpu": 1, "cuda": 8}
 """Windows where a size is not known. Too many kill a process on a CPU; on a GPU they raise, and are halved."""
 SHARE = {"cpu": 0.5, "cuda": 0.8}
 """Of what is free. Half of main memory is left to the run that may start beside this one."""
-CUDA_BYTES = 512 << 20
-"""Allowance for a CUDA context and cuBLAS's workspace; not measured."""
+CUDA_BYTES = 900 << 20
+"""The contexts of CTranslate2 and torch with cuBLAS's workspace: 877 MiB beside base's weights on an H100."""
 SMALLER = " (DIARY_COMPUTE_TYPE=int8_float16 nearly halves the weights)"
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -141,7 +141,7 @@ def _holds(precision: str, asked: Asked, shape: Shape | None, total: int | None)
 def _needs(name: str, precision: str, asked: Asked, shape: Shape) -> tuple[int, int]:
     # Bytes of the model, and of each window.
     fixed = weights_bytes(shape, precision) + (CUDA_BYTES if name == "cuda" else 0)
-    return fixed, window_bytes(shape, precision, asked.beam_size)
+    return fixed, window_bytes(shape, precision, asked.beam_size, name)
 
 
 def _room(name: str, precision: str, asked: Asked, shape: Shape | None, free: int | None) -> tuple[int, str]:

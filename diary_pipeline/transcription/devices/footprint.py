@@ -18,9 +18,10 @@ FRAMES = 1500
 """Positions that the encoder makes of one window of 30 s."""
 TOKENS = 224
 """Half of Whisper's text context, its own limit for what one window says; 90 was the longest of 61 spoken windows."""
-SPARE = 1.1
-"""Measured peaks a window, int8 on a CPU, 8 windows: 65 MiB (tiny.en), 89 (base), 102 (base, 16 windows); computed
-without spare: 71 and 95."""
+SPARE = {"cpu": 1.1, "cuda": 1.5}
+"""Measured peaks a window: int8 on a CPU, 8 windows, 65 MiB (tiny.en), 89 (base), 102 (base, 16 windows), computed
+without spare 71 and 95; float16 on an H100, between 8 and 64 windows, 60 MiB (base) and 173 (large-v3-turbo's shape),
+computed 47 and 118."""
 
 _VERSIONS = (4, 5, 6)
 _FLOAT_BYTES = {"float16": 2, "int8_float16": 2, "bfloat16": 2}
@@ -53,14 +54,14 @@ def weights_bytes(shape: Shape, compute_type: str) -> int:
     return round(shape.parameters * _WEIGHT_BYTES.get(compute_type, 2.0))
 
 
-def window_bytes(shape: Shape, compute_type: str, beam_size: int) -> int:
+def window_bytes(shape: Shape, compute_type: str, beam_size: int, device: str) -> int:
     """Estimate what each window of a batch takes at the peak, which lies in the encoder for all but deep decoders."""
     size = _FLOAT_BYTES.get(compute_type, 4)
     # One layer at a time: attention scores (not fused), then queries, keys, values, input, output and a wide inner one.
     encoding = shape.heads * FRAMES * FRAMES + 9 * FRAMES * shape.width
     # Keys and values of all layers: the window's once, the text's for each beam.
     decoding = 2 * shape.decoder_layers * shape.width * (FRAMES + beam_size * TOKENS)
-    return round(max(encoding, decoding) * size * SPARE)
+    return round(max(encoding, decoding) * size * SPARE[device])
 
 
 def _shape(file: BinaryIO) -> Shape:
