@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -82,11 +82,10 @@ class Reply:
     """A dict goes out as JSON, words as they are; None: the answer above in the provider's format."""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    after_s: float = 0.0
+    """How long the model thinks."""
     way: Way = "whole"
     """How it goes out: byte by byte for ever, cut in the middle, or not at all."""
-
-
-Answering = Callable[[Asked], Reply]
 
 
 @dataclass
@@ -98,9 +97,11 @@ class ProviderDouble:
     """As a route's `base_url`."""
     script: deque[Reply] = field(default_factory=deque)
     """What is answered, in order."""
-    otherwise: Answering = lambda asked: Reply()
+    otherwise: Reply = Reply()
     """What is answered once the script is empty."""
     asked: list[Asked] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
 
 
 def failure(provider: ProviderName, status: int, code: str = "error", message: str = "no", **headers: str) -> Reply:
@@ -132,12 +133,19 @@ def provider_server(provider: ProviderName) -> Iterator[ProviderDouble]:
             asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
             with lock:
                 double.asked.append(asked)
-                reply = double.script.popleft() if double.script else double.otherwise(asked)
+                double.at_once += 1
+                double.most_at_once = max(double.most_at_once, double.at_once)
+                reply = double.script.popleft() if double.script else double.otherwise
             if reply.way == "dropped":
+                with lock:
+                    double.at_once -= 1
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
                 return
             told = as_told_by(provider, asked, reply) if reply.body is None else reply.body
+            stopping.wait(reply.after_s)
+            with lock:
+                double.at_once -= 1
             self._send(reply, told.encode() if isinstance(told, str) else json.dumps(told).encode())
 
         def _send(self, reply: Reply, body: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from diary_pipeline.notes.providers.exchange import Failure, Prompt
@@ -17,6 +17,11 @@ PROVIDERS: tuple[ProviderName, ...] = ("openai", "anthropic", "mistral")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 PROMPT = Prompt("These are the rules.", "[1] I went home. " * 200, SCHEMA, "note-1", max_output_tokens=1000)
 PRICE = Price(input=1.0, output=2.0, as_of="2026-11-27")
+
+
+def prompt_about(day: str) -> Prompt:
+    """Ask about another diary."""
+    return replace(PROMPT, user=f"{PROMPT.user}[2] That was {day}.")
 
 
 class PassingMemory(ProcessMemory):
@@ -99,9 +104,7 @@ class Bench:
     ) -> Outcome:
         """Ask for one note with a router that others use too."""
         try:
-            accepted = await router.run(
-                lambda route: prompt, accept, recording_key=key, owner="ann", local_only=local_only
-            )
+            accepted = await router.run(lambda _: prompt, accept, recording_key=key, owner="ann", local_only=local_only)
         except NoRoute as no_route:
             return Outcome(None, no_route)
         return Outcome(accepted, None)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from diary_pipeline.notes.routing.choosing import Policy
+from diary_pipeline.notes.routing.choosing import Policy, worst_case
 from diary_pipeline.notes.routing.memory import Allowance
 from diary_pipeline.notes.routing.route import Price, ProviderName
 from diary_pipeline_tests.provider_servers import Reply, failure
@@ -20,16 +20,16 @@ ONE_OK = [("one", "accepted")]
 TWO_OK = ("two", "accepted")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def benches() -> Iterator[Benches]:
-    """Servers that live as long as the module; each scenario starts its own."""
+    """Servers that live as long as the test."""
     with Benches() as started:
         yield started
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What the first route answers, and what should come of it; a tuple in `first` is (status, code, message, headers)."""
+    """What the first route answers, and what should come of it; a tuple is (status, code, message, headers)."""
 
     name: str
     first: list[Reply | tuple[Any, ...]]
@@ -119,13 +119,7 @@ def test_a_server_that_drips_is_cut_off_at_the_deadline(benches: Benches, provid
     outcome = asyncio.run(bench.ask())
     assert outcome.told == [("one", "timeout"), TWO_OK]
     worst_usd = outcome.accepted.attempts[0].cost_usd if outcome.accepted else 0
-    assert worst_usd == pytest.approx(bench.routes[0].usd(_worst())), "nobody knows what it will be billed as"
-
-
-def _worst() -> Any:
-    from diary_pipeline.notes.routing.choosing import worst_case
-
-    return worst_case(PROMPT)
+    assert worst_usd == pytest.approx(bench.routes[0].usd(worst_case(PROMPT))), "nobody knows what it will be billed as"
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -272,7 +266,7 @@ def test_an_unpriced_route_says_that_its_cost_is_unknown(benches: Benches) -> No
 
 def test_a_budget_that_ends_in_the_middle_is_told_as_one(benches: Benches) -> None:
     bench = benches("openai", purse=Allowance(0.005))
-    bench.servers["one"].otherwise = lambda asked: Reply(text="bad", input=2000, cached=0, output=1000)
+    bench.servers["one"].otherwise = Reply(text="bad", input=2000, cached=0, output=1000)
     outcome = asyncio.run(bench.ask())
     assert (outcome.told, outcome.reason) == ([("one", "invalid")], "budget")
 
@@ -314,7 +308,7 @@ def test_each_route_gets_the_prompt_made_for_it(benches: Benches) -> None:
         async with bench.router() as router:
             await router.run(
                 lambda route: PROMPT if route.prose else replace(PROMPT, user="[1] only find it"),
-                lambda text, route: text,
+                lambda text, _: text,
                 recording_key="r-1",
                 owner="ann",
             )
