@@ -199,6 +199,13 @@ def test_no_word_of_a_diary_gets_into_logs_errors_or_attempts(
     assert "key-1" not in "".join(seen)
 
 
+def test_an_error_does_not_carry_the_one_it_came_from(server: ProviderDouble) -> None:
+    server.script.append(failure(server.provider, 400, "invalid_request_error", SECRET))
+    with pytest.raises(LLMError) as raised:
+        ask(route_to(server))
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
 WITHOUT_SDK = """
 import sys
 sys.modules[sys.argv[2]] = None

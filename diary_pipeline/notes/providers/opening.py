@@ -53,7 +53,8 @@ def http_client(route: Route) -> "httpx2.AsyncClient":
     return httpx2.AsyncClient(
         trust_env=route.base_url is None,
         timeout=httpx2.Timeout(route.timeout_s, connect=CONNECT_S),
-        limits=httpx2.Limits(max_connections=route.concurrency, max_keepalive_connections=route.concurrency),
+        # routing/ counts the slots; a limit here too would have requests wait inside their deadline.
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=route.concurrency),
     )
 
 
