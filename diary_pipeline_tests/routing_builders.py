@@ -84,7 +84,7 @@ class Bench:
     def router(self) -> Router:
         """Make a router as a new process would."""
         return Router(
-            self.routes, self.memory, self.answers, self.purse, self.policy,
+            self.routes, self.memory, lambda *_: self.answers, self.purse, self.policy,
             clock=self.memory.now, sleep=self.memory.wait,
         )  # fmt: skip
 

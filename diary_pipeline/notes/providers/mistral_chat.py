@@ -29,9 +29,10 @@ class MistralChat:
     """A route over Mistral's protocol."""
 
     def __init__(self, route: Route) -> None:
-        from mistralai.client import Mistral
+        from mistralai.client import Mistral, models
 
         self._route = route
+        self._models: Any = models
         self._http = http_client(route)
         self._client: Any = Mistral(
             api_key=route.api_key or NO_KEY,
@@ -51,12 +52,14 @@ class MistralChat:
     async def __call__(self, prompt: Prompt) -> Completion:
         """Ask once."""
         route = self._route
-        schema = {"name": prompt.shape, "schema": dict(prompt.schema), "strict": True}
+        models = self._models
+        # Objects and no dicts: the SDK would build a pydantic class to read each, anew for every call.
+        schema = models.JSONSchema(name=prompt.shape, schema_definition=dict(prompt.schema), strict=True)
         asked: dict[str, Any] = {
             "model": route.model,
-            "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
+            "messages": [models.SystemMessage(content=prompt.system), models.UserMessage(content=prompt.user)],
             "max_tokens": prompt.max_output_tokens,
-            "response_format": {"type": "json_schema", "json_schema": schema},
+            "response_format": models.ResponseFormat(type="json_schema", json_schema=schema),
             **given(reasoning_effort=route.effort, service_tier=route.service_tier),
             **route.extra,
         }

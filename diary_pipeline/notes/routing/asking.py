@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from diary_pipeline.notes.providers.exchange import REPAIRABLE, TRANSIENT, Failure, Prompt
 from diary_pipeline.notes.routing.answer_key import answer_key
-from diary_pipeline.notes.routing.memory import Attempt
+from diary_pipeline.notes.routing.memory import Answers, Attempt
 from diary_pipeline.notes.routing.outcome import Why
 from diary_pipeline.notes.routing.pacing import Lane
 
@@ -32,6 +32,7 @@ class Asking:
 
     recording_key: str
     owner: str
+    answers: Answers
     questions: dict[Lane, Question] = field(default_factory=dict)
     """Of the routes that may still be asked."""
     reasons: dict[str, Why] = field(default_factory=dict)

@@ -37,13 +37,12 @@ class OverBudget(Exception):
 class Caller:
     """Calls providers. Answers are kept in a thread: a bucket takes its time, and other notes go on meanwhile."""
 
-    answers: Answers
     purse: Purse
     clock: Clock
     open_provider: OpenProvider
     _told: set[str] = field(default_factory=set)
 
-    async def call(self, lane: Lane, prompt: Prompt, key: str, owner: str) -> Call:
+    async def call(self, lane: Lane, prompt: Prompt, owner: str, answers: Answers, key: str) -> Call:
         """Ask once; OverBudget where it may not be paid for. The answer is durable when this returns."""
         provider = await self._provider(lane)
         likely = likely_case(prompt)
@@ -59,7 +58,7 @@ class Caller:
             result = await self._result(provider, lane.route, prompt)
             seconds = self.clock() - started
             if isinstance(result, Completion):
-                await asyncio.to_thread(self.answers.put, key, result)
+                await asyncio.to_thread(answers.put, key, result)
             usd = _bill(lane.route, result, worst_usd)
         finally:
             if hold is not None:

@@ -40,9 +40,9 @@ class Cooling:
         name = lane.route.name
         return self._memory.standings([name])[name]
 
-    def rest_s(self, lane: Lane) -> float:
-        """Give for how many seconds nobody should call it."""
-        return max(0.0, self.standing(lane).cool_until - self._memory.now())
+    def rest_s(self, standing: Standing) -> float:
+        """Give for how many seconds nobody should call a route."""
+        return max(0.0, standing.cool_until - self._memory.now())
 
     def in_doubt(self, lane: Lane) -> bool:
         """Tell whether one call should find out before others follow."""

@@ -23,7 +23,7 @@ from diary_pipeline.notes.routing.asking import Asking, Question
 from diary_pipeline.notes.routing.calling import Caller, OverBudget
 from diary_pipeline.notes.routing.choosing import Policy, fits, obstacle, rank
 from diary_pipeline.notes.routing.cooling import Cooling
-from diary_pipeline.notes.routing.memory import ACCEPTED, CACHED, Answers, Attempt, Purse, RouteMemory
+from diary_pipeline.notes.routing.memory import ACCEPTED, CACHED, Answers, Attempt, Purse, RouteMemory, Standing
 from diary_pipeline.notes.routing.outcome import Accepted, NoRoute, Rejected, Why
 from diary_pipeline.notes.routing.pacing import Clock, Lane, Sleep, lane_of
 from diary_pipeline.notes.routing.route import Route
@@ -31,6 +31,8 @@ from diary_pipeline.notes.routing.route import Route
 T = TypeVar("T")
 Accept = Callable[[str, Route], T]
 """Makes a value of an answer to a route, or raises Rejected."""
+AnswersOf = Callable[[str, str], Answers]
+"""Gives the kept answers of an owner about a recording: they are erased with either."""
 
 
 class Router:
@@ -40,7 +42,7 @@ class Router:
         self,
         routes: Sequence[Route],
         memory: RouteMemory,
-        answers: Answers,
+        answers_of: AnswersOf,
         purse: Purse,
         policy: Policy | None = None,
         *,
@@ -51,10 +53,10 @@ class Router:
         """Open nothing: a route's SDK is imported when the route is first asked."""
         self._lanes = [lane_of(route, clock, sleep) for route in routes]
         self._memory = memory
-        self._answers = answers
+        self._answers_of = answers_of
         self._policy = policy or Policy()
         self._cooling = Cooling(memory)
-        self._caller = Caller(answers, purse, clock, open_provider)
+        self._caller = Caller(purse, clock, open_provider)
         self._sleep = sleep
 
     async def __aenter__(self) -> Self:
@@ -78,27 +80,28 @@ class Router:
         local_only: bool = False,
     ) -> Accepted[T]:
         """Give the first acceptable answer; NoRoute where no route gives one."""
-        note = Asking(recording_key, owner)
+        note = Asking(recording_key, owner, self._answers_of(owner, recording_key))
         for one in self._lanes:
             if why := obstacle(one.route, local_only=local_only):
                 note.drop(one, why)
             else:
                 prompt = prompt_for(one.route)
                 note.questions[one] = Question(prompt, answer_key(one.route, prompt), self._policy.tries)
-        while (lane := self._next(note)) is not None:
-            accepted = await self._step(note, lane, accept)
+        while (found := self._next(note)) is not None:
+            accepted = await self._step(note, *found, accept)
             if accepted is not None:
                 return accepted
         raise NoRoute(recording_key, tuple(note.attempts), note.reasons)
 
-    def _next(self, note: Asking) -> Lane | None:
+    def _next(self, note: Asking) -> tuple[Lane, float] | None:
+        """Choose a route, and tell for how many seconds it should rest first."""
         for lane, question in list(note.questions.items()):
             if lane.off:
                 note.drop(lane, Why.UNUSABLE)
             elif not fits(lane.route, question.prompt):
                 note.drop(lane, Why.TOO_LONG)
         standings = self._memory.standings([lane.route.name for lane in note.questions])
-        now = self._memory.now()
+        rests = {name: self._cooling.rest_s(standing) for name, standing in standings.items()}
 
         def place(lane: Lane) -> tuple[bool, int, float]:
             standing = standings[lane.route.name]
@@ -107,23 +110,24 @@ class Router:
                 note.questions[lane].prompt,
                 standing,
                 self._policy,
-                cooling_s=max(0.0, standing.cool_until - now),
+                cooling_s=rests[lane.route.name],
                 queued=lane.queued,
                 is_probed=standing.failures > 0 and lane.probe.locked(),
             )
 
-        return min(note.questions, key=place, default=None)
+        first = min(note.questions, key=place, default=None)
+        return None if first is None else (first, rests[first.route.name])
 
-    async def _step(self, note: Asking, lane: Lane, accept: Accept[T]) -> Accepted[T] | None:
+    async def _step(self, note: Asking, lane: Lane, rest_s: float, accept: Accept[T]) -> Accepted[T] | None:
         """Go one step with a route: use a kept answer, let it cool, or ask it."""
         question = note.questions[lane]
         if not question.is_looked_up:
             question.is_looked_up = True
-            kept = await asyncio.to_thread(self._answers.get, question.key)
+            kept = await asyncio.to_thread(note.answers.get, question.key)
             if kept is not None:
                 asked = replace(self._attempt(note, lane), outcome=CACHED, answer_key=question.key)
                 return self._judge(note, lane, kept, accept, asked)
-        if (rest_s := self._cooling.rest_s(lane)) > 0:
+        if rest_s > 0:
             if note.spent_s + rest_s > self._policy.deadline_s:
                 note.drop(lane, Why.COOLING)
             else:
@@ -132,14 +136,15 @@ class Router:
             return None
         async with lane.turn(lambda: self._cooling.in_doubt(lane)):
             # While this note waited in line, another one may have found the route dead or busy: choose again.
-            if lane.off or self._cooling.rest_s(lane) > 0:
+            seen = self._cooling.standing(lane)
+            if lane.off or self._cooling.rest_s(seen) > 0:
                 return None
-            return await self._ask(note, lane, question, accept)
+            return await self._ask(note, lane, seen, accept)
 
-    async def _ask(self, note: Asking, lane: Lane, question: Question, accept: Accept[T]) -> Accepted[T] | None:
-        seen = self._cooling.standing(lane)
+    async def _ask(self, note: Asking, lane: Lane, seen: Standing, accept: Accept[T]) -> Accepted[T] | None:
+        question = note.questions[lane]
         try:
-            call = await self._caller.call(lane, question.prompt, question.key, note.owner)
+            call = await self._caller.call(lane, question.prompt, note.owner, note.answers, question.key)
         except OverBudget:
             note.drop(lane, Why.BUDGET)
             return None
