@@ -258,6 +258,23 @@ def test_refused_and_cut_answers_are_paid_and_errors_are_not(benches: Benches) -
     assert purse.left_usd == pytest.approx(1.0 - 2 * (1200 * 1.0 + 200 * 2.0) / 1_000_000)
 
 
+def test_a_note_that_is_stopped_while_it_is_asked_counts_at_its_worst(benches: Benches) -> None:
+    purse = Allowance(1.0)
+    bench = benches("openai", purse=purse)
+    bench.servers["one"].script.append(Reply(after_s=5))
+
+    async def stop() -> None:
+        asking = asyncio.create_task(bench.ask())
+        while not bench.servers["one"].asked:
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(stop())
+    assert purse.left_usd == pytest.approx(1.0 - bench.routes[0].usd(worst_case(PROMPT)))
+
+
 def test_an_unpriced_route_says_that_its_cost_is_unknown(benches: Benches) -> None:
     outcome = asyncio.run(benches("openai", changes=[{"price": None}]).ask())
     assert outcome.accepted
