@@ -55,7 +55,7 @@ class Router:
         self._memory = memory
         self._answers_of = answers_of
         self._policy = policy or Policy()
-        self._cooling = Cooling(memory)
+        self._cooling = Cooling(memory, [route.name for route in routes], clock)
         self._caller = Caller(purse, clock, open_provider)
         self._sleep = sleep
 
@@ -100,7 +100,7 @@ class Router:
                 note.drop(lane, Why.UNUSABLE)
             elif not fits(lane.route, question.prompt):
                 note.drop(lane, Why.TOO_LONG)
-        standings = self._memory.standings([lane.route.name for lane in note.questions])
+        standings = self._cooling.standings()
         rests = {name: self._cooling.rest_s(standing) for name, standing in standings.items()}
 
         def place(lane: Lane) -> tuple[bool, int, float]:
@@ -136,7 +136,7 @@ class Router:
             return None
         async with lane.turn(lambda: self._cooling.in_doubt(lane)):
             # While this note waited in line, another one may have found the route dead or busy: choose again.
-            seen = self._cooling.standing(lane)
+            seen = self._cooling.standings()[lane.route.name]
             if lane.off or self._cooling.rest_s(seen) > 0:
                 return None
             return await self._ask(note, lane, seen, accept)
@@ -191,4 +191,4 @@ class Router:
 
     def _remember(self, note: Asking, attempt: Attempt) -> None:
         note.attempts.append(attempt)
-        self._memory.record(attempt)
+        self._cooling.record(attempt)
