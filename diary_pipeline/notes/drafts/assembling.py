@@ -1,0 +1,168 @@
+"""From a draft to a note: every claim gets its segment, its times and its due date from the transcript, or is dropped.
+
+A claim whose quote nobody said never becomes an item; it stands in `lost`, so that the model can be told once. Whether
+an item that has evidence is also true of it, evidence/ asks. Drafts of models whose sentences are not published are
+finding.py's.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from diary_pipeline.core.note import DiaryNote, ItemKind, NoteItem
+from diary_pipeline.notes.drafts.assignment import Assignment
+from diary_pipeline.notes.drafts.claims import Claims, claims_of, head_of
+from diary_pipeline.notes.drafts.repeats import distinct, distinct_names
+from diary_pipeline.notes.drafts.schema import Claim, HeadDraft, NoteDraft
+from diary_pipeline.notes.drafts.spoken import Spoken
+from diary_pipeline.notes.language.sentences import Evidence
+from diary_pipeline.notes.offline.titles import title_of
+
+Field = Literal["events", "reflections", "actions", "people", "places", "topics", "quotes"]
+QUOTE_NOT_SAID = "quote_not_said"
+NAME_NOT_SAID = "name_not_said"
+TOPIC_NOT_SAID = "topic_not_said"
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """An entry of a draft: `actions`, 2."""
+
+    field: Field
+    index: int
+
+
+@dataclass(frozen=True)
+class Lost:
+    """An entry that became no item, and why."""
+
+    place: Place
+    code: str
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A note, and how it came out of its draft."""
+
+    note: DiaryNote
+    places: Mapping[int, Place]
+    """Item id -> the entry that it was."""
+    lost: tuple[Lost, ...]
+    quotes_offered: int
+
+    @property
+    def quotes_dropped(self) -> int:
+        """How many quotes nobody said."""
+        return sum(lost.code == QUOTE_NOT_SAID for lost in self.lost)
+
+
+_Found = tuple[Place, NoteItem | None]
+
+
+def assemble_draft(draft: NoteDraft, assignment: Assignment, spoken: Spoken) -> Assembled:
+    """Make the note of a recording that one answer holds."""
+    return assemble(claims_of(draft), head_of(draft), assignment, spoken, said_date=draft.said_date)
+
+
+def assemble(
+    claims: Claims,
+    head: HeadDraft,
+    assignment: Assignment,
+    spoken: Spoken,
+    *,
+    said_date: dt.date | None = None,
+) -> Assembled:
+    """Make a note of claims and of what they amount to; `said_date` is the day that the model heard named."""
+    day = spoken.day(said_date)
+    found = [
+        *_claims("event", "events", claims.events, spoken),
+        *_claims("reflection", "reflections", claims.reflections, spoken),
+        *_claims("action", "actions", claims.actions, spoken, due_from=day),
+        *_names("person", "people", claims.people, spoken),
+        *_names("place", "places", claims.places, spoken),
+        *_topics(head.topics, spoken),
+        *_quotes(claims.quotes, spoken),
+    ]
+    kept = [(place, item) for place, item in found if item is not None]
+    items = tuple(replace(item, id=n) for n, (_, item) in enumerate(kept))
+    transcript = assignment.transcript
+    note = DiaryNote(
+        recording_key=transcript.recording_key,
+        note_date=day,
+        title=title_of((), assignment.title) or _line(head.title),
+        summary=_line(head.summary),
+        mood=head.mood,
+        items=items,
+        language=assignment.language,
+        writer="llm",
+        degraded=False,
+        prompt_version=assignment.prompt_version,
+        transcript_version=transcript.version,
+        version=assignment.version,
+    )
+    return Assembled(
+        note,
+        places={n: place for n, (place, _) in enumerate(kept)},
+        lost=tuple(Lost(place, _CODES[place.field]) for place, item in found if item is None),
+        quotes_offered=sum(place.field not in ("people", "places", "topics") for place, _ in found),
+    )
+
+
+_CODES: Mapping[Field, str] = {
+    "events": QUOTE_NOT_SAID,
+    "reflections": QUOTE_NOT_SAID,
+    "actions": QUOTE_NOT_SAID,
+    "quotes": QUOTE_NOT_SAID,
+    "people": NAME_NOT_SAID,
+    "places": NAME_NOT_SAID,
+    "topics": TOPIC_NOT_SAID,
+}
+
+
+def _claims(
+    kind: ItemKind, field: Field, claims: Sequence[Claim], spoken: Spoken, due_from: dt.date | None = None
+) -> list[_Found]:
+    """Claims in order of time, each once."""
+    found: list[_Found] = []
+    for index in distinct(claim.text for claim in claims):
+        claim = claims[index]
+        at = spoken.snapper.snap(claim.quote, near=claim.segment)
+        item = None
+        if at is not None:
+            due = spoken.due(at, due_from) if due_from else None
+            item = NoteItem(0, kind, _line(claim.text), at.segment_id, at.start_s, at.end_s, at.quote, due)
+        found.append((Place(field, index), item))
+    return sorted(found, key=_when)
+
+
+def _names(kind: ItemKind, field: Field, names: Sequence[str], spoken: Spoken) -> Iterator[_Found]:
+    for index in distinct_names(names):
+        yield Place(field, index), _item(kind, names[index], spoken.name(names[index]))
+
+
+def _topics(topics: Sequence[str], spoken: Spoken) -> Iterator[_Found]:
+    for index in distinct(topics):
+        yield Place("topics", index), _item("topic", topics[index], spoken.topic(topics[index]))
+
+
+def _quotes(quotes: Sequence[str], spoken: Spoken) -> list[_Found]:
+    found: list[_Found] = []
+    for index in distinct(quotes):
+        at = spoken.snapper.snap(quotes[index])
+        item = NoteItem(0, "quote", at.quote, at.segment_id, at.start_s, at.end_s, at.quote) if at else None
+        found.append((Place("quotes", index), item))
+    return sorted(found, key=_when)
+
+
+def _item(kind: ItemKind, text: str, at: Evidence | None) -> NoteItem | None:
+    return NoteItem(0, kind, _line(text), at.segment_id, at.start_s, at.end_s, at.quote) if at else None
+
+
+def _when(found: _Found) -> tuple[float, Place]:
+    place, item = found
+    return (item.start_s if item else 0.0), place
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
