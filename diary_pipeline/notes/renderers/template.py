@@ -57,10 +57,8 @@ class Template:
         return frozenset(part for section in self.sections for part in section.shows)
 
 
-DEFAULT = Template(
-    "default",
-    tuple(Section((part,)) for part in ("when", "mood", "event", "reflection", "action", "quote")),
-)
+_USUAL: tuple[Part, ...] = ("when", "mood", "event", "reflection", "action", "quote")
+DEFAULT = Template("default", tuple(Section((part,)) for part in _USUAL))
 """The five sections, and quotes where there are any."""
 
 
