@@ -12,7 +12,7 @@ from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.notes.drafts.assembling import (
     NAME_NOT_SAID,
     QUOTE_NOT_SAID,
-    TOPIC_NOT_SAID,
+    UNSUPPORTED,
     Assembled,
     Lost,
     Place,
@@ -85,7 +85,7 @@ def test_a_good_draft_becomes_a_note_that_passes_every_check() -> None:
         ({"people": ("Priya Patel", "Dave")}, Lost(Place("people", 1), NAME_NOT_SAID)),
         ({"people": ("Priya Weber",)}, Lost(Place("people", 0), NAME_NOT_SAID)),
         ({"places": ("Porto",)}, Lost(Place("places", 0), NAME_NOT_SAID)),
-        ({"topics": ("quantum physics",)}, Lost(Place("topics", 0), TOPIC_NOT_SAID)),
+        ({"topics": ("quantum physics",)}, Lost(Place("topics", 0), UNSUPPORTED)),
     ],
 )
 def test_what_nobody_said_becomes_no_item_and_is_named(changes: dict[str, Any], lost: Lost) -> None:

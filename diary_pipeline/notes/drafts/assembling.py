@@ -20,9 +20,10 @@ from diary_pipeline.notes.language.sentences import Evidence
 from diary_pipeline.notes.offline.titles import title_of
 
 Field = Literal["events", "reflections", "actions", "people", "places", "topics", "quotes"]
+# Codes of evidence/faults.py, which has a sentence for each.
 QUOTE_NOT_SAID = "quote_not_said"
 NAME_NOT_SAID = "name_not_said"
-TOPIC_NOT_SAID = "topic_not_said"
+UNSUPPORTED = "unsupported"
 
 
 @dataclass(frozen=True, order=True)
@@ -116,7 +117,7 @@ _CODES: Mapping[Field, str] = {
     "quotes": QUOTE_NOT_SAID,
     "people": NAME_NOT_SAID,
     "places": NAME_NOT_SAID,
-    "topics": TOPIC_NOT_SAID,
+    "topics": UNSUPPORTED,
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from diary_pipeline.core.note import DiaryNote, ItemKind, NoteItem
-from diary_pipeline.notes.drafts.assembling import NAME_NOT_SAID, QUOTE_NOT_SAID, Assembled, Field, Lost, Place
+from diary_pipeline.notes.drafts.assembling import NAME_NOT_SAID, UNSUPPORTED, Assembled, Field, Lost, Place
 from diary_pipeline.notes.drafts.assignment import Assignment
 from diary_pipeline.notes.drafts.repeats import distinct
 from diary_pipeline.notes.drafts.schema import FoundDraft
@@ -73,14 +73,14 @@ def _sentence(kind: Told, text: str, spoken: Spoken, offline: DiaryNote) -> Note
     """The sentence that a text comes from, if it tells what the model took it for."""
     home = spoken.home(text)
     if home is None or not is_plain(home.text):
-        return QUOTE_NOT_SAID
+        return UNSUPPORTED
     part, told = _part(home, text, offline.language)
     if not _may_tell(kind, part, told):
         return WRONG_KIND
     said = part.evidence()
     item = NoteItem(0, kind, part.text, said.segment_id, said.start_s, said.end_s, said.quote)
     at = spoken.snapper.snap(said.quote, near=said.segment_id) if kind == "action" else None
-    return replace(item, due_date=spoken.due(at, offline.note_date)) if at else item
+    return replace(item, due_date=spoken.due(at, offline.note_date, lifted=part.text)) if at else item
 
 
 def _part(home: Passage, text: str, language: str) -> tuple[Passage, Told | None]:

@@ -49,17 +49,22 @@ class Spoken:
         opening = " ".join(s.text for s in self._speech[:_OPENING_SEGMENTS])
         return said if diary_day(opening, self._recorded.day) == said else told
 
-    def due(self, at: Snapped, day: dt.date) -> dt.date | None:
-        """When the to-do that is told at a quote is due, if its own sentence says one day."""
+    def due(self, at: Snapped, day: dt.date, lifted: str = "") -> dt.date | None:
+        """When the to-do that is told at a quote is due, if its own segment says one day in the same statement.
+
+        Words that were `lifted` whole may run over segments and count as they are.
+        """
         if self._recorded.source == "file_time" and day == self._recorded.day:
             return None  # counted from a guessed day, a due date would be a guess
         touched = [index for index in self._in_segment[at.segment_id] if _touches(self.sentences[index], at)]
         if any(map(self._is_put_right, touched)):
             return None
         told = [part for index in touched for part in self._told(index) if _touches(part, at)]
-        days = {due for part in told if (due := due_date(self._near(part, at), day))}
-        # Only what is checked later: a sentence may run on, and its end is another matter.
-        return days.pop() if len(days) == 1 and days <= self._dates_near(at, day) else None
+        texts = [lifted] if lifted else [_inside(part, at.segment_id) for part in told]
+        days = {due for text in texts if (due := due_date(text, day))}
+        own = self._speech[self._number[at.segment_id]].text
+        named = {date.day for text in (own, lifted) for date in spoken_dates(text, day)}
+        return days.pop() if len(days) == 1 and days <= named else None
 
     def name(self, name: str) -> Evidence | None:
         """Where a name was said, as a whole or else each of its words."""
@@ -103,15 +108,6 @@ class Spoken:
     def _is_put_right(self, index: int) -> bool:
         return index + 1 < len(self.sentences) and opens_correction(self.sentences[index + 1].text)
 
-    def _near(self, passage: Passage, at: Snapped) -> str:
-        own = self._number[at.segment_id]
-        return " ".join(p.text for p in passage.pieces if abs(self._number[p.segment.id] - own) <= 1)
-
-    def _dates_near(self, at: Snapped, day: dt.date) -> set[dt.date]:
-        own = self._number[at.segment_id]
-        text = " ".join(s.text for s in self._speech[max(0, own - 1) : own + 2])
-        return {date.day for date in spoken_dates(text, day)}
-
     def _around(self, at: Snapped) -> Evidence:
         """The part of a sentence that lies in the segment of a word, so that it can be understood."""
         for index in self._in_segment[at.segment_id]:
@@ -123,3 +119,7 @@ class Spoken:
 
 def _touches(passage: Passage, at: Snapped) -> bool:
     return any(p.segment.id == at.segment_id and p.start < at.end and at.start < p.end for p in passage.pieces)
+
+
+def _inside(passage: Passage, segment_id: int) -> str:
+    return " ".join(p.text for p in passage.pieces if p.segment.id == segment_id)
