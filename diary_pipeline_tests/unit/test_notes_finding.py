@@ -9,7 +9,8 @@ from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.notes.drafts.assembling import NAME_NOT_SAID, UNSUPPORTED, Assembled, Lost, Place
 from diary_pipeline.notes.drafts.assignment import Assignment
-from diary_pipeline.notes.drafts.finding import WRONG_KIND, assemble_found
+from diary_pipeline.notes.drafts.finding import assemble_found
+from diary_pipeline.notes.drafts.repair import WRONG_KIND
 from diary_pipeline.notes.drafts.schema import FoundDraft
 from diary_pipeline.notes.drafts.spoken import Spoken
 from diary_pipeline.notes.evidence.checks import check_note

@@ -81,8 +81,9 @@ def test_only_the_kinds_that_are_asked_for_are_hidden() -> None:
 
 
 def test_what_somebody_calls_email_one_is_no_placeholder_of_ours() -> None:
-    redaction = Redaction(KINDS)
-    hidden = redaction.hide("I wrote EMAIL_1 to a@b.org")
+    said = "I wrote EMAIL_1 to a@b.org"
+    redaction = Redaction(KINDS, said)
+    hidden = redaction.hide(said)
     assert hidden == "I wrote EMAIL_1 to <EMAIL_2>"
     assert redaction.restore(hidden) == "I wrote EMAIL_1 to a@b.org"
 
@@ -117,11 +118,10 @@ _SAID = st.lists(
 
 @given(st.lists(_SAID, max_size=5))
 def test_whatever_was_hidden_is_restored_and_the_same_diary_is_hidden_alike(lines: list[str]) -> None:
-    redaction, again = Redaction(KINDS), Redaction(KINDS)
+    redaction, again = Redaction(KINDS, " ".join(lines)), Redaction(KINDS, " ".join(lines))
     hidden = [redaction.hide(line) for line in lines]
     assert hidden == [again.hide(line) for line in lines]
     for line, shown in zip(lines, hidden, strict=True):
         assert "@" not in shown
         assert "4111" not in shown
-        if "EMAIL_1" not in " ".join(lines):
-            assert redaction.restore(shown) == line
+        assert redaction.restore(shown) == line

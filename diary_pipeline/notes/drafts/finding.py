@@ -12,6 +12,7 @@ from dataclasses import replace
 from diary_pipeline.core.note import DiaryNote, ItemKind, NoteItem
 from diary_pipeline.notes.drafts.assembling import NAME_NOT_SAID, UNSUPPORTED, Assembled, Field, Lost, Place
 from diary_pipeline.notes.drafts.assignment import Assignment
+from diary_pipeline.notes.drafts.repair import WRONG_KIND
 from diary_pipeline.notes.drafts.repeats import distinct
 from diary_pipeline.notes.drafts.schema import FoundDraft
 from diary_pipeline.notes.drafts.spoken import Spoken
@@ -20,9 +21,6 @@ from diary_pipeline.notes.language.cues import Told, statements
 from diary_pipeline.notes.language.english import LONG_AGO
 from diary_pipeline.notes.language.plain import is_plain
 from diary_pipeline.notes.language.sentences import Passage
-
-WRONG_KIND = "wrong_kind"
-"""Its sentence was said, and tells something else: a to-do without a cue, a memory, a question."""
 
 _Found = tuple[Place, NoteItem | str]
 

@@ -54,21 +54,21 @@ _PLACEHOLDER = re.compile(rf"<?\b(?P<name>(?:{'|'.join(k.upper() for k in KINDS)
 
 
 class Redaction:
-    """The placeholders of one diary."""
+    """The placeholders of one diary, all of whose words are `spoken`."""
 
-    def __init__(self, kinds: Collection[Kind]) -> None:
+    def __init__(self, kinds: Collection[Kind], spoken: str = "") -> None:
         self._kinds = frozenset(kinds)
         self._hidden: dict[str, str] = {}
         """Placeholder without its brackets -> what it stands for."""
         self._names: dict[tuple[Kind, str], str] = {}
-        self._spoken: set[str] = set()
+        # Somebody may speak of "EMAIL_1": that stays what it is, and ours gets another number.
+        self._spoken = {found["name"].upper() for found in _PLACEHOLDER.finditer(spoken)}
 
     def __repr__(self) -> str:
         return f"Redaction({len(self._hidden)} hidden)"
 
     def hide(self, text: str) -> str:
         """Put placeholders for what is not to be seen; the same words get the same one."""
-        self._spoken.update(found["name"].upper() for found in _PLACEHOLDER.finditer(text))
         for kind, pattern in _PATTERNS:
             if kind in self._kinds:
                 text = pattern.sub(self._hiding(kind), text)
@@ -100,7 +100,6 @@ class Redaction:
     def _name(self, kind: Kind, said: str) -> str:
         if (kind, said) not in self._names:
             number = 1 + sum(known == kind for known, _ in self._names)
-            # Somebody may speak of "EMAIL_1": that stays what it is.
             while (name := f"{kind.upper()}_{number}") in self._spoken or name in self._hidden:
                 number += 1
             self._names[kind, said] = name

@@ -46,9 +46,9 @@ class Template:
     instructions: str = ""
 
     @property
-    def key(self) -> str:
-        """12 hex that change with anything in it but its name."""
-        said = json.dumps([[(s.shows, s.heading) for s in self.sections], self.tone, self.language, self.instructions])
+    def layout(self) -> str:
+        """12 hex that change when rendered notes look otherwise; what a model is told is the prompt's to count."""
+        said = json.dumps([(section.shows, section.heading) for section in self.sections])
         return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     @property
