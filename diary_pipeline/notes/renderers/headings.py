@@ -9,6 +9,7 @@ class Headings:
 
     when: str
     mood: str
+    summary: str
     events: str
     thoughts: str
     takeaways: str
@@ -32,6 +33,7 @@ class Headings:
 _ENGLISH = Headings(
     when="Date & Time",
     mood="Mood/Feelings",
+    summary="Summary",
     events="Key Events",
     thoughts="Thoughts & Reflections",
     takeaways="Takeaways",
@@ -54,6 +56,7 @@ _HEADINGS = {
     "de": Headings(
         when="Datum & Uhrzeit",
         mood="Stimmung/Gefühle",
+        summary="Zusammenfassung",
         events="Wichtige Ereignisse",
         thoughts="Gedanken & Reflexionen",
         takeaways="Vorhaben",
@@ -74,6 +77,7 @@ _HEADINGS = {
     "fr": Headings(
         when="Date et heure",
         mood="Humeur/Sentiments",
+        summary="Résumé",
         events="Événements marquants",
         thoughts="Pensées et réflexions",
         takeaways="À retenir",
@@ -94,6 +98,7 @@ _HEADINGS = {
     "es": Headings(
         when="Fecha y hora",
         mood="Estado de ánimo/Sentimientos",
+        summary="Resumen",
         events="Acontecimientos",
         thoughts="Pensamientos y reflexiones",
         takeaways="Conclusiones y tareas",
