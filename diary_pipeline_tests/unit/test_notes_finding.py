@@ -45,6 +45,7 @@ def found(transcript: Transcript = TRANSCRIPT, **fields: Any) -> Assembled:
         ("events", "walk at the river with Nora", "I walked along the river with Nora", "only its own statement"),
         ("events", "The meeting took hours", SAID[6], "half of its content words are enough"),
         ("events", "Nora moved to Spain last June", UNSUPPORTED, "a name alone is not"),
+        ("reflections", "The meeting took hours", SAID[6], "told as what it is: something that happened"),
         ("events", "swim as a boy in summer", WRONG_KIND, "a memory is no event of the day"),
         ("events", "call the dentist", WRONG_KIND, "what is still to do has not happened"),
         ("actions", "sell the boat", WRONG_KIND, "a question is no to-do"),
@@ -80,6 +81,7 @@ def test_prose_is_the_offline_writers_and_the_note_passes_its_checks() -> None:
     assert (made.note.writer, made.note.prompt_version, made.note.degraded) == ("llm", "found-1", False)
     assert [i.text for i in made.note.of("event")] == [SAID[6]]
     assert "Quentin" in [i.text for i in made.note.of("person")]
+    assert "Porto" in [i.text for i in made.note.of("place")]
     assert made.lost == (Lost(Place("people", 1), NAME_NOT_SAID), Lost(Place("people", 2), NAME_NOT_SAID))
     assert [c.name for c in check_note(made.note, TRANSCRIPT, DAY) if c.severity == "ERROR" and not c.passed] == []
 

@@ -20,7 +20,7 @@ from diary_pipeline.notes.evidence.grounding import content_stems, names_in, nor
 from diary_pipeline.notes.language.cues import Told, statements
 from diary_pipeline.notes.language.english import LONG_AGO
 from diary_pipeline.notes.language.plain import is_plain
-from diary_pipeline.notes.language.sentences import Passage
+from diary_pipeline.notes.language.sentences import Evidence, Passage
 
 _Found = tuple[Place, NoteItem | str]
 
@@ -76,7 +76,8 @@ def _sentence(kind: Told, text: str, spoken: Spoken, offline: DiaryNote) -> Note
     if not _may_tell(kind, part, told):
         return WRONG_KIND
     said = part.evidence()
-    item = NoteItem(0, kind, part.text, said.segment_id, said.start_s, said.end_s, said.quote)
+    # Small models mix up what happened and what was felt; cue rules do so less.
+    item = NoteItem(0, told or kind, part.text, said.segment_id, said.start_s, said.end_s, said.quote)
     at = spoken.snapper.snap(said.quote, near=said.segment_id) if kind == "action" else None
     return replace(item, due_date=spoken.due(at, offline.note_date, lifted=part.text)) if at else item
 
@@ -90,7 +91,7 @@ def _part(home: Passage, text: str, language: str) -> tuple[Passage, Told | None
 
 def _may_tell(kind: Told, part: Passage, told: Told | None) -> bool:
     if told is not None or kind == "action":
-        return told == kind
+        return (told == "action") == (kind == "action")
     return not part.text.rstrip("\"'”’) ").endswith(("?", "？")) and not LONG_AGO.search(part.text)
 
 
@@ -102,10 +103,13 @@ def _names(kind: ItemKind, field: Field, names: Sequence[str], spoken: Spoken, o
         if not plain or plain in seen:
             continue
         seen.add(plain)
-        said = spoken.name(name)
-        capitals = {normalise(word) for word in names_in(said.quote)} if said else set()
-        if said is None or not capitals.intersection(plain.split()):
+        said = next((place for place in spoken.mentions(name) if _holds_name(place, plain)), None)
+        if said is None:
             yield Place(field, index), NAME_NOT_SAID
         else:
             text = " ".join(name.split())
             yield Place(field, index), NoteItem(0, kind, text, said.segment_id, said.start_s, said.end_s, said.quote)
+
+
+def _holds_name(place: Evidence, plain: str) -> bool:
+    return not {normalise(word) for word in names_in(place.quote)}.isdisjoint(plain.split())

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
+from diary_pipeline.notes.drafts.due import due_of
 from diary_pipeline.notes.evidence.grounding import content_stems
 from diary_pipeline.notes.evidence.snapping import Snapped, Snapper
 from diary_pipeline.notes.language.cues import statements
@@ -60,23 +61,23 @@ class Spoken:
         if any(map(self._is_put_right, touched)):
             return None
         told = [part for index in touched for part in self._told(index) if _touches(part, at)]
-        texts = [lifted] if lifted else [_inside(part, at.segment_id) for part in told]
-        days = {due for text in texts if (due := due_date(text, day))}
+        days = {due_date(lifted, day)} if lifted else {_due_in(part, at, day) for part in told}
+        days.discard(None)
         own = self._speech[self._number[at.segment_id]].text
         named = {date.day for text in (own, lifted) for date in spoken_dates(text, day)}
         return days.pop() if len(days) == 1 and days <= named else None
 
+    def mentions(self, name: str) -> list[Evidence]:
+        """Every place where a whole name was said, spelt as it is given first."""
+        found = self.snapper.find(name)
+        return [self._around(at) for at in sorted(found, key=lambda at: at.quote[:1].isupper() != name[:1].isupper())]
+
     def name(self, name: str) -> Evidence | None:
         """Where a name was said, as a whole or else each of its words."""
-        found = self.snapper.find(name)
-        if not found:
-            words = [word for word in name.split() if word.casefold() not in STOP_WORDS]
-            places = [self.snapper.find(word) for word in words]
-            if not places or not all(places):
-                return None
-            found = places[max(range(len(words)), key=lambda n: len(words[n]))]
-        spelt_alike = [at for at in found if at.quote[:1].isupper() == name[:1].isupper()]
-        return self._around((spelt_alike or found)[0])
+        if found := self.mentions(name):
+            return found[0]
+        parts = [self.mentions(word) for word in name.split() if word.casefold() not in STOP_WORDS]
+        return parts[0][0] if parts and all(parts) else None
 
     def topic(self, topic: str) -> Evidence | None:
         """Where a topic comes up: where its words stand, else the first sentence with most of them."""
@@ -121,5 +122,6 @@ def _touches(passage: Passage, at: Snapped) -> bool:
     return any(p.segment.id == at.segment_id and p.start < at.end and at.start < p.end for p in passage.pieces)
 
 
-def _inside(passage: Passage, segment_id: int) -> str:
-    return " ".join(p.text for p in passage.pieces if p.segment.id == segment_id)
+def _due_in(passage: Passage, at: Snapped, day: dt.date) -> dt.date | None:
+    piece = next(p for p in passage.pieces if p.segment.id == at.segment_id)
+    return due_of(piece.text, max(at.start - piece.start, 0), min(at.end, piece.end) - piece.start, day)
