@@ -1,11 +1,18 @@
 """What leaves the machine: addresses and numbers hidden, all else as it was said, and everything comes back."""
 
+import datetime as dt
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diary_pipeline.notes.drafts.assembling import assemble_draft
+from diary_pipeline.notes.drafts.assignment import Assignment
+from diary_pipeline.notes.drafts.prompt import note_prompt
 from diary_pipeline.notes.drafts.redaction import KINDS, Kind, Redaction
-from diary_pipeline.notes.drafts.schema import Claim, FoundDraft, HeadDraft
+from diary_pipeline.notes.drafts.schema import Claim, FoundDraft, HeadDraft, NoteDraft
+from diary_pipeline.notes.drafts.spoken import Spoken
+from diary_pipeline_tests.builders import make_recording, make_transcript
 
 IBAN = "DE89 3704 0044 0532 0130 00"
 
@@ -125,3 +132,34 @@ def test_whatever_was_hidden_is_restored_and_the_same_diary_is_hidden_alike(line
         assert "@" not in shown
         assert "4111" not in shown
         assert redaction.restore(shown) == line
+
+
+def test_a_quote_with_something_hidden_in_it_is_found_in_what_was_said() -> None:
+    said = "I have to write to anna.weber@example.org by Friday, or call 0170-1234567."
+    transcript = make_transcript([said])
+    recorded = make_recording().recorded_at
+    assignment = Assignment(transcript, recorded, "note-1", "0" * 16)
+    redaction = Redaction(KINDS, transcript.text)
+    asked = note_prompt(assignment, hide=redaction.hide).user
+    assert "[0] I have to write to <EMAIL_1> by Friday, or call <PHONE_1>." in asked
+    answer = NoteDraft(
+        events=(),
+        reflections=(),
+        actions=(Claim(text="Write to <EMAIL_1>.", quote="I have to write to <EMAIL_1> by Friday", segment=0),),
+        people=(),
+        places=(),
+        topics=(),
+        quotes=(),
+        said_date=None,
+        mood="neutral",
+        summary="I have to write to <EMAIL_1>.",
+        title="A letter",
+    )
+    made = assemble_draft(redaction.restored(answer), assignment, Spoken(transcript, recorded))
+    (item,) = made.note.items
+    assert (item.text, item.quote) == (
+        "Write to anna.weber@example.org.",
+        "I have to write to anna.weber@example.org by Friday",
+    )
+    assert made.note.summary == "I have to write to anna.weber@example.org."
+    assert item.due_date == dt.date(2026, 3, 13)

@@ -74,7 +74,7 @@ def test_every_field_is_read() -> None:
 @pytest.mark.parametrize(
     ("name", "said", "sentence"),
     [
-        ("My Notes", {}, "small letters"),
+        ("My Notes", {}, "needs a name of letters"),
         ("x", {"colour": "red"}, "has no 'colour'; it may have instructions, language, sections, tone"),
         ("x", {"language": "xx"}, "unknown language 'xx'"),
         ("x", {"language": 3}, "unknown language 3"),

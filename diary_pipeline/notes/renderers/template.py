@@ -20,7 +20,7 @@ PARTS: tuple[str, ...] = get_args(Part)
 _LONGEST_HEADING = 60
 _LONGEST_TONE = 300
 _LONGEST_INSTRUCTIONS = 2000
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _FIELDS = frozenset({"sections", "tone", "language", "instructions"})
 
 
@@ -77,7 +77,9 @@ class Templates:
 def template_from(name: str, said: Mapping[str, Any]) -> Template:
     """Read a template from configuration; ValueError with a sentence for what cannot be one."""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"Template {name!r} needs a name of small letters, digits, - and _, 40 at most.")
+        raise ValueError(
+            f"Template {name!r} needs a name of letters, digits, dots, dashes and underscores, 40 at most."
+        )
     if unknown := sorted(set(said) - _FIELDS):
         raise ValueError(f"Template {name!r} has no {unknown[0]!r}; it may have {', '.join(sorted(_FIELDS))}.")
     language = said.get("language")
