@@ -156,6 +156,12 @@ def test_what_is_claimed_twice_stands_once() -> None:
     assert [i.text for i in made.note.of("person")] == ["Priya Patel"]
 
 
+def test_a_longer_name_that_nobody_said_takes_the_said_one_not_away() -> None:
+    made = assembled(people=("Priya", "Priya Weber"))
+    assert [i.text for i in made.note.of("person")] == ["Priya"]
+    assert made.lost == (Lost(Place("people", 1), NAME_NOT_SAID),)
+
+
 def test_items_stand_in_order_of_time_whatever_the_model_wrote_first() -> None:
     claims = tuple(Claim(text=f"Thing {n}: {SAID[n]}"[:300], quote=SAID[n][:60], segment=0) for n in (2, 0, 1))
     made = assembled(events=claims)

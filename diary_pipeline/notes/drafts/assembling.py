@@ -138,8 +138,13 @@ def _claims(
 
 
 def _names(kind: ItemKind, field: Field, names: Sequence[str], spoken: Spoken) -> Iterator[_Found]:
-    for index in distinct_names(names):
-        yield Place(field, index), _item(kind, names[index], spoken.name(names[index]))
+    """Names that were said, each in its longest form; a longer one that nobody said takes none away."""
+    said = {index: at for index, name in enumerate(names) if (at := spoken.name(name))}
+    indices = list(said)
+    kept = {indices[n] for n in distinct_names([names[index] for index in indices])}
+    for index, name in enumerate(names):
+        if index in kept or index not in said:
+            yield Place(field, index), _item(kind, name, said.get(index))
 
 
 def _topics(topics: Sequence[str], spoken: Spoken) -> Iterator[_Found]:

@@ -11,7 +11,7 @@ from diary_pipeline.core.note import NoteItem
 from diary_pipeline.core.transcript import Segment
 from diary_pipeline.notes.drafts.chunks import Chunk
 from diary_pipeline.notes.drafts.claims import Claims, claims_of
-from diary_pipeline.notes.drafts.repeats import distinct, distinct_names
+from diary_pipeline.notes.drafts.repeats import distinct, spelt_once
 from diary_pipeline.notes.drafts.schema import Claim, NoteDraft
 
 LONG_WORDS = 750
@@ -42,14 +42,12 @@ def merge(drafts: Sequence[NoteDraft | None], pieces: Sequence[Chunk]) -> Claims
 def merged(parts: Iterable[Claims]) -> Claims:
     """Unite claims; of those that say the same the earliest stays."""
     parts = tuple(parts)
-    people = [name for part in parts for name in part.people]
-    places = [name for part in parts for name in part.places]
     return Claims(
         events=_earliest(claim for part in parts for claim in part.events),
         reflections=_earliest(claim for part in parts for claim in part.reflections),
         actions=_earliest(claim for part in parts for claim in part.actions),
-        people=tuple(people[n] for n in distinct_names(people)),
-        places=tuple(places[n] for n in distinct_names(places)),
+        people=spelt_once(name for part in parts for name in part.people),
+        places=spelt_once(name for part in parts for name in part.places),
         quotes=_once([quote for part in parts for quote in part.quotes]),
         topics=_once([topic for part in parts for topic in part.topics]),
     )

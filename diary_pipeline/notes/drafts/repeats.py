@@ -1,7 +1,7 @@
 """Which claims say the same: models say things twice, and pieces of a long recording say them again.
 
 A share of equal words is not enough. "I did not go" holds all of "I did go", and the rent of May is not that of June:
-claims with other numbers or other negations are never one.
+claims with other numbers or other negations are never one. Nor is a claim that tells much more than an earlier one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,10 @@ from rapidfuzz import fuzz
 from diary_pipeline.notes.evidence.grounding import normalise, numbers
 from diary_pipeline.notes.language.english import DAYS, MONTHS, NEGATIONS, listed
 
-ALIKE = 90.0
-"""Of 100, by the words both hold."""
+_ALIKE = 90.0
+"""Of 100, by the words that both hold; all of a short claim may stand in a long one ..."""
+_AS_LONG = 60.0
+"""... so that the rest must not be much: "call Tom" is "I need to call Tom", and not all that he is called about."""
 _TURNS = NEGATIONS.union(
     DAYS,
     MONTHS,
@@ -33,6 +35,15 @@ def distinct(claims: Iterable[str]) -> list[int]:
     return kept
 
 
+def spelt_once(names: Iterable[str]) -> tuple[str, ...]:
+    """Give names as they are spelt first, each once."""
+    first: dict[str, str] = {}
+    for name in names:
+        if plain := normalise(name):
+            first.setdefault(plain, name)
+    return tuple(first.values())
+
+
 def distinct_names(names: Sequence[str]) -> list[int]:
     """Give the indices of names, each once in its longest form ("Anna Weber", not "Anna" too)."""
     words = [tuple(normalise(name).split()) for name in names]
@@ -43,7 +54,8 @@ def distinct_names(names: Sequence[str]) -> list[int]:
 def _same(one: tuple[str, str, frozenset[object]], other: tuple[str, str, frozenset[object]]) -> bool:
     if one[1] == other[1]:
         return True
-    return one[2] == other[2] and fuzz.token_set_ratio(one[1], other[1], score_cutoff=ALIKE) > 0
+    alike = one[2] == other[2] and fuzz.token_set_ratio(one[1], other[1]) >= _ALIKE
+    return alike and fuzz.token_sort_ratio(one[1], other[1]) >= _AS_LONG
 
 
 def _turning(claim: str, plain: str) -> frozenset[object]:
