@@ -11,6 +11,7 @@ from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.notes.drafts.assembling import (
     NAME_NOT_SAID,
+    NOT_OPEN,
     QUOTE_NOT_SAID,
     UNSUPPORTED,
     Assembled,
@@ -113,6 +114,13 @@ def test_a_due_date_comes_from_the_words_of_its_own_sentence(quote: str, due: st
     (item,) = made.note.of("action")
     assert item.due_date == (dt.date.fromisoformat(due) if due else None), why
     assert dates_supported(made.note, transcript, DAY).passed
+
+
+def test_a_to_do_that_is_taken_back_is_none() -> None:
+    transcript = make_transcript((*SAID[:2], "I need to call Tom by Friday.", "I probably won't.", "Priya laughed."))
+    made = assembled(transcript)
+    assert made.note.of("action") == ()
+    assert made.lost == (Lost(Place("actions", 0), NOT_OPEN),)
 
 
 def test_a_guessed_day_dates_no_to_do() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
-from diary_pipeline.notes.drafts.assembling import NAME_NOT_SAID, UNSUPPORTED, Assembled, Lost, Place
+from diary_pipeline.notes.drafts.assembling import NAME_NOT_SAID, NOT_OPEN, UNSUPPORTED, Assembled, Lost, Place
 from diary_pipeline.notes.drafts.assignment import Assignment
 from diary_pipeline.notes.drafts.finding import assemble_found
 from diary_pipeline.notes.drafts.repair import WRONG_KIND
@@ -72,6 +72,13 @@ def test_the_cue_writers_to_dos_are_kept_and_the_models_join_them_once() -> None
     ]
     assert {i.due_date for i in made.note.of("action")} == {dt.date(2026, 3, 6), dt.date(2026, 3, 5)}
     assert made.lost == ()
+
+
+def test_a_to_do_that_is_taken_back_does_not_come_back_by_a_model() -> None:
+    transcript = make_transcript((*SAID[:2], "I need to paint the fence.", "I probably won't."))
+    made = found(transcript, actions=("paint the fence",))
+    assert made.lost == (Lost(Place("actions", 0), NOT_OPEN),)
+    assert "fence" not in str(made.note.of("action"))
 
 
 def test_prose_is_the_offline_writers_and_the_note_passes_its_checks() -> None:

@@ -24,6 +24,7 @@ Field = Literal["events", "reflections", "actions", "people", "places", "topics"
 QUOTE_NOT_SAID = "quote_not_said"
 NAME_NOT_SAID = "name_not_said"
 UNSUPPORTED = "unsupported"
+NOT_OPEN = "not_open"
 
 
 @dataclass(frozen=True, order=True)
@@ -58,7 +59,8 @@ class Assembled:
         return sum(lost.code == QUOTE_NOT_SAID for lost in self.lost)
 
 
-_Found = tuple[Place, NoteItem | None]
+_Found = tuple[Place, NoteItem | str]
+"""What an entry became, or the code of why it is lost."""
 
 
 def assemble_draft(draft: NoteDraft, assignment: Assignment, spoken: Spoken) -> Assembled:
@@ -85,7 +87,7 @@ def assemble(
         *_topics(head.topics, spoken),
         *_quotes(claims.quotes, spoken),
     ]
-    kept = [(place, item) for place, item in found if item is not None]
+    kept = [(place, item) for place, item in found if isinstance(item, NoteItem)]
     items = tuple(replace(item, id=n) for n, (_, item) in enumerate(kept))
     transcript = assignment.transcript
     note = DiaryNote(
@@ -105,20 +107,9 @@ def assemble(
     return Assembled(
         note,
         places={n: place for n, (place, _) in enumerate(kept)},
-        lost=tuple(Lost(place, _CODES[place.field]) for place, item in found if item is None),
+        lost=tuple(Lost(place, code) for place, code in found if isinstance(code, str)),
         quotes_offered=sum(place.field not in ("people", "places", "topics") for place, _ in found),
     )
-
-
-_CODES: Mapping[Field, str] = {
-    "events": QUOTE_NOT_SAID,
-    "reflections": QUOTE_NOT_SAID,
-    "actions": QUOTE_NOT_SAID,
-    "quotes": QUOTE_NOT_SAID,
-    "people": NAME_NOT_SAID,
-    "places": NAME_NOT_SAID,
-    "topics": UNSUPPORTED,
-}
 
 
 def _claims(
@@ -129,8 +120,10 @@ def _claims(
     for index in distinct(claim.text for claim in claims):
         claim = claims[index]
         at = spoken.snapper.snap(claim.quote, near=claim.segment)
-        item = None
-        if at is not None:
+        item: NoteItem | str = QUOTE_NOT_SAID
+        if at is not None and kind == "action" and spoken.is_withdrawn(at):
+            item = NOT_OPEN
+        elif at is not None:
             due = spoken.due(at, due_from) if due_from else None
             item = NoteItem(0, kind, _line(claim.text), at.segment_id, at.start_s, at.end_s, at.quote, due)
         found.append((Place(field, index), item))
@@ -144,12 +137,12 @@ def _names(kind: ItemKind, field: Field, names: Sequence[str], spoken: Spoken) -
     kept = {indices[n] for n in distinct_names([names[index] for index in indices])}
     for index, name in enumerate(names):
         if index in kept or index not in said:
-            yield Place(field, index), _item(kind, name, said.get(index))
+            yield Place(field, index), _item(kind, name, said.get(index)) or NAME_NOT_SAID
 
 
 def _topics(topics: Sequence[str], spoken: Spoken) -> Iterator[_Found]:
     for index in distinct(topics):
-        yield Place("topics", index), _item("topic", topics[index], spoken.topic(topics[index]))
+        yield Place("topics", index), _item("topic", topics[index], spoken.topic(topics[index])) or UNSUPPORTED
 
 
 def _quotes(quotes: Sequence[str], spoken: Spoken) -> list[_Found]:
@@ -157,7 +150,7 @@ def _quotes(quotes: Sequence[str], spoken: Spoken) -> list[_Found]:
     for index in distinct(quotes):
         at = spoken.snapper.snap(quotes[index])
         item = NoteItem(0, "quote", at.quote, at.segment_id, at.start_s, at.end_s, at.quote) if at else None
-        found.append((Place("quotes", index), item))
+        found.append((Place("quotes", index), item or QUOTE_NOT_SAID))
     return sorted(found, key=_when)
 
 
@@ -167,7 +160,7 @@ def _item(kind: ItemKind, text: str, at: Evidence | None) -> NoteItem | None:
 
 def _when(found: _Found) -> tuple[float, Place]:
     place, item = found
-    return (item.start_s if item else 0.0), place
+    return (item.start_s if isinstance(item, NoteItem) else 0.0), place
 
 
 def _line(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from diary_pipeline.core.note import DiaryNote, ItemKind, NoteItem
-from diary_pipeline.notes.drafts.assembling import NAME_NOT_SAID, UNSUPPORTED, Assembled, Field, Lost, Place
+from diary_pipeline.notes.drafts.assembling import NAME_NOT_SAID, NOT_OPEN, UNSUPPORTED, Assembled, Field, Lost, Place
 from diary_pipeline.notes.drafts.assignment import Assignment
 from diary_pipeline.notes.drafts.repair import WRONG_KIND
 from diary_pipeline.notes.drafts.repeats import distinct
@@ -79,7 +79,9 @@ def _sentence(kind: Told, text: str, spoken: Spoken, offline: DiaryNote) -> Note
     # Small models mix up what happened and what was felt; cue rules do so less.
     item = NoteItem(0, told or kind, part.text, said.segment_id, said.start_s, said.end_s, said.quote)
     at = spoken.snapper.snap(said.quote, near=said.segment_id) if kind == "action" else None
-    return replace(item, due_date=spoken.due(at, offline.note_date, lifted=part.text)) if at else item
+    if at is None:
+        return item
+    return NOT_OPEN if spoken.is_withdrawn(at) else replace(item, due_date=spoken.due(at, offline.note_date, part.text))
 
 
 def _part(home: Passage, text: str, language: str) -> tuple[Passage, Told | None]:

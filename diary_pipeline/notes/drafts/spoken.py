@@ -16,7 +16,7 @@ from diary_pipeline.notes.language.cues import statements
 from diary_pipeline.notes.language.english import STOP_WORDS
 from diary_pipeline.notes.language.sentences import Evidence, Passage, sentences
 from diary_pipeline.notes.language.spoken_dates import diary_day, spoken_dates
-from diary_pipeline.notes.language.todos import due_date, opens_correction
+from diary_pipeline.notes.language.todos import due_date, opens_correction, takes_back
 from diary_pipeline.notes.writer import note_language
 
 HALF = 0.5
@@ -57,8 +57,8 @@ class Spoken:
         """
         if self._recorded.source == "file_time" and day == self._recorded.day:
             return None  # counted from a guessed day, a due date would be a guess
-        touched = [index for index in self._in_segment[at.segment_id] if _touches(self.sentences[index], at)]
-        if any(map(self._is_put_right, touched)):
+        touched = self._touched(at)
+        if any(opens_correction(self._following(index)) for index in touched):
             return None
         told = [part for index in touched for part in self._told(index) if _touches(part, at)]
         days = {due_date(lifted, day)} if lifted else {_due_in(part, at, day) for part in told}
@@ -66,6 +66,10 @@ class Spoken:
         own = self._speech[self._number[at.segment_id]].text
         named = {date.day for text in (own, lifted) for date in spoken_dates(text, day)}
         return days.pop() if len(days) == 1 and days <= named else None
+
+    def is_withdrawn(self, at: Snapped) -> bool:
+        """Tell whether the sentence behind a quoted to-do takes it back ("Never mind.")."""
+        return any(takes_back(self._following(index)) for index in self._touched(at))
 
     def mentions(self, name: str) -> list[Evidence]:
         """Every place where a whole name was said, spelt as it is given first."""
@@ -106,8 +110,11 @@ class Spoken:
             return []
         return [part for part, _ in statements(sentence)] or [sentence]
 
-    def _is_put_right(self, index: int) -> bool:
-        return index + 1 < len(self.sentences) and opens_correction(self.sentences[index + 1].text)
+    def _touched(self, at: Snapped) -> list[int]:
+        return [index for index in self._in_segment[at.segment_id] if _touches(self.sentences[index], at)]
+
+    def _following(self, index: int) -> str:
+        return self.sentences[index + 1].text if index + 1 < len(self.sentences) else ""
 
     def _around(self, at: Snapped) -> Evidence:
         """The part of a sentence that lies in the segment of a word, so that it can be understood."""
