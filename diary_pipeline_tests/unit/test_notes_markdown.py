@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.core.markdown import escaped
+from diary_pipeline.core.note import NOT_TRANSLATED
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline.notes.renderers.files import write_note_file
@@ -88,6 +89,14 @@ def test_every_language_has_all_the_words_its_days_and_its_moods_apart() -> None
         assert len(set(words.weekdays)) == 7
         assert len(set(words.moods)) == 6
         assert all(dataclasses.astuple(words))
+
+
+def test_what_a_writer_could_not_do_is_told_at_the_end() -> None:
+    note = OfflineWriter().write(make_transcript(SAID), RECORDED, None)
+    text = render_note(dataclasses.replace(note, limits=(NOT_TRANSLATED,)), RECORDED)
+    assert text.endswith(
+        "\n\n*Written in the speaker's own words, which are not translated: in the language that was spoken.*\n"
+    )
 
 
 def test_an_entry_about_another_day_shows_both() -> None:

@@ -33,6 +33,7 @@ class Headings:
     """One honest line in a section about which nothing was said."""
     mood_unknown: str
     english_cues_only: str
+    not_translated: str
     weekdays: tuple[str, str, str, str, str, str, str]
     moods: tuple[str, str, str, str, str, str]
     """Very negative, negative, neutral, mixed, positive, very positive."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
 from diary_pipeline.core.markdown import escaped
-from diary_pipeline.core.note import ENGLISH_CUES_ONLY, DiaryNote, NoteItem
+from diary_pipeline.core.note import ENGLISH_CUES_ONLY, NOT_TRANSLATED, DiaryNote, NoteItem
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.notes.renderers.headings import Headings, headings
 from diary_pipeline.notes.renderers.template import DEFAULT, Part, Section, Template
@@ -32,6 +32,8 @@ def render_note(note: DiaryNote, recorded: RecordedAt, template: Template = DEFA
     ]
     if ENGLISH_CUES_ONLY in note.limits:
         blocks.append(f"*{words.english_cues_only}*")
+    if NOT_TRANSLATED in note.limits:
+        blocks.append(f"*{words.not_translated}*")
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
