@@ -30,7 +30,8 @@ def render_note(note: DiaryNote, recorded: RecordedAt, template: Template = DEFA
         *ahead,
         *(block for section in template.sections for block in _section(section, parts, usual, words)),
     ]
-    if ENGLISH_CUES_ONLY in note.limits:
+    # Where a model found the events, only takeaways and mood are by cues, and the mood says so itself.
+    if ENGLISH_CUES_ONLY in note.limits and note.writer == "offline":
         blocks.append(f"*{words.english_cues_only}*")
     if NOT_TRANSLATED in note.limits:
         blocks.append(f"*{words.not_translated}*")
