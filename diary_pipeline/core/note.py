@@ -46,7 +46,7 @@ class DiaryNote:
     version: str
     cost_usd: float = 0.0
     limits: tuple[str, ...] = ()
-    """What the writer could not do for this recording, as codes (`english_cues_only`, `not_translated`)."""
+    """What the writer could not do for this recording, as codes (`english_cues_only`)."""
 
     def of(self, kind: ItemKind) -> tuple[NoteItem, ...]:
         """The items of one kind, in their order."""
