@@ -17,7 +17,7 @@ from diary_pipeline.notes.drafts.repeats import distinct, distinct_names
 from diary_pipeline.notes.drafts.schema import Claim, HeadDraft, NoteDraft
 from diary_pipeline.notes.drafts.spoken import Spoken
 from diary_pipeline.notes.language.sentences import Evidence
-from diary_pipeline.notes.offline.titles import title_of
+from diary_pipeline.notes.offline.titles import LONGEST_GIVEN
 
 Field = Literal["events", "reflections", "actions", "people", "places", "topics", "quotes"]
 # Codes of evidence/faults.py, which has a sentence for each.
@@ -93,7 +93,7 @@ def assemble(
     note = DiaryNote(
         recording_key=transcript.recording_key,
         note_date=day,
-        title=title_of((), assignment.title) or _line(head.title),
+        title=_line(assignment.title or "")[:LONGEST_GIVEN].rstrip() or _line(head.title),
         summary=_line(head.summary),
         mood=head.mood,
         items=items,
