@@ -6,6 +6,8 @@ from typing import Literal
 
 ENGLISH_CUES_ONLY = "english_cues_only"
 """A limit of the writer: events, reflections, actions and mood are recognised in English alone."""
+NOT_TRANSLATED = "not_translated"
+"""A limit of the writer: the owner wants notes in another language, this one is in the language that was spoken."""
 ItemKind = Literal["event", "reflection", "action", "person", "place", "topic", "quote"]
 Writer = Literal["llm", "offline"]
 Mood = Literal["very_negative", "negative", "neutral", "mixed", "positive", "very_positive"]

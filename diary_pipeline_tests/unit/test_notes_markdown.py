@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.core.markdown import escaped
+from diary_pipeline.core.note import NOT_TRANSLATED
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline.notes.renderers.files import write_note_file
+from diary_pipeline.notes.renderers.headings import headings
 from diary_pipeline.notes.renderers.markdown import render_note
 from diary_pipeline_tests.builders import make_transcript
 
@@ -69,13 +71,32 @@ def test_a_section_about_which_nothing_was_said_says_so() -> None:
         ("de", "## Wichtige Ereignisse", "In dieser Aufnahme nicht gefunden."),
         ("fr", "## Événements marquants", "Rien trouvé dans cet enregistrement."),
         ("es", "## Acontecimientos", "No se encontró nada en esta grabación."),
-        ("pl", "## Key Events", "Nothing found in this recording."),
+        ("pl", "## Najważniejsze wydarzenia", "Nic nie znaleziono w tym nagraniu."),
+        ("ja", "## 主な出来事", "この録音には見つかりませんでした。"),
+        ("fi", "## Key Events", "Nothing found in this recording."),
     ],
 )
 def test_headings_speak_the_language_of_the_note(language: str, heading: str, empty: str) -> None:
     text = rendered(("Heute war ein Tag.",), language)
     assert heading in text
     assert text.count(empty) == 3
+
+
+def test_every_language_has_all_the_words_its_days_and_its_moods_apart() -> None:
+    for code in ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "pl", "ru", "tr", "ja", "zh"):
+        words = headings(code)
+        assert (code == "en") == (words == headings("en"))
+        assert len(set(words.weekdays)) == 7
+        assert len(set(words.moods)) == 6
+        assert all(dataclasses.astuple(words))
+
+
+def test_what_a_writer_could_not_do_is_told_at_the_end() -> None:
+    note = OfflineWriter().write(make_transcript(SAID), RECORDED, None)
+    text = render_note(dataclasses.replace(note, limits=(NOT_TRANSLATED,)), RECORDED)
+    assert text.endswith(
+        "\n\n*Written in the speaker's own words, which are not translated: in the language that was spoken.*\n"
+    )
 
 
 def test_an_entry_about_another_day_shows_both() -> None:

@@ -1,46 +1,85 @@
-"""A note as people read it: five sections, each claim with its time, every spoken word escaped.
+"""A note as people read it: sections as a template orders them, each claim with its time, every spoken word escaped.
 
 Speech must not become markup: somebody who says "open bracket" ends up with a bracket, not with a link. A section
-about which nothing was said has one honest line. Words around the speaker's own live in headings.py.
+about which nothing was said has one honest line; one of names or quotes is left out. The words around the speaker's own
+live in headings.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
 from diary_pipeline.core.markdown import escaped
-from diary_pipeline.core.note import ENGLISH_CUES_ONLY, DiaryNote, NoteItem
+from diary_pipeline.core.note import ENGLISH_CUES_ONLY, NOT_TRANSLATED, DiaryNote, NoteItem
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.notes.renderers.headings import Headings, headings
+from diary_pipeline.notes.renderers.template import DEFAULT, Part, Section, Template
+
+_NAMED: tuple[Part, ...] = ("person", "place", "topic")
+_MAY_BE_ABSENT = frozenset((*_NAMED, "quote"))
 
 
-def render_note(note: DiaryNote, recorded: RecordedAt) -> str:
+def render_note(note: DiaryNote, recorded: RecordedAt, template: Template = DEFAULT) -> str:
     """Write a note as Markdown."""
     words = headings(note.language)
-    named = (
-        (words.people, note.of("person")),
-        (words.places, note.of("place")),
-        (words.topics, note.of("topic")),
-    )
+    usual = _usual_headings(words)
+    parts = _parts(note, recorded, words)
+    ahead = [parts[kind] and f"**{usual[kind]}:** {parts[kind]}" for kind in _NAMED if kind not in template.shown]
     blocks = [
         f"# {escaped(note.title)}",
-        escaped(note.summary),
-        *(f"**{label}:** {', '.join(escaped(i.text) for i in items)}" for label, items in named if items),
-        f"## {words.when}",
-        _when(note, recorded, words),
-        f"## {words.mood}",
-        _mood(note, words),
-        f"## {words.events}",
-        _list(note.of("event"), words),
-        f"## {words.thoughts}",
-        _list(note.of("reflection"), words),
-        f"## {words.takeaways}",
-        _list(note.of("action"), words),
+        "" if "summary" in template.shown else parts["summary"],
+        *ahead,
+        *(block for section in template.sections for block in _section(section, parts, usual, words)),
     ]
-    if quotes := note.of("quote"):
-        blocks += [f"## {words.quotes}", "\n>\n".join(f"> {_opened(q.text)} {_clock(q.start_s)}" for q in quotes)]
-    if ENGLISH_CUES_ONLY in note.limits:
+    # Where a model found the events, only takeaways and mood are by cues, and the mood says so itself.
+    if ENGLISH_CUES_ONLY in note.limits and note.writer == "offline":
         blocks.append(f"*{words.english_cues_only}*")
+    if NOT_TRANSLATED in note.limits:
+        blocks.append(f"*{words.not_translated}*")
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _section(
+    section: Section, parts: Mapping[Part, str], usual: Mapping[Part, str], words: Headings
+) -> tuple[str, ...]:
+    told = [part for part in section.shows if parts[part]]
+    if not told and _MAY_BE_ABSENT.issuperset(section.shows):
+        return ()
+    heading = escaped(section.heading) if section.heading else usual[section.shows[0]]
+    # Names of two kinds under one heading would run together without their labels.
+    labelled = len(section.shows) > 1
+    texts = (f"**{usual[p]}:** {parts[p]}" if labelled and p in _NAMED else parts[p] for p in told)
+    return (f"## {heading}", *(texts if told else (words.nothing,)))
+
+
+def _parts(note: DiaryNote, recorded: RecordedAt, words: Headings) -> Mapping[Part, str]:
+    """What a note holds of each part; empty where it holds nothing."""
+    return {
+        "when": _when(note, recorded, words),
+        "mood": _mood(note, words),
+        "summary": escaped(note.summary),
+        "event": _list(note.of("event"), words),
+        "reflection": _list(note.of("reflection"), words),
+        "action": _list(note.of("action"), words),
+        "person": _names(note.of("person")),
+        "place": _names(note.of("place")),
+        "topic": _names(note.of("topic")),
+        "quote": "\n>\n".join(f"> {_opened(q.text)} {_clock(q.start_s)}" for q in note.of("quote")),
+    }
+
+
+def _usual_headings(words: Headings) -> Mapping[Part, str]:
+    return {
+        "when": words.when,
+        "mood": words.mood,
+        "summary": words.summary,
+        "event": words.events,
+        "reflection": words.thoughts,
+        "action": words.takeaways,
+        "person": words.people,
+        "place": words.places,
+        "topic": words.topics,
+        "quote": words.quotes,
+    }
 
 
 def _when(note: DiaryNote, recorded: RecordedAt, words: Headings) -> str:
@@ -62,8 +101,11 @@ def _mood(note: DiaryNote, words: Headings) -> str:
 
 
 def _list(items: Iterable[NoteItem], words: Headings) -> str:
-    lines = [f"- {_opened(i.text)}{_due(i, words)} {_clock(i.start_s)}" for i in items]
-    return "\n".join(lines) or words.nothing
+    return "\n".join(f"- {_opened(i.text)}{_due(i, words)} {_clock(i.start_s)}" for i in items)
+
+
+def _names(items: Iterable[NoteItem]) -> str:
+    return ", ".join(escaped(i.text) for i in items)
 
 
 def _due(item: NoteItem, words: Headings) -> str:
