@@ -15,6 +15,7 @@ WEDNESDAY = dt.date(2026, 3, 4)
     [
         ("today", "2026-03-04"),
         ("tonight", "2026-03-04"),
+        ("this afternoon", "2026-03-04"),
         ("tomorrow morning", "2026-03-05"),
         ("the day after tomorrow", "2026-03-06"),
         ("on Friday", "2026-03-06"),

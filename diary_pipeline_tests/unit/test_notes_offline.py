@@ -229,15 +229,15 @@ def test_nothing_is_told_of_what_was_not_understood() -> None:
 
 def test_a_note_version_changes_with_everything_it_is_made_from() -> None:
     transcript = make_transcript(LUNCH)
-    base = note_version(transcript, "offline-2", RECORDED, None)
+    base = note_version(transcript, "offline-3", RECORDED, None)
     assert note_of(LUNCH).version == base
     later = dataclasses.replace(RECORDED, day=DAY + dt.timedelta(days=1))
     others = [
-        note_version(make_transcript(OFFICE), "offline-2", RECORDED, None),
-        note_version(transcript, "offline-3", RECORDED, None),
-        note_version(transcript, "offline-2", later, None),
-        note_version(transcript, "offline-2", dataclasses.replace(RECORDED, zone="UTC"), None),
-        note_version(transcript, "offline-2", RECORDED, "Lunch"),
+        note_version(make_transcript(OFFICE), "offline-3", RECORDED, None),
+        note_version(transcript, "offline-4", RECORDED, None),
+        note_version(transcript, "offline-3", later, None),
+        note_version(transcript, "offline-3", dataclasses.replace(RECORDED, zone="UTC"), None),
+        note_version(transcript, "offline-3", RECORDED, "Lunch"),
     ]
     assert len({base, *others}) == 6
 

@@ -136,7 +136,7 @@ def _after(count: str, unit: str, *, today: dt.date) -> dt.date:
 
 def _relative(words: str, *, today: dt.date) -> dt.date:
     offset = {"tomorrow": 1, "yesterday": -1}.get(words, 0)
-    if "after" in words or "before" in words:
+    if words.startswith(("day ", "the day ")):
         offset = 2 if "after" in words else -2
     return today + dt.timedelta(days=offset)
 

@@ -8,8 +8,10 @@ Questions never come here, see cues.py.
 import datetime as dt
 import re
 
+from diary_pipeline.core.note import Task
 from diary_pipeline.notes.language.english import ADVERBS, LONG_AGO, has_past
 from diary_pipeline.notes.language.spoken_dates import SpokenDate, spoken_dates
+from diary_pipeline.notes.language.tasks import read_task
 
 _OPENING = r"(?:^|[,;:.]\s*|\b(?:and|also|please|so|then|but)\s+)"
 _SAYING = (
@@ -41,6 +43,22 @@ _OPEN_CUES = re.compile(
             rf"\b(?:I|we)(?:'ll|\s+will|'m\s+going\s+to|\s+am\s+going\s+to|'re\s+going\s+to)\s+{ADVERBS}{_DOABLE}",
         )
     ),
+    re.IGNORECASE,
+)
+# From the cue to the verb of what is to be done.
+_LEAD = re.compile(
+    r"[\s,;:.]*(?:(?:and|also|please|so|then|but)\s+)*"
+    rf"(?:(?:I|we)(?:'(?:ll|ve|m|re)|\s+(?:will|am|are|have(?=\s+(?:\w+\s+)?got\b)))?\s+{ADVERBS})?"
+    r"(?:(?:need|have|ought|got|going)\s+to\b|gotta\b|must\b|should\b|(?:don't|do\s+not)\s+forget\s+to\b|remember\s+to\b"
+    r"|make\s+sure\s+(?:to|that\s+(?:I|we)|I|we)\b|(?:(?:can|could)\s+you\s+)?remind\s+me\s+to\b"
+    r"|promised\s+(?:(?!to\b|I\b)\S+\s+){0,2}?(?:to\b|(?:that\s+)?I(?:'d|'ll|\s+would|\s+will)\b)"
+    rf"|(?:to-?do|action\s+item)s?\s*:|note\s+to\s+self\W*)?\s*{ADVERBS}",
+    re.IGNORECASE,
+)
+# A list, or a second thing to do: one "I did it" would settle only part of it.
+_MORE = re.compile(
+    r"\b(?:and|or)\s+(?!(?:I|we|he|she|they|it|that|this|you|there|then)\b)|(?<!^)\b(?:and|so|then)\s+(?:then\s+)?(?:I|we)\b"
+    r".*\b(?:need|have|must|should|will|going)\b",
     re.IGNORECASE,
 )
 _NO_CLAIM_BEFORE = re.compile(
@@ -90,6 +108,20 @@ def due_date(text: str, today: dt.date) -> dt.date | None:
         said = [date for date in said if _FINAL.search(text[: date.start][-8:] + text[date.start : date.end])]
     days = {date.day for date in said}
     return days.pop() if len(days) == 1 else None
+
+
+def task_of(text: str, today: dt.date) -> Task | None:
+    """Read what a to-do asks for; None where that is more than one thing, a "not", or nothing that has a name."""
+    text = text.replace("’", "'")
+    cue = _open_cue(text)
+    if cue is None and not re.match(_DOABLE, text, re.IGNORECASE):
+        return None
+    wanted = text[cue.start() :] if cue else text
+    lead = _LEAD.match(wanted)
+    wanted = wanted[lead.end() :] if lead else wanted
+    if _MORE.search(wanted) or not re.match(r"(?!not\b|never\b)[^\W\d_]", wanted):
+        return None
+    return read_task(wanted, today)
 
 
 def takes_back(text: str) -> bool:

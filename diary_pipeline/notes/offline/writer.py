@@ -14,6 +14,7 @@ from typing import Literal
 from diary_pipeline.core.note import ENGLISH_CUES_ONLY, DiaryNote, ItemKind, Mood, NoteItem
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
+from diary_pipeline.notes.diary_time import with_diary_time
 from diary_pipeline.notes.language.cues import Told, statements, told
 from diary_pipeline.notes.language.mood import feeling, mood
 from diary_pipeline.notes.language.names import Mention, people_and_places
@@ -43,7 +44,7 @@ _QUOTABLE = (5, 30)
 class OfflineWriter:
     """Notes without a language model, the default; deterministic."""
 
-    version = "offline-2"
+    version = "offline-3"
     writer: Literal["offline"] = "offline"
 
     def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
@@ -60,7 +61,7 @@ class OfflineWriter:
         claims = [*_claims(english, told_so, day), *_quotes(liftable, told_most, english)]
         if recorded.source == "file_time" and day == recorded.day:  # a due date from a guessed day would be a guess
             claims = [replace(item, due_date=None) for item in claims]
-        return DiaryNote(
+        note = DiaryNote(
             recording_key=transcript.recording_key,
             note_date=day,
             title=title_of(_by_telling(leading, language) or liftable, title),
@@ -75,6 +76,7 @@ class OfflineWriter:
             version=note_version(transcript, self.version, recorded, title),
             limits=() if language == "en" else (ENGLISH_CUES_ONLY,),
         )
+        return with_diary_time(note, transcript)
 
 
 def _claims(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]], day: dt.date) -> list[NoteItem]:
