@@ -29,7 +29,8 @@ _NO_NAME = STOP_WORDS.union(
     python java android iphone ipad kindle uber lyft airbnb booking ebay paypal visa mastercard ikea tesco sainsbury
     aldi lidl rewe edeka carrefour walmart costco target starbucks mcdonald vodafone telekom verizon t-mobile openai
     chatgpt claude gemini alexa siri internet wifi covid corona brexit bible quran hello hi dear ok okay please thanks
-    thank whisper ryanair easyjet lufthansa fedex ups dhl hermes tv pc gp mri ct hr it ai uk usa us eu nhs lego
+    thank work love kitchen mass dinner lunch breakfast home school church zara primark asda
+    whisper ryanair easyjet lufthansa fedex ups dhl hermes tv pc gp mri ct hr it ai uk usa us eu nhs lego
     """),
 )
 _BEFORE_PERSON = frozenset(
@@ -66,6 +67,13 @@ _MOVING = frozenset(
     """)
 )
 _AT_PLACE = frozenset(listed("in near around through towards toward into outside reached"))
+# Where somebody did not go, might go or wants to go is no place of an entry.
+_NOT_THERE = re.compile(
+    r"n't\b|\b(?:not|never|cannot|without|instead|rather|if|unless|would|could|might|maybe|perhaps|almost|nearly|wish\w*|wants?|wanted|"
+    r"hop(?:e|ed|ing)|dream\w*|imagin\w*|used\s+to|love\s+to|like\s+to)\b|\w'd\b",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"[,;]|\bbut\b")
 _OWNED_BY_PERSON = frozenset(
     listed("""
     birthday party wedding funeral mother father mum mom dad sister brother husband wife son daughter house flat
@@ -185,10 +193,13 @@ def _is_person(use: _Capitalised) -> bool:
 
 def _is_place(use: _Capitalised) -> bool:
     before = use.before[:-1] if use.before[-1:] == ("the",) else use.before
-    if not before or use.owned:
+    said = use.mention.sentence.text.replace("’", "'")
+    if not before or use.owned or said.endswith("?") or _NOT_THERE.search(_CLAUSE.split(said[: use.mention.start])[-1]):
         return False
     if before[-1] in _AT_PLACE:
         return True
+    if before[-2:] == ("over", "to"):
+        return False  # "over to Priya's", or to Priya
     return before[-1] in ("to", "from") and bool(_MOVING.intersection(before)) and not _GIVING.intersection(before)
 
 
