@@ -6,6 +6,8 @@ from typing import Literal
 
 ENGLISH_CUES_ONLY = "english_cues_only"
 """A limit of the writer: events, reflections, actions and mood are recognised in English alone."""
+NOT_TRANSLATED = "not_translated"
+"""A limit of the writer: the owner wants notes in another language, this one is in the language that was spoken."""
 ItemKind = Literal["event", "reflection", "action", "person", "place", "topic", "quote"]
 Writer = Literal["llm", "offline"]
 Outcome = Literal["done", "dropped"]
@@ -76,7 +78,7 @@ class DiaryNote:
     version: str
     cost_usd: float = 0.0
     limits: tuple[str, ...] = ()
-    """What the writer could not do for this recording, as codes (`english_cues_only`)."""
+    """What the writer could not do for this recording, as codes (`english_cues_only`, `not_translated`)."""
     completions: tuple[Completion, ...] = ()
     """What this recording says is done or dropped, for the actions of earlier ones."""
 

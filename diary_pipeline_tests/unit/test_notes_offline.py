@@ -13,9 +13,11 @@ from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.notes.evidence.checks import check_note
 from diary_pipeline.notes.offline.writer import OfflineWriter
-from diary_pipeline.notes.writer import NoteWriter, note_version
+from diary_pipeline.notes.writer import NoteWriter, note_language, note_version
 from diary_pipeline_tests.builders import make_transcript
 from diary_pipeline_tests.recordings.script import ENTRIES
+from diary_pipeline_tests.recordings.script_languages import DIARIES as DIARIES_OF_OTHERS
+from diary_pipeline_tests.recordings.script_languages import Diary
 
 DAY = dt.date(2026, 3, 4)
 RECORDED = RecordedAt(dt.datetime(2026, 3, 4, 20, 14, tzinfo=dt.UTC), "Europe/Berlin", "file_name", 0.9, DAY)
@@ -196,6 +198,19 @@ def test_another_language_gets_summary_and_quotes_and_says_so() -> None:
             "If the boat leaves before the storm comes…",
         ),
         (["Milk."], "Milk"),
+        (
+            ["A note to myself before I forget it.", "Anna is forty on the second of May."],
+            "Anna is forty on the second of May",
+        ),
+        (["It is late on Monday.", "He approved it in the end.", "The budget is safe."], "The budget is safe"),
+        (["Monday evening, and my first day back at work.", "I need to call Tom."], "My first day back at work"),
+        (["Should I move?", "Ines offered me the flat in Leeds."], "Ines offered me the flat in Leeds"),
+        (["Thank you, that was everything.", "We sold the boat."], "Sold the boat"),
+        (["I need to buy bread.", "No, rolls.", "This Sunday I cleaned out the garage."], "Cleaned out the garage"),
+        (
+            ["Daniel and I arrived in Amsterdam today for the great spring conference of bakers."],
+            "Daniel and I arrived in Amsterdam today",
+        ),
     ],
 )
 def test_a_short_entry_is_headed_by_its_own_words(said: list[str], title: str) -> None:
@@ -242,10 +257,84 @@ def test_a_note_version_changes_with_everything_it_is_made_from() -> None:
     assert len({base, *others}) == 6
 
 
-@pytest.mark.parametrize(("language", "written"), [("de", "de"), ("en", "en"), (None, "en")])
-def test_the_language_of_a_note_is_that_of_most_of_the_speech(language: str | None, written: str) -> None:
-    transcript = dataclasses.replace(make_transcript([*GERMAN, *LUNCH]), language=language)
-    assert OfflineWriter().write(transcript, RECORDED, None).language == written
+def spoken(said: Sequence[tuple[str, str | None]], **changes: str | None) -> Transcript:
+    """Return a transcript whose sentences were each heard in a language."""
+    transcript = make_transcript([text for text, _ in said])
+    languages = iter([language for _, language in said])
+    segments = [dataclasses.replace(s, language=next(languages)) if s.text else s for s in transcript.segments]
+    return dataclasses.replace(transcript, segments=tuple(segments), **changes)
+
+
+@pytest.mark.parametrize(
+    ("languages", "whole", "wanted", "written"),
+    [
+        (("de", "de", "de"), "de", None, "de"),
+        (("en", "en", "de"), "en", None, "en"),
+        (("en", "de", "de"), "en", None, "de"),  # of most seconds, whatever the engine took the file for
+        ((None, None, None), "fr", None, "fr"),
+        ((None, None, None), None, None, "en"),
+        (("en", "en", "en"), "en", "de", "de"),
+    ],
+)
+def test_a_note_is_in_the_language_of_most_seconds_unless_its_owner_wants_another(
+    languages: Sequence[str | None], whole: str | None, wanted: str | None, written: str
+) -> None:
+    said = list(zip(("I walked home.", "I went to bed.", "Then I slept."), languages, strict=True))
+    assert note_language(spoken(said, language=whole), wanted) == written
+
+
+def test_the_offline_writer_cannot_translate_and_says_so() -> None:
+    transcript = make_transcript(LUNCH)
+    note = OfflineWriter().write(transcript, RECORDED, None, wanted="de")
+    assert (note.language, note.limits) == ("en", ("not_translated",))
+    assert OfflineWriter().write(transcript, RECORDED, None, wanted="en").limits == ()
+
+
+MIXED = (
+    ("Heute war ich mit Anna auf dem Markt, und wir haben einen alten Schrank gekauft.", "de"),
+    ("Der Schrank ist schwer, und Anna hat gelacht.", "de"),
+    ("I will call Tom also so must I made we met Priya in Rome", "de"),  # heard as German: no English rule reads it
+    ("I need to call the carpenter tomorrow.", "en"),
+    ("Danach sind wir mit dem Bus nach Hause gefahren und haben lange geredet.", "de"),
+)
+
+
+def test_each_sentence_is_read_in_its_own_language() -> None:
+    note = OfflineWriter().write(spoken(MIXED, language="de"), RECORDED, None)
+    assert note.language == "de"
+    assert note.limits == ("english_cues_only",)
+    assert [(i.text, i.due_date) for i in note.of("action")] == [(MIXED[3][0], dt.date(2026, 3, 5))]
+    assert [i.text for i in note.of("topic")] == ["Schrank"]
+    assert {i.kind for i in note.items} == {"action", "quote", "topic"}
+    assert note.title == "Der Schrank ist schwer, und Anna hat gelacht"
+
+
+def test_an_english_entry_says_when_a_good_part_of_it_could_not_be_read() -> None:
+    english = [(text, "en") for text in LUNCH]
+    one, many = [("Auf Wiedersehen.", "de")], [(text, "de") for text in GERMAN]
+    assert OfflineWriter().write(spoken([*english, *one]), RECORDED, None).limits == ()
+    assert OfflineWriter().write(spoken([*english, *many]), RECORDED, None).limits == ("english_cues_only",)
+
+
+def test_where_no_engine_names_the_language_the_words_are_looked_at() -> None:
+    said = [(text, None) for text in ("Ich muss morgen den Arzt anrufen, sagt Priya.", "I need to call Tom.")]
+    note = OfflineWriter().write(spoken(said, language=None), RECORDED, None)
+    assert [i.text for i in note.of("action")] == ["I need to call Tom."]
+    assert [i.text for i in note.of("person")] == ["Tom"]
+
+
+@pytest.mark.parametrize("diary", DIARIES_OF_OTHERS, ids=lambda diary: diary.file_name)
+def test_diaries_in_other_languages_are_lifted_and_headed_in_theirs(diary: Diary) -> None:
+    said = [(text, passage.language) for passage in diary.passages for text in passage.sentences]
+    transcript = spoken(said, language=None)
+    note = OfflineWriter().write(transcript, RECORDED, None)
+    assert_lifted(note, transcript)
+    assert [c for c in check_note(note, transcript, DAY) if not c.passed] == []
+    own = {text for text, language in said if language == note.language}
+    assert any(note.title.rstrip("…").casefold() in text.casefold() for text in own)
+    foreign = {text for text, language in said if language != "en"}
+    assert not any(i.text in foreign for kind in ("event", "reflection", "action", "person") for i in note.of(kind))
+    assert ("english_cues_only" in note.limits) == (note.language != "en")
 
 
 def assert_lifted(note: DiaryNote, transcript: Transcript) -> None:

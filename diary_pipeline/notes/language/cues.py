@@ -52,6 +52,13 @@ _BOUND = re.compile(
     r"but|not|never|either|neither|although|though)\b|n't\b|[\"“”]",
     re.IGNORECASE,
 )
+_LEANS = re.compile(
+    r"\W*(?:he|she|it|they|(?:this|that)(?!\s+(?:morning|afternoon|evening|night|week|year|\w+day)\b)|these|those|then|afterwards|after\s+that|so|but|because|in\s+the\s+end|on\s+the\s+way|"
+    r"also|or|nor|only|his|her|their|its|him|them|no|yes|not|which|who|actually|anyway)\b",
+    re.IGNORECASE,
+)
+_POINTS_BACK = re.compile(r"\b(?:him|he|she|they|them|it)\b", re.IGNORECASE)
+_NAMES_SOMEBODY = re.compile(r"(?<=\w\s)(?!I\b)[A-Z]|^(?!I\b)[A-Z]\w+\s+(?:and|told|said|asked)\b|\b[Mm]y\b|\b[Tt]he\b")
 _JOINT = re.compile(r"[,;]\s*(?:(?:and|so)\s+)?(?:now\s+)?(?=(?:I|we)(?:\b|'))")
 _SPLIT_FROM_WORDS = 10
 
@@ -68,6 +75,11 @@ def told(text: str) -> Told | None:
     if has_past(text) and not _NOT_HAPPENED.search(text) and not LONG_AGO.search(text):
         return "event"
     return None
+
+
+def leans_back(text: str) -> bool:
+    """Tell whether a sentence needs the one before it ("Then he gave it back", "No, on Tuesday")."""
+    return bool(_LEANS.match(text) or (_POINTS_BACK.search(text) and not _NAMES_SOMEBODY.search(text)))
 
 
 def statements(sentence: Passage) -> list[tuple[Passage, Told]]:

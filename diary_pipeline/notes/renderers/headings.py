@@ -24,6 +24,7 @@ class Headings:
     """One honest line in a section about which nothing was said."""
     mood_unknown: str
     english_cues_only: str
+    not_translated: str
     weekdays: tuple[str, str, str, str, str, str, str]
     moods: tuple[str, str, str, str, str, str]
     """Very negative, negative, neutral, mixed, positive, very positive."""
@@ -46,6 +47,7 @@ _ENGLISH = Headings(
     mood_unknown="Not judged: only English entries are.",
     english_cues_only="Written without a language model: events, thoughts and takeaways are found in English entries "
     "only.",
+    not_translated="Written without a language model, which cannot translate: in the language that was spoken.",
     weekdays=("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     moods=("very negative", "negative", "neutral", "mixed", "positive", "very positive"),
 )
@@ -68,6 +70,7 @@ _HEADINGS = {
         mood_unknown="Nicht beurteilt: das geschieht nur bei englischen Einträgen.",
         english_cues_only="Ohne Sprachmodell geschrieben: Ereignisse, Gedanken und Vorhaben werden nur in englischen "
         "Einträgen gefunden.",
+        not_translated="Ohne Sprachmodell geschrieben, also nicht übersetzt: in der Sprache, die gesprochen wurde.",
         weekdays=("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"),
         moods=("sehr negativ", "negativ", "neutral", "gemischt", "positiv", "sehr positiv"),
     ),
@@ -88,6 +91,7 @@ _HEADINGS = {
         mood_unknown="Non évaluée : seules les entrées en anglais le sont.",
         english_cues_only="Écrit sans modèle de langue : événements, pensées et choses à faire ne sont trouvés que "
         "dans les entrées en anglais.",
+        not_translated="Écrit sans modèle de langue, donc sans traduction : dans la langue parlée.",
         weekdays=("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
         moods=("très négative", "négative", "neutre", "mitigée", "positive", "très positive"),
     ),
@@ -108,8 +112,30 @@ _HEADINGS = {
         mood_unknown="Sin valorar: solo se valoran las entradas en inglés.",
         english_cues_only="Escrito sin modelo de lenguaje: los acontecimientos, pensamientos y tareas solo se "
         "encuentran en entradas en inglés.",
+        not_translated="Escrito sin modelo de lenguaje y por eso sin traducir: en la lengua que se habló.",
         weekdays=("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
         moods=("muy negativo", "negativo", "neutro", "mixto", "positivo", "muy positivo"),
+    ),
+    "it": Headings(
+        when="Data e ora",
+        mood="Umore/Sentimenti",
+        events="Avvenimenti",
+        thoughts="Pensieri e riflessioni",
+        takeaways="Conclusioni e cose da fare",
+        people="Persone",
+        places="Luoghi",
+        topics="Temi",
+        quotes="Con le mie parole",
+        due="entro",
+        recorded="registrato",
+        by_file_time="secondo la data del file",
+        nothing="Niente in questa registrazione.",
+        mood_unknown="Non valutato: lo sono solo le registrazioni in inglese.",
+        english_cues_only="Scritto senza modello linguistico: avvenimenti, pensieri e cose da fare si trovano solo "
+        "nelle registrazioni in inglese.",
+        not_translated="Scritto senza modello linguistico, quindi non tradotto: nella lingua parlata.",
+        weekdays=("lunedì", "martedì", "mercoledì", "giovedì", "venerdì", "sabato", "domenica"),
+        moods=("molto negativo", "negativo", "neutro", "misto", "positivo", "molto positivo"),
     ),
 }
 
