@@ -257,12 +257,12 @@ def test_a_note_version_changes_with_everything_it_is_made_from() -> None:
     assert len({base, *others}) == 6
 
 
-def spoken(said: Sequence[tuple[str, str | None]], **changes: str | None) -> Transcript:
-    """Return a transcript whose sentences were each heard in a language."""
+def spoken(said: Sequence[tuple[str, str | None]], language: str | None = "en") -> Transcript:
+    """Return a transcript whose sentences were each heard in a language; the engine takes the whole for `language`."""
     transcript = make_transcript([text for text, _ in said])
     languages = iter([language for _, language in said])
     segments = [dataclasses.replace(s, language=next(languages)) if s.text else s for s in transcript.segments]
-    return dataclasses.replace(transcript, segments=tuple(segments), **changes)
+    return dataclasses.replace(transcript, segments=tuple(segments), language=language)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_diaries_in_other_languages_are_lifted_and_headed_in_theirs(diary: Diary
     own = {text for text, language in said if language == note.language}
     assert any(note.title.rstrip("…").casefold() in text.casefold() for text in own)
     foreign = {text for text, language in said if language != "en"}
-    assert not any(i.text in foreign for kind in ("event", "reflection", "action", "person") for i in note.of(kind))
+    assert not any(i.text in foreign for i in note.items if i.kind in ("event", "reflection", "action", "person"))
     assert ("english_cues_only" in note.limits) == (note.language != "en")
 
 

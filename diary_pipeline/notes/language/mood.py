@@ -14,8 +14,10 @@ from diary_pipeline.core.note import Mood
 _STRONG = 0.25
 # Share of a sentence that must be good, and bad, for both to count.
 _DIVIDED = 0.12
-# Words of grief that VADER, made for short messages, lacks, and one it takes for a bad one; its scale is -4 to 4.
-_MISSING = {"buried": -2.4, "burial": -2.2, "bury": -2.0, "miscarriage": -3.0, "chemotherapy": -1.8, "strangely": 0.0}
+# Words of grief that VADER, made for short messages, lacks, and words of degree that it takes for bad ones; its scale is
+# -4 to 4.
+_GRIEF = {"buried": -2.4, "burial": -2.2, "bury": -2.0, "miscarriage": -3.0, "chemotherapy": -1.8}
+_DEGREE = dict.fromkeys(("strangely", "ridiculously", "terribly", "awfully", "insanely"), 0.0)
 # A word list misreads facts ("what I had missed", "cut it to twelve"): only loud ones count.
 _STRONG_FACT = 0.45
 
@@ -59,5 +61,5 @@ def _lexicon() -> _Lexicon:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
     analyzer = SentimentIntensityAnalyzer()
-    analyzer.lexicon.update(_MISSING)
+    analyzer.lexicon.update(_GRIEF | _DEGREE)
     return cast(_Lexicon, analyzer)

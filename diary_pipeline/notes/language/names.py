@@ -69,7 +69,7 @@ _MOVING = frozenset(
 _AT_PLACE = frozenset(listed("in near around through towards toward into outside reached"))
 # Where somebody did not go, might go or wants to go is no place of an entry.
 _NOT_THERE = re.compile(
-    r"n't\b|\b(?:not|never|cannot|without|instead|rather|if|unless|would|could|might|maybe|perhaps|almost|nearly|wish\w*|wants?|wanted|"
+    r"n't\b|\b(?:not|no|never|cannot|without|instead|rather|if|unless|would|could|might|maybe|perhaps|almost|nearly|wish\w*|wants?|wanted|"
     r"hop(?:e|ed|ing)|dream\w*|imagin\w*|used\s+to|love\s+to|like\s+to)\b|\w'd\b",
     re.IGNORECASE,
 )
@@ -80,6 +80,8 @@ _OWNED_BY_PERSON = frozenset(
     apartment place kitchen car dog cat boss friend school exam job letter message
     """)
 )
+# "The Marlow account": neither somebody nor somewhere.
+_OF_BUSINESS = frozenset(listed("account project contract file deal team meeting report brand app policy invoice bill"))
 _KIN = re.compile(
     r"\b[Mm]y\s+(?:(?:big|little|older|younger|dear|late)\s+)?(?P<relation>(?:mother|father|mum|mom|dad|sister|brother|wife|"
     r"husband|son|daughter|grandmother|grandfather|grandma|grandpa|granny|aunt|uncle|cousin|nephew|niece|boss|girlfriend|"
@@ -124,6 +126,8 @@ def people_and_places(sentences: Sequence[Passage]) -> tuple[list[Mention], list
     people: dict[str, list[Mention]] = {}
     places: dict[str, list[Mention]] = {}
     for name, uses in seen.items():
+        if any(use.after[:1] and use.after[0] in _OF_BUSINESS for use in uses):
+            continue
         given = name.split()[0].casefold() in GIVEN_NAMES
         if not given and not any(use.inside for use in uses):
             continue
@@ -187,7 +191,8 @@ def _is_person(use: _Capitalised) -> bool:
     if use.owned and (near == "at" or (use.after[:1] and use.after[0] in _OWNED_BY_PERSON)):
         return True
     if near == "to":
-        return bool(_GIVING.intersection(use.before))
+        verbs = [w for w in use.before if w in _GIVING or w in _MOVING]
+        return bool(verbs) and verbs[-1] in _GIVING  # "she said she is going to Helsinki"
     return near == "from" and bool(_FROM_PERSON.intersection(use.before[-3:]))
 
 

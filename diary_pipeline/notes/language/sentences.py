@@ -30,6 +30,7 @@ _CLAUSE_BEGINS = re.compile(
     re.IGNORECASE,
 )
 # What was said, wished or only supposed may reach over the border: then there is none.
+_REACH_WORDS = 22
 _REACHES_ON = re.compile(
     r"\b(?:if|unless|whether|said|says|saying|told|tells|asked|thinks?|thought|hopes?|hoped|wish\w*|would|promised|dream\w*|imagin\w*)\b",
     re.IGNORECASE,
@@ -45,7 +46,7 @@ _OPENER = re.compile(
 _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[。！？]+")
 _DANGLING = re.compile(r"(?:[\s,]+(?:and|then|so|but|or|because|um|uh))+[\s,.]*$", re.IGNORECASE)
 _FILLER = re.compile(
-    r"(?:(?:okay|ok|so|um+|uh+|uhm|er+m?|hm+|mm+|yeah|and|but)\b[\s,.…-]*"
+    r"(?:(?:right,?\s+so|right\s+then|okay|ok|so|um+|uh+|uhm|er+m?|hm+|mm+|yeah|and|but)\b[\s,.…-]*"
     # These open many an honest sentence ("right now", "like my mother"): filler only before a comma or full stop.
     r"|(?:well|alright|right|anyway|yes|oh|like|you know|i mean|let's see|dear diary|hello|hi|hey)\b\s*[,.…-]+\s*)+",
     re.IGNORECASE,
@@ -200,10 +201,14 @@ def _apart(passage: Passage) -> list[Passage]:
     for at in sorted(begins.union(halts)):
         part = text[starts[-1] : at]
         far_enough = min(len(part.split()), len(text[at:].split())) >= _SHORTEST_PART_WORDS
-        if far_enough and (halts.get(at, 0.0) >= _LONG_HALT_S or not _REACHES_ON.search(part)):
+        if far_enough and (halts.get(at, 0.0) >= _LONG_HALT_S or not _REACHES_ON.search(_last_words(part))):
             starts.append(at)
     parts = [passage.cut(start, end) for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
     return [_undangled(part) for part in parts]
+
+
+def _last_words(text: str) -> str:
+    return " ".join(text.split()[-_REACH_WORDS:])
 
 
 def _halts(passage: Passage) -> Iterator[tuple[int, float]]:

@@ -45,10 +45,11 @@ _EMPTY = (STOP_WORDS - frozenset(listed("back"))).union(
     DAYS,
     listed("""
     soon later morning afternoon evening night noon midnight week weekend month year hour hours minute minutes finally
-    already properly asap quickly please together anymore longer
+    already properly asap quickly please together anymore longer home mr mrs ms dr
     """),
 )
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,;:.!?]")
+_TITLE = re.compile(r"\b(Mr|Mrs|Ms|Dr|St|Prof)\.")
 _CLOCK = re.compile(
     r"\s+(?:at|before|after|by|until|around)\s+(?:\d\S*|noon|midnight|lunch|dinner|breakfast|\w+\s+o'clock)\b"
 )
@@ -70,7 +71,9 @@ def read_task(words: str, day: dt.date) -> Task | None:
     direct, about = _stems(thing), _stems([*receiver, *beside])
     if not direct and beside:  # "talk to Tom" and "talk about Tom" are two things to do
         joint = beside[0].casefold()
-        verb, direct, about = f"{verb} {'to' if joint == 'with' else joint}", about[-1:], about[:-1]
+        verb = f"{verb} {'to' if joint == 'with' else joint}"
+        until = next((n for n, w in enumerate(beside[1:], start=1) if w.casefold() in _PREPOSITIONS), len(beside))
+        direct, about = _stems(beside[:until]), _stems([*receiver, *beside[until:]])
     return Task(verb, direct, about) if direct else None
 
 
@@ -96,6 +99,7 @@ _SAME_UNENDED = {_unended(word): _unended(same) for word, same in _SAME.items()}
 def _tokens(words: str, day: dt.date) -> list[str]:
     for said in reversed(spoken_dates(words, day)):
         words = f"{words[: said.start]} {words[said.end :]}"
+    words = _TITLE.sub(r"\1", words)
     return _WORD.findall(_CLOCK.sub(" ", words))
 
 

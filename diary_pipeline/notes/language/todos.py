@@ -64,12 +64,12 @@ _MORE = re.compile(
 _NO_CLAIM_BEFORE = re.compile(
     r"\b(?:what|all|everything|anything|nothing|things?|lot|much|many|which|why|how|where|when|whenever|if|whether|whatever|unless|"
     r"until|before|than|as|like|fact\s+that|thought|felt|knew|wish(?:ed)?|doubt|don't\s+think|do\s+not\s+think|didn't\s+think|"
-    r"don't\s+know\s+that|not\s+sure|not\s+that|hate\s+that|or|nor)\s+$|\bused\s+to\b|\bI\s+(?:told|said|explained|mentioned)\b",
+    r"don't\s+know\s+that|not\s+sure|not\s+that|hate\s+that|or|nor)\s+$|\b(?:thinks|believes|reckons|suggests|suggested|insists)\s+(?:that\s+)?$|\bused\s+to\b|\bI\s+(?:told|said|explained|mentioned)\b",
     re.IGNORECASE,
 )
 _DONE = re.compile(
     r"\bwhich\s+I\s+(?:did|have|finally)\b|\band\s+I\s+(?:did|finally\s+did|already|kept)\b|\bI(?:'ve|\s+have)\s+already\b"
-    r"|\bbut\s+I\s+(?:forgot|didn't|did\s+not|couldn't|could\s+not|won't|will\s+not)\b|\bbut\s+not\b",
+    r"|\bbut\s+I\s+(?:forgot|didn't|did\s+not|couldn't|could\s+not|won't|will\s+not|don't|do\s+not|can't|cannot)\b|\bbut\s+not\b",
     re.IGNORECASE,
 )
 _HABIT = re.compile(
@@ -87,6 +87,7 @@ _TAKEN_BACK = re.compile(
 )
 _SUBORDINATE = re.compile(r"\b(?:whether|if|that|who|which|because|when|what|why|how)\b", re.IGNORECASE)
 _CONDITION = re.compile(r"\b(?:if|unless|in\s+case)\b", re.IGNORECASE)
+_LONG_WORDS = 18
 _CORRECTION = re.compile(
     r"(?:no|wait|sorry|actually|i mean|i meant|correction|scratch that|or rather)\b", re.IGNORECASE
 )
@@ -122,6 +123,17 @@ def task_of(text: str, today: dt.date) -> Task | None:
     if _MORE.search(wanted) or not re.match(r"(?!not\b|never\b)[^\W\d_]", wanted):
         return None
     return read_task(wanted, today)
+
+
+def asked_for(text: str) -> tuple[int, int]:
+    """Where the to-do itself stands in long speech without commas: from its cue on, unless a condition is before it."""
+    plain = text.replace("’", "'")
+    cue = _open_cue(plain)
+    if cue is None or len(text.split()) <= _LONG_WORDS or re.search(r"[,;]", plain[: cue.start()]):
+        return 0, len(text)
+    if _CONDITION.search(plain[: cue.start()]):
+        return 0, len(text)
+    return cue.start(), len(text)
 
 
 def takes_back(text: str) -> bool:

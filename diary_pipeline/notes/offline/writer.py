@@ -23,7 +23,7 @@ from diary_pipeline.notes.language.plain import is_plain
 from diary_pipeline.notes.language.sentences import Passage, sentences
 from diary_pipeline.notes.language.spoken import reads_english
 from diary_pipeline.notes.language.spoken_dates import diary_day, spoken_dates
-from diary_pipeline.notes.language.todos import due_date, opens_correction, takes_back
+from diary_pipeline.notes.language.todos import asked_for, due_date, opens_correction, takes_back
 from diary_pipeline.notes.language.topics import nouns, topics
 from diary_pipeline.notes.offline.picking import pick
 from diary_pipeline.notes.offline.titles import of_the_recording, title_of
@@ -37,6 +37,8 @@ _FEWEST = 4
 _MOST_EVENTS = 8
 _MOST_REFLECTIONS = 6
 _MOST_ACTIONS = 12
+_LONGEST_ITEM_WORDS = 40
+"""Beyond, nobody can tell which of its words are the event."""
 _UNREAD_SHARE = 0.1
 """Of the words of an English entry; more in another language, and the note says that not all could be read."""
 _QUOTABLE = (5, 30)
@@ -117,7 +119,7 @@ def _claims(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]],
 
 
 def _most_telling(told_so: Sequence[tuple[Passage, Told]], kind: Told, most: int) -> list[Passage]:
-    found = [passage for passage, what in told_so if what == kind]
+    found = [passage for passage, what in told_so if what == kind and len(passage.text.split()) <= _LONGEST_ITEM_WORDS]
     if len(found) > most:
         found = [found[i] for i in sorted(pick([p.text for p in found], 25 * most)[:most])]
     return found
@@ -130,7 +132,9 @@ def _actions(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]]
             withdrawn.add(said.pieces[-1])
         if opens_correction(following.text) and spoken_dates(following.text, day):
             redated.add(said.pieces[-1])
-    actions = [p for p, what in told_so if what == "action" and p.pieces[-1] not in withdrawn][:_MOST_ACTIONS]
+    actions = [p.cut(*asked_for(p.text)) for p, what in told_so if what == "action" and p.pieces[-1] not in withdrawn][
+        :_MOST_ACTIONS
+    ]
     return [_item("action", p, due=None if p.pieces[-1] in redated else due_date(p.text, day)) for p in actions]
 
 
