@@ -54,7 +54,7 @@ _DROPPED = re.compile(
 _UNREAL = re.compile(
     r"\b(?:if|unless|wish|would|should|could|might|may|almost|nearly|half(?!\s+past)|partly|dream\w*|imagin\w*|pretend\w*|maybe|perhaps|probably|hope\w*|"
     r"whether|whenever|until|till|but|except|supposed|used\s+to|always|usually|often|sometimes|hardly|barely|instead|"
-    r"every|each|begun|began|started|tried|wanted|meant|planned|promised|offered|agreed\s+to|in\s+my\s+(?:mind|head))\b",
+    r"every|each|begun|began|started|tried|wanted|meant|planned|promised|offered|forgot|failed|refused|agreed\s+to|in\s+my\s+(?:mind|head))\b",
     re.IGNORECASE,
 )
 _DENIED = re.compile(r"\b(?:not|never|no|nobody|nothing|neither|nor|none|without)\b|n't\b", re.IGNORECASE)

@@ -23,7 +23,7 @@ _FELT = (
 _REFLECTED = re.compile(
     "|".join(
         (
-            rf"\b(?:I|we)\s+(?:don't\s+|didn't\s+|do\s+not\s+|did\s+not\s+)?{ADVERBS}(?:feel|felt|like|liked|love|loved|hate|hated|"
+            rf"\b(?:I|we)\s+(?:don't\s+|didn't\s+|do\s+not\s+|did\s+not\s+)?{ADVERBS}(?:feel|felt|(?<!as\sI\s)like|liked|love|loved|hate|hated|"
             r"enjoy|enjoyed|regret|regretted|hope|wish|learned|learnt|reali[sz]ed?|appreciate|miss|worry|wonder|believe|dread)\b",
             rf"\b(?:I'm|I\s+am|I\s+was|we're|we\s+are|we\s+were|I've\s+been|I\s+have\s+been)\s+(?:not\s+)?{ADVERBS}{_FELT}",
             r"\b(?:made|makes|making|leaves)\s+me\s+(?:so\s+|very\s+|really\s+)?(?:feel|smile|cry|laugh|think|reali[sz]e|wonder|"
@@ -45,6 +45,9 @@ _NOT_HAPPENED = re.compile(
     r"\b(?:would|could|should|might|must)(?:n't|\s+not)?\s+(?:\w+\s+)?have\b|\bif\b|\bwish|\b(?:was|were)\s+(?:going|supposed|about)\s+to\b"
     r"|\bimagine|\bdream|\bpretend|\b(?:almost|nearly)\s+(?:\w+ed|fell|lost|hit|forgot|broke)\b|\bmaybe\b|\bperhaps\b|\bprobably\b|\bpossibly\b|\bwould\b|\bwill\b|\b\w+'ll\b",
     re.IGNORECASE,
+)
+_NOT_YET = re.compile(
+    r"\b(?:have|has)(?:n't|\s+not|\s+never|\s+yet\s+to)\s+(?:(?:yet|even|really|actually)\s+)?\w+", re.IGNORECASE
 )
 # Cutting a sentence that holds one of these could turn what it says.
 _BOUND = re.compile(
@@ -72,7 +75,7 @@ def told(text: str) -> Told | None:
         return "action"
     if _REFLECTED.search(text) or (_PERHAPS_REFLECTED.search(text) and abs(feeling(text)) >= _WITH_FEELING):
         return "reflection"
-    if has_past(text) and not _NOT_HAPPENED.search(text) and not LONG_AGO.search(text):
+    if has_past(_NOT_YET.sub(" ", text)) and not _NOT_HAPPENED.search(text) and not LONG_AGO.search(text):
         return "event"
     return None
 

@@ -69,7 +69,7 @@ _MOVING = frozenset(
 _AT_PLACE = frozenset(listed("in near around through towards toward into outside reached"))
 # Where somebody did not go, might go or wants to go is no place of an entry.
 _NOT_THERE = re.compile(
-    r"n't\b|\b(?:not|no|never|cannot|without|instead|rather|if|unless|would|could|might|maybe|perhaps|almost|nearly|wish\w*|wants?|wanted|"
+    r"n't\b|\b(?:not|no|never|cannot|without|instead|rather|if|unless|would|could|might|should|maybe|perhaps|probably|almost|nearly|wish\w*|wants?|wanted|"
     r"hop(?:e|ed|ing)|dream\w*|imagin\w*|used\s+to|love\s+to|like\s+to)\b|\w'd\b",
     re.IGNORECASE,
 )
@@ -129,7 +129,8 @@ def people_and_places(sentences: Sequence[Passage]) -> tuple[list[Mention], list
         if any(use.after[:1] and use.after[0] in _OF_BUSINESS for use in uses):
             continue
         given = name.split()[0].casefold() in GIVEN_NAMES
-        if not given and not any(use.inside for use in uses):
+        titled = name.split()[0].rstrip(".").casefold() in _TITLES
+        if not given and not titled and not any(use.inside for use in uses):
             continue
         as_person = [use.mention for use in uses if given or _is_person(use)]
         as_place = [use.mention for use in uses if _is_place(use)]
@@ -191,8 +192,7 @@ def _is_person(use: _Capitalised) -> bool:
     if use.owned and (near == "at" or (use.after[:1] and use.after[0] in _OWNED_BY_PERSON)):
         return True
     if near == "to":
-        verbs = [w for w in use.before if w in _GIVING or w in _MOVING]
-        return bool(verbs) and verbs[-1] in _GIVING  # "she said she is going to Helsinki"
+        return _last_verb(use.before) in _GIVING
     return near == "from" and bool(_FROM_PERSON.intersection(use.before[-3:]))
 
 
@@ -205,7 +205,12 @@ def _is_place(use: _Capitalised) -> bool:
         return True
     if before[-2:] == ("over", "to"):
         return False  # "over to Priya's", or to Priya
-    return before[-1] in ("to", "from") and bool(_MOVING.intersection(before)) and not _GIVING.intersection(before)
+    return before[-1] in ("to", "from") and _last_verb(before) in _MOVING
+
+
+def _last_verb(before: Sequence[str]) -> str:
+    """The nearest of the verbs that tell "said hello to" from "said she is going to"."""
+    return next((w for w in reversed(before) if w in _GIVING or w in _MOVING), "")
 
 
 def _kin(sentences: Iterable[Passage], named: set[str]) -> Iterator[Mention]:

@@ -29,6 +29,7 @@ _OPEN_CUES = re.compile(
             rf"\b(?:I|we)(?:'ve|\s+have)\s+{ADVERBS}got\s+to\s+(?!{_SAYING})",
             rf"\b(?:I|we)\s+{ADVERBS}gotta\s+",
             rf"\b(?:I|we)\s+{ADVERBS}(?:must|should)\s+{ADVERBS}(?:not\s+)?(?!have\b|be\b|feel\b|know\b|{_SAYING})\w",
+            r"\b(?:I|we)(?:'d|\s+had)\s+better\s+(?!have\b|be\b|not\b)\w",
             r"\b(?:I|we)\s+(?:mustn't|shouldn't)\s+(?!have\b|be\b)",
             r"^(?:need\s+to|have\s+to|got\s+to|gotta|must)\s+(?!be\b|have\b)",
             rf"{_OPENING}(?:don't|do\s+not)\s+forget\b",
@@ -48,8 +49,8 @@ _OPEN_CUES = re.compile(
 # From the cue to the verb of what is to be done.
 _LEAD = re.compile(
     r"[\s,;:.]*(?:(?:and|also|please|so|then|but)\s+)*"
-    rf"(?:(?:I|we)(?:'(?:ll|ve|m|re)|\s+(?:will|am|are|have(?=\s+(?:\w+\s+)?got\b)))?\s+{ADVERBS})?"
-    r"(?:(?:need|have|ought|got|going)\s+to\b|gotta\b|must\b|should\b|(?:don't|do\s+not)\s+forget\s+to\b|remember\s+to\b"
+    rf"(?:(?:I|we)(?:'(?:ll|ve|m|re|d)|\s+(?:will|had|am|are|have(?=\s+(?:\w+\s+)?got\b)))?\s+{ADVERBS})?"
+    r"(?:(?:need|have|ought|got|going)\s+to\b|gotta\b|must\b|should\b|better\b|(?:don't|do\s+not)\s+forget\s+to\b|remember\s+to\b"
     r"|make\s+sure\s+(?:to|that\s+(?:I|we)|I|we)\b|(?:(?:can|could)\s+you\s+)?remind\s+me\s+to\b"
     r"|promised\s+(?:(?!to\b|I\b)\S+\s+){0,2}?(?:to\b|(?:that\s+)?I(?:'d|'ll|\s+would|\s+will)\b)"
     rf"|(?:to-?do|action\s+item)s?\s*:|note\s+to\s+self\W*)?\s*{ADVERBS}",

@@ -23,7 +23,7 @@ _ARTICLES = {
         "de": "der die das den dem des ein eine einen einem einer mein meine unser unsere zum zur",
         "fr": "le la les l un une des du d mon ma mes notre nos son sa ses au aux cette ce cet ces",
         "es": "el la los las un una unos unas mi mis su sus nuestro nuestra nuestros nuestras del al este esta",
-        "it": "il lo la i gli le l un uno una mio mia miei mie suo sua nostro nostra del della al alla nel nella questa",
+        "it": "il lo la i gli le l un uno una mio mia miei mie suo sua nostro nostra del della al alla nel nella",
         "pt": "o a os as um uma meu minha meus minhas seu sua nosso nossa do da no na ao",
         "nl": "de het een mijn onze ons zijn haar dit deze die",
     }.items()
