@@ -26,12 +26,13 @@ WITH spoken AS (
     FROM note_items i JOIN spoken s USING (recording_key)
     WHERE i.kind = 'action'
 ), told AS (
-    SELECT c.*, s.* EXCLUDE (recording_key) FROM completions c JOIN spoken s USING (recording_key)
+    SELECT c.*, s.* EXCLUDE (recording_key), unnest(c.verbs) AS verb, c.object[-1] AS thing
+    FROM completions c JOIN spoken s USING (recording_key)
 ), settled AS (
     SELECT a.recording_key, a.item_id, t.outcome, t.done_date, t.recording_key AS done_recording_key,
         t.segment_id AS done_segment_id, t.start_s AS done_start_s, t.end_s AS done_end_s, t.quote AS done_quote
     FROM asked a JOIN told t
-        ON t.user_id = a.user_id AND t.object[-1] = a.task_object[-1] AND list_contains(t.verbs, a.task_verb)
+        ON t.user_id = a.user_id AND t.thing = a.task_object[-1] AND t.verb = a.task_verb
     WHERE (t.note_date, t.recorded_at, t.recording_key, t.start_s)
             > (a.note_date, a.recorded_at, a.recording_key, a.start_s)
         AND t.done_date BETWEEN a.note_date AND a.note_date + {WITHIN_DAYS}

@@ -217,6 +217,46 @@ def test_a_short_entry_is_headed_by_its_own_words(said: list[str], title: str) -
     assert note_of(said).title == title
 
 
+RUN_ON = (
+    "right so i've just got back from the parents evening and mrs gallagher says that finn is doing fine in maths but "
+    "he never hands anything in on time and i was so embarrassed because i didn't know about any of it and then we "
+    "walked home and he told me he can't see the board and i felt terrible and so i need to book an eye test for him "
+    "this week",
+    "we had pizza and watched the fireworks from the bathroom window and it was actually lovely",
+)
+
+
+def test_speech_without_full_stops_makes_no_endless_items() -> None:
+    note = note_of(RUN_ON)
+    assert [(i.text, i.due_date) for i in note.of("action")] == [
+        ("i need to book an eye test for him this week", dt.date(2026, 3, 8))
+    ]
+    assert max(len(i.text.split()) for i in note.items if i.kind in ("event", "reflection")) <= 40
+
+
+def test_the_summary_does_not_open_with_what_leans_on_something_left_out() -> None:
+    said = ("A note to myself before I forget it.", "He wants sixty pounds for it.", *LUNCH)
+    summary = note_of(said).summary
+    assert "sixty" not in summary
+    assert "note to myself" not in summary
+
+
+@pytest.mark.parametrize(
+    ("opening", "day"),
+    [
+        (("Tuesday, the third of March.",), dt.date(2026, 3, 3)),
+        (("Hallo.", "Today is the third of March."), dt.date(2026, 3, 3)),
+        (("Yesterday was the third of March.",), DAY),
+        (("Tom said today is the third of March.",), DAY),
+    ],
+)
+def test_a_note_is_dated_by_its_recording_or_by_a_day_that_was_said(opening: Sequence[str], day: dt.date) -> None:
+    transcript = make_transcript([*opening, *LUNCH])
+    note = OfflineWriter().write(transcript, RECORDED, None)
+    assert note.note_date == day
+    assert [c for c in check_note(note, transcript, DAY) if not c.passed] == []
+
+
 def test_a_given_title_stands() -> None:
     assert note_of(LUNCH, title="  Lunch with\nP. ").title == "Lunch with P."
     assert len(note_of(LUNCH, title="x" * 200).title) == 90

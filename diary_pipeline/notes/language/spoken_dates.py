@@ -65,6 +65,8 @@ _HEAD = re.compile(
     rf"^\W*(?:(?:okay|ok|so|um|uh|well|hello|hi|dear\s+diary)\b\W*)*{_SAID_DAY}(?=\s*(?:[.!;:]|$))", re.IGNORECASE
 )
 _HEAD_DAYS = 7
+OPENING_SEGMENTS = 20
+"""Where an entry may say what day it is; short segments make many of three sentences."""
 _SOMEBODYS = re.compile(
     r"\b(?:said|says|told|thinks?|thought|if|when|until|wish|whether|that|imagine)\b[^.!?]*$", re.IGNORECASE
 )

@@ -22,7 +22,7 @@ from diary_pipeline.notes.language.names import Mention, people_and_places
 from diary_pipeline.notes.language.plain import is_plain
 from diary_pipeline.notes.language.sentences import Passage, sentences
 from diary_pipeline.notes.language.spoken import reads_english
-from diary_pipeline.notes.language.spoken_dates import diary_day, spoken_dates
+from diary_pipeline.notes.language.spoken_dates import OPENING_SEGMENTS, diary_day, spoken_dates
 from diary_pipeline.notes.language.todos import asked_for, due_date, opens_correction, takes_back
 from diary_pipeline.notes.language.topics import nouns, topics
 from diary_pipeline.notes.offline.picking import pick
@@ -39,6 +39,7 @@ _MOST_REFLECTIONS = 6
 _MOST_ACTIONS = 12
 _LONGEST_ITEM_WORDS = 40
 """Beyond, nobody can tell which of its words are the event."""
+_OPENING_SENTENCES = 3
 _UNREAD_SHARE = 0.1
 """Of the words of an English entry; more in another language, and the note says that not all could be read."""
 _QUOTABLE = (5, 30)
@@ -62,7 +63,7 @@ class OfflineWriter:
         english = [liftable[i] for i in sorted(readable)]
         leaning = {i for i in readable if leans_back(liftable[i].text) or of_the_recording(liftable[i].text)}
         told_most = pick([s.text for s in liftable], _summary_budget(liftable), language, leaning)
-        day = diary_day(" ".join(s.text for s in english[:3]), recorded.day)
+        day = _day_told(english, transcript, recorded.day)
         told_so = [statement for sentence in english for statement in statements(sentence)]
         summary = [liftable[i] for i in sorted(told_most)]
         foreign = [s for i, s in enumerate(liftable) if i not in readable]
@@ -89,6 +90,13 @@ class OfflineWriter:
             limits=_limits(language, wanted, english, foreign),
         )
         return with_diary_time(note, transcript)
+
+
+def _day_told(english: Sequence[Passage], transcript: Transcript, recorded_day: dt.date) -> dt.date:
+    """The day that the first sentences say, where the opening as a whole says no other one."""
+    day = diary_day(" ".join(s.text for s in english[:_OPENING_SENTENCES]), recorded_day)
+    whole = diary_day(" ".join(s.text for s in transcript.speech[:OPENING_SEGMENTS]), recorded_day)
+    return day if day == whole else recorded_day
 
 
 def _limits(
