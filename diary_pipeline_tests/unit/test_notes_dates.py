@@ -153,6 +153,8 @@ def test_an_entry_is_dated_by_its_recording_unless_it_says_what_day_it_is(text: 
         ("I promised her that I would call on Friday.", "2026-03-06"),
         ("Send Ms. Okafor the signed lease by Monday.", "2026-03-09"),
         ("I should call her more often.", None),
+        ("I must post the card tomorrow or it won't get there by the twentieth.", "2026-03-05"),
+        ("The viva is on the twelfth of March, I have to prepare a talk.", None),
     ],
 )
 def test_a_due_date_is_the_one_said_with_the_todo(text: str, due: str | None) -> None:

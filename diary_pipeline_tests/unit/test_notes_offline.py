@@ -205,6 +205,7 @@ def test_another_language_gets_summary_and_quotes_and_says_so() -> None:
         (["It is late on Monday.", "He approved it in the end.", "The budget is safe."], "The budget is safe"),
         (["Monday evening, and my first day back at work.", "I need to call Tom."], "My first day back at work"),
         (["Should I move?", "Ines offered me the flat in Leeds."], "Ines offered me the flat in Leeds"),
+        (["Today is Monday the second of March and I handed in the thesis.", "It rained."], "Handed in the thesis"),
         (["Thank you, that was everything.", "We sold the boat."], "Sold the boat"),
         (["I need to buy bread.", "No, rolls.", "This Sunday I cleaned out the garage."], "Cleaned out the garage"),
         (

@@ -68,6 +68,7 @@ _SOMEBODYS_WORD = re.compile(
     r"what|how|why|where)\b",
     re.IGNORECASE,
 )
+_STATES = frozenset(listed("was were had felt thought knew loved hated liked"))
 # Beside the past forms: only behind "have" do these say that something happened.
 _PARTICIPLES = frozenset(
     listed("done written taken given spoken seen driven gone shown thrown chosen drawn sewn read put cut set")
@@ -139,6 +140,8 @@ def _by_me(text: str) -> Iterator[str]:
 
 def _happened(found: re.Match[str]) -> bool:
     verb = found["verb"].casefold()
+    if verb in _STATES:
+        return False
     if found["reached"]:
         return not found["gerund"] or verb.endswith("ing")
     if found["have"]:

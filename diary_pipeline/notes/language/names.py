@@ -92,7 +92,10 @@ _KIN = re.compile(
 _SPOT = re.compile(
     r"\b(?:at|to|from|in|into|near)\s+(?:the|my|our)\s+(?P<spot>office|gym|hospital|school|park|beach|museum|library|airport|"
     r"station|market|supermarket|restaurant|cafe|café|clinic|church|mosque|temple|synagogue|garden|bakery|cinema|theatre|theater|"
-    r"university|garage|pool|zoo|cemetery|harbou?r|lake|forest|mountains|dentist's|pharmacy)\b",
+    r"university|garage|pool|zoo|cemetery|harbou?r|lake|forest|mountains|dentist's|pharmacy)\b"
+    # No other noun behind it: a garden centre is no garden.
+    r"(?=\s*(?:[.,;!?]|$)|\s+(?:and|or|but|so|with|in|on|at|after|before|today|yesterday|tonight|this|for|to|where|when|which|near|by|again|"
+    r"because|until|from|of|alone|together|then|the|I|we|he|she|they|it)\b)",
     re.IGNORECASE,
 )
 

@@ -65,7 +65,8 @@ _MORE = re.compile(
 _NO_CLAIM_BEFORE = re.compile(
     r"\b(?:what|all|everything|anything|nothing|things?|lot|much|many|which|why|how|where|when|whenever|if|whether|whatever|unless|"
     r"until|before|than|as|like|fact\s+that|thought|felt|knew|wish(?:ed)?|doubt|don't\s+think|do\s+not\s+think|didn't\s+think|"
-    r"don't\s+know\s+that|not\s+sure|not\s+that|hate\s+that|or|nor)\s+$|\b(?:thinks|believes|reckons|suggests|suggested|insists)\s+(?:that\s+)?$|\bused\s+to\b|\bI\s+(?:told|said|explained|mentioned)\b",
+    r"don't\s+know\s+that|not\s+sure|not\s+that|hate\s+that|or|nor)\s+$|\b(?:thinks|believes|reckons|suggests|suggested|insists)\s+(?:that\s+)?$"
+    r"|\b(?:somebody|someone|everybody|everyone|people|they)\s+(?:say|said|says|told\s+\w+)\s+(?:that\s+)?$|\bused\s+to\b|\bI\s+(?:told|said|explained|mentioned)\b",
     re.IGNORECASE,
 )
 _DONE = re.compile(
@@ -86,7 +87,10 @@ _TAKEN_BACK = re.compile(
     r"(?:\s+\w+){0,2}\W*$",
     re.IGNORECASE,
 )
-_SUBORDINATE = re.compile(r"\b(?:whether|if|that|who|which|because|when|what|why|how)\b", re.IGNORECASE)
+_SUBORDINATE = re.compile(
+    r"\b(?:whether|if|that|who|which|because|when|what|why|how|or|otherwise|but)\b", re.IGNORECASE
+)
+_OPENS_WITH_DATE = re.compile(r"\W*(?:(?:and|so|then|also|but|now|well|okay)\b\W*)*", re.IGNORECASE)
 _CONDITION = re.compile(r"\b(?:if|unless|in\s+case)\b", re.IGNORECASE)
 _LONG_WORDS = 18
 _CORRECTION = re.compile(
@@ -162,4 +166,4 @@ def _belongs(date: SpokenDate, cue: re.Match[str], text: str) -> bool:
         between = text[cue.end() : date.start]
         return not has_past(between) and ("promised" in cue[0] or not _SUBORDINATE.search(between))
     before = text[: date.start]
-    return not text[date.end : cue.start()].strip(" ,") and not has_past(before) and not _CONDITION.search(before)
+    return not text[date.end : cue.start()].strip(" ,") and bool(_OPENS_WITH_DATE.fullmatch(before))

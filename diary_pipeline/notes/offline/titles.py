@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from diary_pipeline.notes.evidence.grounding import content_stems
 from diary_pipeline.notes.language.cues import leans_back, told
-from diary_pipeline.notes.language.english import DANGLING, DAYS, is_past, tokens
+from diary_pipeline.notes.language.english import DANGLING, DAYS, MONTHS, is_past, tokens
 from diary_pipeline.notes.language.sentences import Passage
 
 LONGEST = 60
@@ -27,9 +27,9 @@ _RATHER, _CUT, _RATHER_NOT, _HARDLY = 1.25, 0.9, 0.5, 0.1
 _CLAUSE_END = re.compile(r"[,;:]\s|\s[-–]\s|\s(?=(?:and|so|because|which|where|while|after|before|when)\b)")
 # What follows these takes back or conditions what stands before.
 _TURN = re.compile(r"^\W*(?:and\s+)?(?:but|if|unless|until|except|though|although|or|not|yet|instead)\b", re.IGNORECASE)
-_DAY = "|".join(DAYS)
+_DAY, _MONTH = "|".join(DAYS), "|".join(MONTHS)
 _TODAY = re.compile(
-    rf"^(?:(?:today|(?:on\s+|this\s+)?(?:{_DAY})(?:\s+(?:morning|afternoon|evening|night))?|this\s+(?:morning|afternoon|evening)"
+    rf"^(?:(?:(?:today|it)(?:'s|\s+is)\s+[^,.]{{0,30}}\b(?:{_MONTH})(?=,|\s+and\b)|today|(?:on\s+|this\s+)?(?:{_DAY})(?:\s+(?:morning|afternoon|evening|night))?|this\s+(?:morning|afternoon|evening)"
     r"|then|now|finally|afterwards),?\s+(?:and\s+)?(?!(?:is|was|has|had)\b))+",
     re.IGNORECASE,
 )
