@@ -69,6 +69,11 @@ _SOMEBODYS_WORD = re.compile(
     re.IGNORECASE,
 )
 _STATES = frozenset(listed("was were had felt thought knew loved hated liked"))
+# What goes on with a list of things, and does not begin to tell something else.
+_IN_A_LIST = re.compile(
+    r"(?:(?:the|a|an|my|our|his|her|their|some|two|three|four|five|six)\s+(?:[\w'-]+\s*){1,2}|[\w'-]+)(?:\s+(?:for|to|from|at|of|in|with)\b.*)?\W*$",
+    re.IGNORECASE,
+)
 # Beside the past forms: only behind "have" do these say that something happened.
 _PARTICIPLES = frozenset(
     listed("done written taken given spoken seen driven gone shown thrown chosen drawn sewn read put cut set")
@@ -160,11 +165,8 @@ def _each(wording: str, day: dt.date) -> Iterable[Task]:
     """The tasks of "bought the goggles and a towel"."""
     verb, _, rest = wording.partition(" ")
     parts = re.split(r"\s*,?\s+and\s+|,\s+", re.split(r"[.;:!]", rest)[0])
-    for part in parts:
-        first = part.split(maxsplit=1)[0].casefold() if part.strip() else ""
-        if part is not parts[0] and (
-            is_past(first) or first in ("i", "we", "he", "she", "it", "they", "then", "that", "so")
-        ):
+    for at, part in enumerate(parts):
+        if at and not _IN_A_LIST.match(part):
             return
         if task := read_task(f"{verb} {part}", day):
             yield task

@@ -69,7 +69,7 @@ def read_task(words: str, day: dt.date) -> Task | None:
         verb, thing = f"{verb} {thing[-1].casefold()}", thing[:-1]
     receiver, thing = _receiver(thing)
     direct, about = _stems(thing), _stems([*receiver, *beside])
-    if not direct and beside:  # "talk to Tom" and "talk about Tom" are two things to do
+    if not thing and not receiver and beside:  # "talk to Tom" and "talk about Tom" are two things to do
         joint = beside[0].casefold()
         verb = f"{verb} {'to' if joint == 'with' else joint}"
         until = next((n for n, w in enumerate(beside[1:], start=1) if w.casefold() in _PREPOSITIONS), len(beside))
