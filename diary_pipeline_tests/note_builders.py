@@ -14,7 +14,7 @@ def make_note(transcript: Transcript, **changes: Any) -> DiaryNote:
     items = tuple(
         NoteItem(i, "event", s.text, s.id, s.start_s, s.end_s, s.text) for i, s in enumerate(transcript.speech)
     )
-    prompt = str(changes.get("prompt_version", "offline-2"))
+    prompt = str(changes.get("prompt_version", "offline-3"))
     note = DiaryNote(
         recording_key=transcript.recording_key,
         note_date=make_recording().recorded_at.day,

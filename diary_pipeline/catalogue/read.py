@@ -43,9 +43,11 @@ def transcripts_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> d
 
 def notes_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[str, DiaryNote]:
     """Return the current notes of many recordings, opening each object once; those without one are left out."""
-    rows = _current_rows(ledger, store, keys, "note", ("notes", "note_items"))
+    rows = _current_rows(ledger, store, keys, "note", ("notes", "note_items", "completions"))
     return {
-        key: note_from(mine["notes"][0], mine.get("note_items", ())) for key, mine in rows.items() if "notes" in mine
+        key: note_from(mine["notes"][0], mine.get("note_items", ()), mine.get("completions", ()))
+        for key, mine in rows.items()
+        if "notes" in mine
     }
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from diary_pipeline.catalogue.schema import TABLES
 from diary_pipeline.core.batch import Check, Stage, Status
-from diary_pipeline.core.note import DiaryNote, NoteItem
+from diary_pipeline.core.note import Completion, DiaryNote, NoteItem, Task
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Engine, Segment, Transcript, Word
 from diary_pipeline.ledger.submissions import Submission
@@ -61,7 +61,18 @@ def note_rows(recording: Recording, note: DiaryNote | None, markdown: str, check
         own = {name: getattr(note, name) for name in _NOTE}
         rows["notes"] = [{**head, **own, "limits": list(note.limits), "markdown": markdown}]
         rows["note_items"] = [
-            {**head, "item_id": i.id, **{name: getattr(i, name) for name in _ITEM}} for i in note.items
+            {**head, "item_id": i.id, **{name: getattr(i, name) for name in _ITEM}, **_task_row(i.task)}
+            for i in note.items
+        ]
+        rows["completions"] = [
+            {
+                **head,
+                "completion_id": n,
+                "done_date": c.day,
+                **{name: getattr(c, name) for name in _COMPLETION},
+                **{name: list(getattr(c, name)) for name in _COMPLETED},
+            }
+            for n, c in enumerate(note.completions)
         ]
     return rows
 
@@ -165,12 +176,13 @@ def segment_from(row: Row) -> Segment:
     )
 
 
-def note_from(note: Row, items: Iterable[Row]) -> DiaryNote:
+def note_from(note: Row, items: Iterable[Row], done: Iterable[Row] = ()) -> DiaryNote:
     """Return the note whose rows these are."""
     return DiaryNote(
         recording_key=note["recording_key"],
-        items=tuple(NoteItem(id=i["item_id"], **{name: i[name] for name in _ITEM}) for i in items),
+        items=tuple(NoteItem(id=i["item_id"], **{name: i[name] for name in _ITEM}, task=_task_from(i)) for i in items),
         limits=tuple(note["limits"]),
+        completions=tuple(map(_completion_from, sorted(done, key=lambda c: int(c["completion_id"])))),
         **{name: note[name] for name in _NOTE},
     )
 
@@ -191,6 +203,28 @@ _NOTE = (
     "note_date", "title", "summary", "mood", "writer", "degraded", "language", "prompt_version", "transcript_version",
     "cost_usd", "version",
 )  # fmt: skip
+
+
+_COMPLETION = ("text", "outcome", "segment_id", "start_s", "end_s", "quote")
+_COMPLETED = ("verbs", "object", "about")
+
+
+def _task_row(task: Task | None) -> Row:
+    if task is None:
+        return {}
+    return {"task_verb": task.verb, "task_object": list(task.object), "task_about": list(task.about)}
+
+
+def _task_from(item: Row) -> Task | None:
+    """Objects of schema versions up to 3 know no tasks."""
+    if item.get("task_verb") is None:
+        return None
+    return Task(item["task_verb"], tuple(item["task_object"]), tuple(item["task_about"]))
+
+
+def _completion_from(row: Row) -> Completion:
+    told: Row = {**{name: row[name] for name in _COMPLETION}, **{name: tuple(row[name]) for name in _COMPLETED}}
+    return Completion(day=row["done_date"], **told)
 
 
 def _head(recording: Recording) -> Row:

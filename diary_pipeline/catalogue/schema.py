@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from diary_pipeline.ledger.commits import PointerKind
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """A published file of another version is built anew from the log."""
 
 ColumnType = Literal["text", "texts", "integer", "seq", "number", "yes_no", "instant", "day", "words"]
@@ -213,8 +213,32 @@ NOTE_ITEMS = Table(
         Column("end_s", "number", "seconds from the start of the recording"),
         Column("quote", "text", "word for word from that segment"),
         Column("due_date", "day", "of an action"),
+        Column("task_verb", "text", "of an action: stem of what is to be done; NULL: no single thing could be read"),
+        Column("task_object", "texts", "of an action: stems of what it is to be done to, the thing itself last"),
+        Column("task_about", "texts", "of an action: stems of what was said beside it"),
     ),
     order="item_id",
+)
+COMPLETIONS = Table(
+    "completions",
+    "note",
+    "words in which the speaker says that something is done, or will not be",
+    (
+        _KEY,
+        _USER,
+        Column("completion_id", "integer", "counts within the note"),
+        Column("text", "text", "the whole sentence"),
+        Column("outcome", "text", "done or dropped"),
+        Column("done_date", "day", "when it was done or dropped, by what was said"),
+        Column("segment_id", "integer", "the segment it was said in"),
+        Column("start_s", "number", "seconds from the start of the recording"),
+        Column("end_s", "number", "seconds from the start of the recording"),
+        Column("quote", "text", "word for word from that segment"),
+        Column("verbs", "texts", "stems of what it may settle"),
+        Column("object", "texts", "stems of what was done, the thing itself last"),
+        Column("about", "texts", "stems of what was said beside it"),
+    ),
+    order="completion_id",
 )
 LLM_CALLS = Table(
     "llm_calls",
@@ -246,7 +270,7 @@ _CHECK = (
 TRANSCRIPT_CHECKS = Table("checks", "transcript", "a single check of what is published", _CHECK)
 NOTE_CHECKS = Table("checks", "note", "a single check of what is published", _CHECK)
 
-TABLES = (RECORDINGS, SEGMENTS, TRANSCRIPTS, NOTES, NOTE_ITEMS, TRANSCRIPT_CHECKS, NOTE_CHECKS, LLM_CALLS)
+TABLES = (RECORDINGS, SEGMENTS, TRANSCRIPTS, NOTES, NOTE_ITEMS, COMPLETIONS, TRANSCRIPT_CHECKS, NOTE_CHECKS, LLM_CALLS)
 """`checks` stands twice, because its rows follow two kinds of pointers; they are told apart by `stage`."""
 
 STATE = "CREATE TABLE catalogue_state(watermark BIGINT, published_at TIMESTAMP, schema_version INTEGER)"

@@ -10,7 +10,19 @@ NOT_TRANSLATED = "not_translated"
 """A limit of the writer: the owner wants notes in another language, this one is in the language that was spoken."""
 ItemKind = Literal["event", "reflection", "action", "person", "place", "topic", "quote"]
 Writer = Literal["llm", "offline"]
+Outcome = Literal["done", "dropped"]
 Mood = Literal["very_negative", "negative", "neutral", "mixed", "positive", "very_positive"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to do, as stems that a later "I did it" must share."""
+
+    verb: str
+    object: tuple[str, ...]
+    """Never empty; the last one is the thing itself ("blue", "blanket")."""
+    about: tuple[str, ...] = ()
+    """What was said beside it: for whom, where to, about what."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,26 @@ class NoteItem:
     end_s: float
     quote: str
     due_date: dt.date | None = None
+    task: Task | None = None
+    """Of an action: None where no single thing to do could be read, so that nothing later can settle it."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Words in which the speaker says that something is done, or will not be; which action that settles is SQL's."""
+
+    text: str
+    segment_id: int
+    start_s: float
+    end_s: float
+    quote: str
+    outcome: Outcome
+    day: dt.date
+    """When it was done or dropped: the day of the entry unless a day was said."""
+    verbs: tuple[str, ...]
+    """What it may settle: "finished" settles what was to be written as well."""
+    object: tuple[str, ...]
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +78,9 @@ class DiaryNote:
     version: str
     cost_usd: float = 0.0
     limits: tuple[str, ...] = ()
-    """What the writer could not do for this recording, as codes (`english_cues_only`)."""
+    """What the writer could not do for this recording, as codes (`english_cues_only`, `not_translated`)."""
+    completions: tuple[Completion, ...] = ()
+    """What this recording says is done or dropped, for the actions of earlier ones."""
 
     def of(self, kind: ItemKind) -> tuple[NoteItem, ...]:
         """The items of one kind, in their order."""

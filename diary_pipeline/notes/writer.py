@@ -12,6 +12,7 @@ from typing import Protocol
 from diary_pipeline.core.note import DiaryNote, Writer
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
+from diary_pipeline.notes.language.spoken import spoken_language
 
 
 class NoteWriter(Protocol):
@@ -32,9 +33,9 @@ class NoteWriter(Protocol):
         ...
 
 
-def note_language(transcript: Transcript) -> str:
-    """Name the language of a note: that of most of the speech, English where no engine said one."""
-    return transcript.language or "en"
+def note_language(transcript: Transcript, wanted: str | None = None) -> str:
+    """Name the language of a note: its owner's, else that of most of the seconds, English where no engine said one."""
+    return wanted or spoken_language(transcript) or "en"
 
 
 def note_version(transcript: Transcript, writer_version: str, recorded: RecordedAt, title: str | None) -> str:

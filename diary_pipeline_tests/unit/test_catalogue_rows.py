@@ -15,7 +15,7 @@ from diary_pipeline.catalogue.rows import Row, arrow_tables, note_from, note_row
 from diary_pipeline.catalogue.rows import transcript_rows as rows_of
 from diary_pipeline.catalogue.schema import NOTES, RECORDINGS, SEGMENTS, TABLES
 from diary_pipeline.core.batch import Check
-from diary_pipeline.core.note import DiaryNote, NoteItem
+from diary_pipeline.core.note import Completion, DiaryNote, NoteItem, Task
 from diary_pipeline.core.transcript import Engine, Segment, Transcript, Word
 from diary_pipeline_tests.builders import make_recording, make_transcript
 from diary_pipeline_tests.note_builders import make_note
@@ -66,6 +66,7 @@ transcripts = st.builds(
     version=text,
 )
 days = st.dates(min_value=dt.date(1970, 1, 1))
+stems = st.lists(text, max_size=3).map(tuple)
 items = st.builds(
     NoteItem,
     id=st.integers(0, 1000),
@@ -76,6 +77,20 @@ items = st.builds(
     end_s=number,
     quote=text,
     due_date=st.none() | days,
+    task=st.none() | st.builds(Task, verb=text, object=stems, about=stems),
+)
+completions = st.builds(
+    Completion,
+    text=text,
+    segment_id=st.integers(0, 1000),
+    start_s=number,
+    end_s=number,
+    quote=text,
+    outcome=st.sampled_from(("done", "dropped")),
+    day=days,
+    verbs=stems,
+    object=stems,
+    about=stems,
 )
 notes = st.builds(
     DiaryNote,
@@ -93,6 +108,7 @@ notes = st.builds(
     version=text,
     cost_usd=number,
     limits=st.lists(text, max_size=2).map(tuple),
+    completions=st.lists(completions, max_size=3).map(tuple),
 )
 
 
@@ -137,8 +153,19 @@ def test_a_transcript_committed_by_an_older_program_is_read_without_what_it_did_
 @given(notes)
 def test_a_note_comes_back_equal(note: DiaryNote) -> None:
     found = through_parquet(note_rows(RECORDING, note, "# Note", ()))
-    assert note_from(found["notes"][0], found.get("note_items", [])) == note
+    assert note_from(found["notes"][0], found.get("note_items", []), found.get("completions", [])) == note
     assert found["notes"][0]["markdown"] == "# Note"
+
+
+@settings(deadline=None)
+@given(notes)
+def test_a_note_committed_by_an_older_program_is_read_without_tasks(note: DiaryNote) -> None:
+    tables = arrow_tables([note_rows(RECORDING, note, "", ())])
+    if "note_items" in tables:
+        tables["note_items"] = tables["note_items"].drop_columns(["task_verb", "task_object", "task_about"])
+    found = {name: parquet(table) for name, table in tables.items()}
+    unread = replace(note, items=tuple(replace(i, task=None) for i in note.items), completions=())
+    assert note_from(found["notes"][0], found.get("note_items", [])) == unread
 
 
 def test_checks_say_which_stage_they_belong_to() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from diary_pipeline.notes.language.cues import statements, told
+from diary_pipeline.notes.language.mood import mood
 from diary_pipeline.notes.language.names import people_and_places
 from diary_pipeline.notes.language.sentences import sentences
 from diary_pipeline.notes.language.topics import topics
@@ -35,6 +36,7 @@ from diary_pipeline_tests.builders import make_transcript
         "I ought to write down the questions before I forget them.",
         "Ask Stefan about the invoice, and call the insurance.",
         "Note to self, buy a thermometer.",
+        "I'd better write to Auntie Pearl.",
     ],
 )
 def test_what_is_still_to_do_is_an_action(text: str) -> None:
@@ -65,6 +67,9 @@ def test_what_is_still_to_do_is_an_action(text: str) -> None:
         "Years ago I promised to come back.",
         "I remember to smile.",
         "They remind me to breathe.",
+        "Somebody said we should get a puppy.",
+        "Rosalind thinks we should give up the lower bed.",
+        "I should see somebody about it, but I don't want to.",
         "Tom needs to send me the file.",
         "I want to learn the piano.",
         "Call with Stefan at ten.",
@@ -104,6 +109,9 @@ def test_what_is_past_asked_doubted_or_only_a_phrase_is_no_action(text: str) -> 
         ("Maybe he forgot.", None),
         ("I nearly crashed the car.", None),
         ("The shop is closed.", None),
+        ("When I was six I broke the blue lamp.", None),
+        ("She wants to come, and I haven't said yes.", None),
+        ("She says I can stay as long as I like.", None),
         ("It is early on Wednesday.", None),
         ("My plan is to do this every Wednesday.", None),
     ],
@@ -157,6 +165,19 @@ def test_a_sentence_is_taken_apart_only_where_neither_side_needs_the_other(text:
         ("I handed in my notice at Bosch.", [], []),
         ("We had tea at Ayşe's flat, and Ayşe laughed.", ["Ayşe"], []),
         ("I took the train from Novi Sad to Belgrade.", [], ["Novi Sad", "Belgrade"]),
+        ("I did not go to Paris. We didn't fly to Oslo, but we drove to Bristol.", [], ["Bristol"]),
+        ("I never went to Turin. We might go to Madrid. I'd love to see more and travel to Japan.", [], []),
+        ("If we go to Rome, I will call Tom.", ["Tom"], []),
+        ("Instead of going to Oslo we stayed in Leeds.", [], []),
+        ("Should we drive to Bath?", [], []),
+        ("I went to Work today, and I was in Love in the Kitchen.", [], []),
+        ("I went over to Priyanka last night.", [], []),
+        ("Next week we fly to Lisbon.", [], ["Lisbon"]),
+        ("She said she is going to Helsinki in August.", [], ["Helsinki"]),
+        ("We went to the garden centre, then to the park.", [], ["park"]),
+        ("That means no half marathon in Bath.", [], []),
+        ("He gave me the Marlow account, and I wrote to Marlow.", [], []),
+        ("Mrs. Achterberg observed me.", ["Mrs. Achterberg"], []),
         ("THE WHOLE LINE IS LOUD WITH Bob In Town", [], []),
     ],
 )
@@ -169,3 +190,20 @@ def test_people_and_places_are_names_that_were_said(text: str, people: list[str]
 def test_a_topic_is_a_noun_said_in_two_sentences() -> None:
     said = ["The project is late.", "I called about the project.", "I really called.", "A bird sang."]
     assert [m.text for m in topics(sentences(make_transcript(said)), [])] == ["project"]
+
+
+@pytest.mark.parametrize(
+    ("own", "rest", "expected"),
+    [
+        (["I feel like a house somebody moved out of."], [], "neutral"),  # compared, not liked
+        (["I like the new flat a lot."], [], "positive"),
+        (["I feel ridiculously content."], [], "neutral"),  # degree is no feeling; "content" VADER does not know
+        (["I am happy."], [], "positive"),  # one strong sentence is no "very"
+        (["I am happy.", "I love it here.", "It was a wonderful, joyful day."], [], "very_positive"),
+        ([], ["We buried him in the rain, and it was terrible."], "negative"),
+        (["I felt happy for her, but also a bit sad."], [], "mixed"),
+        ([], ["We drove to the coast."], "neutral"),
+    ],
+)
+def test_the_mood_is_that_of_what_was_felt(own: list[str], rest: list[str], expected: str) -> None:
+    assert mood(own, rest) == expected

@@ -15,6 +15,7 @@ WEDNESDAY = dt.date(2026, 3, 4)
     [
         ("today", "2026-03-04"),
         ("tonight", "2026-03-04"),
+        ("this afternoon", "2026-03-04"),
         ("tomorrow morning", "2026-03-05"),
         ("the day after tomorrow", "2026-03-06"),
         ("on Friday", "2026-03-06"),
@@ -38,7 +39,15 @@ WEDNESDAY = dt.date(2026, 3, 4)
         ("in a fortnight", "2026-03-18"),
         ("in 3 days", "2026-03-07"),
         ("in a couple of weeks", "2026-03-18"),
+        ("in twenty days", "2026-03-24"),
+        ("within two weeks", "2026-03-18"),
         ("two weeks from today", "2026-03-18"),
+        ("three weeks today", "2026-03-25"),
+        ("a week on Friday", "2026-03-13"),
+        ("on Friday week", "2026-03-13"),
+        ("tomorrow week", "2026-03-12"),
+        ("on the first Monday in April", "2026-04-06"),
+        ("on the last Friday of March", "2026-03-27"),
         ("in a month", "2026-04-04"),
         ("the fifth of December", "2026-12-05"),
         ("December 5th", "2026-12-05"),
@@ -67,6 +76,8 @@ def test_a_spoken_date_resolves_ahead_of_the_day_it_was_spoken(words: str, day: 
         "next Friday",  # this week's or the one after? two readings
         "next weekend",
         "in a few days",
+        "every Friday",
+        "each Monday, always",
         "this Wednesday",  # said on a Wednesday
         "on Saturday the eighth",  # no such day within three months
         "the thirty first of June",
@@ -99,6 +110,22 @@ def test_yesterday_and_last_monday_lie_behind() -> None:
         ("Today is the thirty first of December.", "2025-12-31"),
         ("Today is a good day. The fifth of March was better.", "2026-03-04"),
         ("My birthday is the fifth of March.", "2026-03-04"),
+        ("Today is Tuesday the third of March.", "2026-03-03"),
+        ("Today, the third of March, I went out.", "2026-03-03"),
+        ("Tuesday, the third of March. I went out.", "2026-03-03"),
+        ("March 3rd. I went out.", "2026-03-03"),
+        ("Okay, so, March the third.", "2026-03-03"),
+        ("The third of May. I cannot wait.", "2026-03-04"),  # too far to be the head of an entry
+        ("Yesterday I went to the fair.", "2026-03-04"),
+        ("Yesterday was the third of March.", "2026-03-04"),
+        ("Tomorrow is the fifth of March.", "2026-03-04"),
+        ("It is the fifth of March tomorrow.", "2026-03-04"),
+        ("He said today is the fifth of May.", "2026-03-04"),
+        ("I wish today was the fifth of May, or that it is the fifth of May soon.", "2026-03-04"),
+        ("Today is not the third of March.", "2026-03-04"),
+        ("It is the third of March, no, the fourth.", "2026-03-04"),
+        ("Today is Tuesday the fifth of March.", "2026-03-04"),  # that was a Thursday
+        ("The deadline is the fifth of March.", "2026-03-04"),
         ("", "2026-03-04"),
     ],
 )
@@ -126,6 +153,8 @@ def test_an_entry_is_dated_by_its_recording_unless_it_says_what_day_it_is(text: 
         ("I promised her that I would call on Friday.", "2026-03-06"),
         ("Send Ms. Okafor the signed lease by Monday.", "2026-03-09"),
         ("I should call her more often.", None),
+        ("I must post the card tomorrow or it won't get there by the twentieth.", "2026-03-05"),
+        ("The viva is on the twelfth of March, I have to prepare a talk.", None),
     ],
 )
 def test_a_due_date_is_the_one_said_with_the_todo(text: str, due: str | None) -> None:

@@ -26,11 +26,59 @@ def split(texts: Sequence[str]) -> list[str]:
         (["She said that if it goes", "well, she comes home."], ["She said that if it goes well, she comes home."]),
         (["We drove and", "Then it rained"], ["We drove", "Then it rained"]),
         (["今日は公園。楽しい。"], ["今日は公園。", "楽しい。"]),
+        (["I saw Sgt. Miller and Rev. Green. Good."], ["I saw Sgt. Miller and Rev. Green.", "Good."]),
+        (["We walked to St. James Park. It rained."], ["We walked to St. James Park.", "It rained."]),
+        (["I live on Baker St. It is loud."], ["I live on Baker St.", "It is loud."]),
+        (["J. R. R. Tolkien wrote it. I like it."], ["J. R. R. Tolkien wrote it.", "I like it."]),
+        (["It was plan B. We did it."], ["It was plan B.", "We did it."]),
+        (["She is at the U.S. Embassy. He waits."], ["She is at the U.S. Embassy.", "He waits."]),
+        (["We flew to the U.S. It was hot."], ["We flew to the U.S.", "It was hot."]),
+        (["The bus left at 6 a.m. I was late."], ["The bus left at 6 a.m.", "I was late."]),
+        (["It is No. 5 on the list. No. Six."], ["It is No. 5 on the list.", "No.", "Six."]),
         ([], []),
     ],
 )
 def test_sentences_are_cut_at_full_stops_and_joined_over_segments(segments: list[str], expected: list[str]) -> None:
     assert split(segments) == expected
+
+
+def test_a_german_date_is_no_end() -> None:
+    transcript = make_transcript(["Am 3. März war ich da. Es war z.B. Markt."], language="de")
+    assert [s.text for s in sentences(transcript)] == ["Am 3. März war ich da.", "Es war z.B. Markt."]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "expected"),
+    [
+        (
+            "i got up late and then i went to the market with my brother and we bought so many oranges that the bag "
+            "broke and then i cooked soup for all of us",
+            [
+                "i got up late",
+                "then i went to the market with my brother",
+                "we bought so many oranges that the bag broke",
+                "then i cooked soup for all of us",
+            ],
+        ),
+        (  # what somebody said, or a condition, may reach over the border
+            "she told me that if the bank calls again and i am not at home i have to call them back and then i should "
+            "ask for the manager and nobody else",
+            None,
+        ),
+        ("i got up late and then i went out", None),  # short enough
+    ],
+)
+def test_speech_without_full_stops_is_cut_where_a_clause_begins(spoken: str, expected: list[str] | None) -> None:
+    assert split([spoken]) == (expected or [spoken])
+
+
+def test_speech_without_full_stops_is_cut_where_the_speaker_paused() -> None:
+    said = [*"the whole day was one long meeting about the new office and its rooms".split(), *"i".split()]
+    said += "walked home along the river it was dark already because of the clouds".split()
+    words = tuple(Word(w, n + (n >= 14) * 0.9, n + 0.9 + (n >= 14) * 0.9, 0.9) for n, w in enumerate(said))
+    segment = Segment(0, 0.0, 60.0, "speech", " ".join(said), "en", words=words)
+    transcript = make_transcript([], segments=(segment,), duration_s=60.0)
+    assert [s.text for s in sentences(transcript)] == [" ".join(said[:14]), " ".join(said[14:])]
 
 
 def test_a_long_pause_ends_a_sentence() -> None:

@@ -1,5 +1,6 @@
 """The published file is always whole, always one commit's truth, and follows the ledger's pointers."""
 
+import datetime as dt
 import multiprocessing
 import random
 import stat
@@ -17,6 +18,7 @@ from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.catalogue.schema import SCHEMA_VERSION
 from diary_pipeline.core.errors import NotFound
+from diary_pipeline.core.note import Completion, NoteItem, Task
 from diary_pipeline.ledger.commits import clock_now, published_watermark
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.tables import clock, pointers
@@ -333,3 +335,20 @@ def test_killed_at_any_moment_it_loses_doubles_and_tears_nothing(
     with diary.ledger.reading() as conn:
         assert published_watermark(conn) == clock_now(conn)
     assert litter(publisher) == set()
+
+
+def test_an_action_is_open_until_a_later_note_that_was_published_says_it_is_done(
+    diary: Diary, publisher: Publisher
+) -> None:
+    asked, done = diary.accept("asked.m4a", "done.m4a")
+    diary.transcribe([asked, done])
+    todo = NoteItem(0, "action", "Buy bread.", 0, 0.0, 1.0, "bread", task=Task("buy", ("bread",)))
+    diary.write([asked], items=(todo,), note_date=dt.date(2026, 3, 6))
+    publisher.publish()
+    assert rows(publisher.live, "SELECT status, done_recording_key FROM action_items") == [("open", None)]
+    bought = Completion(
+        "Then I bought bread.", 2, 3.0, 4.0, "bought", "done", dt.date(2026, 3, 7), ("buy",), ("bread",)
+    )
+    diary.write([done], completions=(bought,), note_date=dt.date(2026, 3, 7))
+    publisher.publish()
+    assert rows(publisher.live, "SELECT status, done_recording_key FROM action_items") == [("done", done.key)]

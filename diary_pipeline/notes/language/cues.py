@@ -23,7 +23,7 @@ _FELT = (
 _REFLECTED = re.compile(
     "|".join(
         (
-            rf"\b(?:I|we)\s+(?:don't\s+|didn't\s+|do\s+not\s+|did\s+not\s+)?{ADVERBS}(?:feel|felt|like|liked|love|loved|hate|hated|"
+            rf"\b(?:I|we)\s+(?:don't\s+|didn't\s+|do\s+not\s+|did\s+not\s+)?{ADVERBS}(?:feel|felt|(?<!as\sI\s)like|liked|love|loved|hate|hated|"
             r"enjoy|enjoyed|regret|regretted|hope|wish|learned|learnt|reali[sz]ed?|appreciate|miss|worry|wonder|believe|dread)\b",
             rf"\b(?:I'm|I\s+am|I\s+was|we're|we\s+are|we\s+were|I've\s+been|I\s+have\s+been)\s+(?:not\s+)?{ADVERBS}{_FELT}",
             r"\b(?:made|makes|making|leaves)\s+me\s+(?:so\s+|very\s+|really\s+)?(?:feel|smile|cry|laugh|think|reali[sz]e|wonder|"
@@ -46,12 +46,22 @@ _NOT_HAPPENED = re.compile(
     r"|\bimagine|\bdream|\bpretend|\b(?:almost|nearly)\s+(?:\w+ed|fell|lost|hit|forgot|broke)\b|\bmaybe\b|\bperhaps\b|\bprobably\b|\bpossibly\b|\bwould\b|\bwill\b|\b\w+'ll\b",
     re.IGNORECASE,
 )
+_NOT_YET = re.compile(
+    r"\b(?:have|has)(?:n't|\s+not|\s+never|\s+yet\s+to)\s+(?:(?:yet|even|really|actually)\s+)?\w+", re.IGNORECASE
+)
 # Cutting a sentence that holds one of these could turn what it says.
 _BOUND = re.compile(
     r"\b(?:if|unless|when|until|till|whether|because|said|says|told|tells|thinks?|thought|hope|wish|would|promised|before|after|that|"
     r"but|not|never|either|neither|although|though)\b|n't\b|[\"“”]",
     re.IGNORECASE,
 )
+_LEANS = re.compile(
+    r"\W*(?:he|she|it|they|(?:this|that)(?!\s+(?:morning|afternoon|evening|night|week|year|\w+day)\b)|these|those|then|afterwards|after\s+that|so|but|because|in\s+the\s+end|on\s+the\s+way|"
+    r"also|or|nor|only|his|her|their|its|him|them|no|yes|not|which|who|actually|anyway)\b",
+    re.IGNORECASE,
+)
+_POINTS_BACK = re.compile(r"\b(?:him|he|she|they|them|it)\b", re.IGNORECASE)
+_NAMES_SOMEBODY = re.compile(r"(?<=\w\s)(?!I\b)[A-Z]|^(?!I\b)[A-Z]\w+\s+(?:and|told|said|asked)\b|\b[Mm]y\b|\b[Tt]he\b")
 _JOINT = re.compile(r"[,;]\s*(?:(?:and|so)\s+)?(?:now\s+)?(?=(?:I|we)(?:\b|'))")
 _SPLIT_FROM_WORDS = 10
 
@@ -65,9 +75,14 @@ def told(text: str) -> Told | None:
         return "action"
     if _REFLECTED.search(text) or (_PERHAPS_REFLECTED.search(text) and abs(feeling(text)) >= _WITH_FEELING):
         return "reflection"
-    if has_past(text) and not _NOT_HAPPENED.search(text) and not LONG_AGO.search(text):
+    if has_past(_NOT_YET.sub(" ", text)) and not _NOT_HAPPENED.search(text) and not LONG_AGO.search(text):
         return "event"
     return None
+
+
+def leans_back(text: str) -> bool:
+    """Tell whether a sentence needs the one before it ("Then he gave it back", "No, on Tuesday")."""
+    return bool(_LEANS.match(text) or (_POINTS_BACK.search(text) and not _NAMES_SOMEBODY.search(text)))
 
 
 def statements(sentence: Passage) -> list[tuple[Passage, Told]]:

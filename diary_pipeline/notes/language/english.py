@@ -71,7 +71,8 @@ ADVERBS = (
     r"quite|actually|always|deeply|kind of|sort of|a bit|a little|at least)\s+){0,2}"
 )
 LONG_AGO = re.compile(
-    r"\bused\s+to\b|\bwhen\s+I\s+was\s+(?:a|an|young|little|small|still|in|at|\w+\s+years)\b|\byears\s+ago\b|\bback\s+then\b"
+    r"\bused\s+to\b|\bwhen\s+I\s+was\s+(?:a|an|young|little|small|still|in|at|\w+\s+years|three|four|five|six|seven|eight|nine|ten|eleven|"
+    r"twelve|\w+teen|twenty\b|\d+)\b|\byears\s+ago\b|\bback\s+then\b"
     r"|\bas\s+a\s+(?:child|kid|boy|girl|teenager)\b|\bonce\s+upon\b",
     re.IGNORECASE,
 )

@@ -29,7 +29,8 @@ _NO_NAME = STOP_WORDS.union(
     python java android iphone ipad kindle uber lyft airbnb booking ebay paypal visa mastercard ikea tesco sainsbury
     aldi lidl rewe edeka carrefour walmart costco target starbucks mcdonald vodafone telekom verizon t-mobile openai
     chatgpt claude gemini alexa siri internet wifi covid corona brexit bible quran hello hi dear ok okay please thanks
-    thank whisper ryanair easyjet lufthansa fedex ups dhl hermes tv pc gp mri ct hr it ai uk usa us eu nhs lego
+    thank work love kitchen mass dinner lunch breakfast home school church zara primark asda
+    whisper ryanair easyjet lufthansa fedex ups dhl hermes tv pc gp mri ct hr it ai uk usa us eu nhs lego
     """),
 )
 _BEFORE_PERSON = frozenset(
@@ -66,12 +67,21 @@ _MOVING = frozenset(
     """)
 )
 _AT_PLACE = frozenset(listed("in near around through towards toward into outside reached"))
+# Where somebody did not go, might go or wants to go is no place of an entry.
+_NOT_THERE = re.compile(
+    r"n't\b|\b(?:not|no|never|cannot|without|instead|rather|if|unless|would|could|might|should|maybe|perhaps|probably|almost|nearly|wish\w*|wants?|wanted|"
+    r"hop(?:e|ed|ing)|dream\w*|imagin\w*|used\s+to|love\s+to|like\s+to)\b|\w'd\b",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"[,;]|\bbut\b")
 _OWNED_BY_PERSON = frozenset(
     listed("""
     birthday party wedding funeral mother father mum mom dad sister brother husband wife son daughter house flat
     apartment place kitchen car dog cat boss friend school exam job letter message
     """)
 )
+# "The Marlow account": neither somebody nor somewhere.
+_OF_BUSINESS = frozenset(listed("account project contract file deal team meeting report brand app policy invoice bill"))
 _KIN = re.compile(
     r"\b[Mm]y\s+(?:(?:big|little|older|younger|dear|late)\s+)?(?P<relation>(?:mother|father|mum|mom|dad|sister|brother|wife|"
     r"husband|son|daughter|grandmother|grandfather|grandma|grandpa|granny|aunt|uncle|cousin|nephew|niece|boss|girlfriend|"
@@ -82,7 +92,10 @@ _KIN = re.compile(
 _SPOT = re.compile(
     r"\b(?:at|to|from|in|into|near)\s+(?:the|my|our)\s+(?P<spot>office|gym|hospital|school|park|beach|museum|library|airport|"
     r"station|market|supermarket|restaurant|cafe|café|clinic|church|mosque|temple|synagogue|garden|bakery|cinema|theatre|theater|"
-    r"university|garage|pool|zoo|cemetery|harbou?r|lake|forest|mountains|dentist's|pharmacy)\b",
+    r"university|garage|pool|zoo|cemetery|harbou?r|lake|forest|mountains|dentist's|pharmacy)\b"
+    # No other noun behind it: a garden centre is no garden.
+    r"(?=\s*(?:[.,;!?]|$)|\s+(?:and|or|but|so|with|in|on|at|after|before|today|yesterday|tonight|this|for|to|where|when|which|near|by|again|"
+    r"because|until|from|of|alone|together|then|the|I|we|he|she|they|it)\b)",
     re.IGNORECASE,
 )
 
@@ -116,8 +129,11 @@ def people_and_places(sentences: Sequence[Passage]) -> tuple[list[Mention], list
     people: dict[str, list[Mention]] = {}
     places: dict[str, list[Mention]] = {}
     for name, uses in seen.items():
+        if any(use.after[:1] and use.after[0] in _OF_BUSINESS for use in uses):
+            continue
         given = name.split()[0].casefold() in GIVEN_NAMES
-        if not given and not any(use.inside for use in uses):
+        titled = name.split()[0].rstrip(".").casefold() in _TITLES
+        if not given and not titled and not any(use.inside for use in uses):
             continue
         as_person = [use.mention for use in uses if given or _is_person(use)]
         as_place = [use.mention for use in uses if _is_place(use)]
@@ -179,17 +195,25 @@ def _is_person(use: _Capitalised) -> bool:
     if use.owned and (near == "at" or (use.after[:1] and use.after[0] in _OWNED_BY_PERSON)):
         return True
     if near == "to":
-        return bool(_GIVING.intersection(use.before))
+        return _last_verb(use.before) in _GIVING
     return near == "from" and bool(_FROM_PERSON.intersection(use.before[-3:]))
 
 
 def _is_place(use: _Capitalised) -> bool:
     before = use.before[:-1] if use.before[-1:] == ("the",) else use.before
-    if not before or use.owned:
+    said = use.mention.sentence.text.replace("’", "'")
+    if not before or use.owned or said.endswith("?") or _NOT_THERE.search(_CLAUSE.split(said[: use.mention.start])[-1]):
         return False
     if before[-1] in _AT_PLACE:
         return True
-    return before[-1] in ("to", "from") and bool(_MOVING.intersection(before)) and not _GIVING.intersection(before)
+    if before[-2:] == ("over", "to"):
+        return False  # "over to Priya's", or to Priya
+    return before[-1] in ("to", "from") and _last_verb(before) in _MOVING
+
+
+def _last_verb(before: Sequence[str]) -> str:
+    """The nearest of the verbs that tell "said hello to" from "said she is going to"."""
+    return next((w for w in reversed(before) if w in _GIVING or w in _MOVING), "")
 
 
 def _kin(sentences: Iterable[Passage], named: set[str]) -> Iterator[Mention]:

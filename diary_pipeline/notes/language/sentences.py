@@ -9,8 +9,10 @@ that turned the meaning may have been in it.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from diary_pipeline.core.transcript import Segment, Transcript
+from diary_pipeline.core.transcript import Segment, Transcript, Word
+from diary_pipeline.notes.language.english import listed
 
 # Longer silences end a sentence even where the model wrote no full stop.
 PAUSE_S = 2.0
@@ -18,12 +20,33 @@ PAUSE_S = 2.0
 LONGEST_WORDS = 60
 # What no full stop closed is taken apart into its segments beyond this.
 RUN_ON_WORDS = 25
+# A sentence that a full stop did close is left whole up to this.
+_LONG_WORDS = 40
+_SHORTEST_PART_WORDS = 4
+# Between two words: a breath is 0.2 to 0.4 s.
+_HALT_S, _LONG_HALT_S = 0.6, 1.2
+_CLAUSE_BEGINS = re.compile(
+    r"\s(?=(?:(?:and|so)\s+(?:then\s+|now\s+|also\s+|anyway\s+|today\s+)?|then\s+|anyway\s+)(?:i|we|he|she|they|there)\b)",
+    re.IGNORECASE,
+)
+# What was said, wished or only supposed may reach over the border: then there is none.
+_REACH_WORDS = 22
+_REACHES_ON = re.compile(
+    r"\b(?:if|unless|whether|said|says|saying|told|tells|asked|thinks?|thought|hopes?|hoped|wish\w*|would|promised|dream\w*|imagin\w*)\b",
+    re.IGNORECASE,
+)
 
-_ABBREVIATIONS = ("mr", "mrs", "ms", "dr", "st", "prof", "jr", "sr", "vs", "approx", "e.g", "i.e")
+# Something always follows these; the others may end a sentence, and do before a word that opens one.
+_ABBREVIATIONS = frozenset(listed("mr mrs ms dr prof rev sgt lt capt col mt vs approx e.g i.e z.b d.h u.a bzw"))
+_PERHAPS_AN_END = re.compile(r"(?:st|jr|sr|etc|[a-hj-z]|(?!a\.m|p\.m)(?:[a-z]{1,2}\.)+[a-z])\.", re.IGNORECASE)
+_OPENER = re.compile(
+    r"\s*(?:I|It|He|She|We|They|You|The|This|That|There|Then|But|And|So|My|Our|His|Her|Their|After|When|Today|Yesterday|"
+    r"Tomorrow|What|No|Yes)\b"
+)
 _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[。！？]+")
 _DANGLING = re.compile(r"(?:[\s,]+(?:and|then|so|but|or|because|um|uh))+[\s,.]*$", re.IGNORECASE)
 _FILLER = re.compile(
-    r"(?:(?:okay|ok|so|um+|uh+|uhm|er+m?|hm+|mm+|yeah|and|but)\b[\s,.…-]*"
+    r"(?:(?:right,?\s+so|right\s+then|okay|ok|so|um+|uh+|uhm|er+m?|hm+|mm+|yeah|and|but)\b[\s,.…-]*"
     # These open many an honest sentence ("right now", "like my mother"): filler only before a comma or full stop.
     r"|(?:well|alright|right|anyway|yes|oh|like|you know|i mean|let's see|dear diary|hello|hi|hey)\b\s*[,.…-]+\s*)+",
     re.IGNORECASE,
@@ -116,6 +139,7 @@ def sentences(transcript: Transcript) -> list[Passage]:
                 found.append(Passage(tuple(opened)))
                 opened = []
     found += _unclosed(opened)
+    found = [part for said in found for part in _apart(said)]
     return [said for said in map(without_filler, found) if said.pieces] or found
 
 
@@ -130,18 +154,23 @@ def _parts(segment: Segment) -> Iterator[tuple[Piece, bool]]:
     """Pieces of one segment, and whether a full stop closed each."""
     text, start = segment.text, 0
     for stop in _END.finditer(text):
-        if _closes(text, stop.end()) and text[start : stop.end()].strip():
+        if _closes(segment, stop.end()) and text[start : stop.end()].strip():
             yield _trimmed(Piece(segment, start, stop.end())), True
             start = stop.end()
     if text[start:].strip():
         yield _trimmed(Piece(segment, start, len(text))), False
 
 
-def _closes(text: str, end: int) -> bool:
-    """Tell a sentence's end from "Mrs. Weber", "J. Smith" and "at 6 p.m. we left"."""
-    last = text[:end].rsplit(maxsplit=1)[-1]
-    abbreviated = last[:-1].casefold() in _ABBREVIATIONS or re.fullmatch(r"[A-HJ-Z]\.", last)
-    return not abbreviated and not text[end:].lstrip()[:1].islower()
+def _closes(segment: Segment, end: int) -> bool:
+    """Tell a sentence's end from "Mrs. Weber", "J. Smith", "No. 5" and "at 6 p.m. we left"."""
+    last, following = segment.text[:end].rsplit(maxsplit=1)[-1], segment.text[end:].lstrip()
+    if last[:-1].casefold() in _ABBREVIATIONS or following[:1].islower():
+        return False
+    if re.fullmatch(r"no\.", last, re.IGNORECASE):
+        return not following[:1].isdigit()
+    if re.fullmatch(r"\d{1,2}\.", last) and segment.language == "de":
+        return not following  # "am 3. März"
+    return not _PERHAPS_AN_END.fullmatch(last) or not following or bool(_OPENER.match(following))
 
 
 def _continues(opened: Sequence[Piece], following: Segment) -> bool:
@@ -160,6 +189,39 @@ def _unclosed(opened: Sequence[Piece]) -> list[Passage]:
     return [_undangled(Passage(tuple(opened)))] if opened else []
 
 
+def _apart(passage: Passage) -> list[Passage]:
+    """Cut what runs on without full stops where the speaker halted, or where a clause of its own begins."""
+    text = passage.text
+    closed = bool(_END.search(text))
+    if len(text.split()) <= (_LONG_WORDS if closed else RUN_ON_WORDS):
+        return [passage]
+    halts = dict(_halts(passage))
+    begins = {m.end() for m in _CLAUSE_BEGINS.finditer(text)} if passage.english else set()
+    starts = [0]
+    for at in sorted(begins.union(halts)):
+        part = text[starts[-1] : at]
+        far_enough = min(len(part.split()), len(text[at:].split())) >= _SHORTEST_PART_WORDS
+        if far_enough and (halts.get(at, 0.0) >= _LONG_HALT_S or not _REACHES_ON.search(_last_words(part))):
+            starts.append(at)
+    parts = [passage.cut(start, end) for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    return [_undangled(part) for part in parts]
+
+
+def _last_words(text: str) -> str:
+    return " ".join(text.split()[-_REACH_WORDS:])
+
+
+def _halts(passage: Passage) -> Iterator[tuple[int, float]]:
+    """Characters at which a word begins after a silence, and how long that was."""
+    at = 0
+    for piece in passage.pieces:
+        spoken = [(w, start) for w, start, end in _placed(piece.segment) if end > piece.start and start < piece.end]
+        for (before, _), (word, start) in pairwise(spoken):
+            if word.start_s - before.end_s >= _HALT_S and start > piece.start:
+                yield at + start - piece.start, word.start_s - before.end_s
+        at += piece.end - piece.start + 1
+
+
 def _undangled(passage: Passage) -> Passage:
     ending = _DANGLING.search(passage.text)
     return passage.cut(0, ending.start()) if ending and ending.start() else passage
@@ -175,18 +237,21 @@ def _trimmed(piece: Piece) -> Piece:
     return Piece(piece.segment, piece.start + before, piece.end - after)
 
 
-def _times(piece: Piece) -> tuple[float, float]:
-    """Seconds of a piece: from the words it holds, else of its whole segment."""
-    segment, at = piece.segment, 0
-    inside = []
+def _placed(segment: Segment) -> Iterator[tuple[Word, int, int]]:
+    """The words of a segment that stand in its text, with their characters."""
+    at = 0
     for word in segment.words:
         spoken = word.text.strip()
         found = segment.text.find(spoken, at) if spoken else -1
-        if found < 0:
-            continue
-        at = found + len(spoken)
-        if at > piece.start and found < piece.end:
-            inside.append(word)
+        if found >= 0:
+            at = found + len(spoken)
+            yield word, found, at
+
+
+def _times(piece: Piece) -> tuple[float, float]:
+    """Seconds of a piece: from the words it holds, else of its whole segment."""
+    segment = piece.segment
+    inside = [word for word, start, end in _placed(segment) if end > piece.start and start < piece.end]
     if inside:
         start_s, end_s = max(inside[0].start_s, segment.start_s), min(inside[-1].end_s, segment.end_s)
         if start_s < end_s:

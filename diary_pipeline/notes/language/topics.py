@@ -1,4 +1,7 @@
-"""What an entry keeps coming back to: words and pairs of words of more than one sentence, as they were said."""
+"""What an entry keeps coming back to: words and pairs of words of more than one sentence, as they were said.
+
+In English by a list of what is none; in other languages, for which we have no such list, only what an article precedes.
+"""
 
 import re
 from collections import Counter
@@ -13,6 +16,18 @@ MOST = 5
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 # Only a noun follows these, so a word that never does is no topic ("called", "really").
 _BEFORE_NOUN = frozenset(listed("a an the my our his her their this that these those some about for of new old"))
+_LETTERS = re.compile(r"[^\W\d_]+")
+_ARTICLES = {
+    language: frozenset(listed(words))
+    for language, words in {
+        "de": "der die das den dem des ein eine einen einem einer mein meine unser unsere zum zur",
+        "fr": "le la les l un une des du d mon ma mes notre nos son sa ses au aux cette ce cet ces",
+        "es": "el la los las un una unos unas mi mis su sus nuestro nuestra nuestros nuestras del al este esta",
+        "it": "il lo la i gli le l un uno una mio mia miei mie suo sua nostro nostra del della al alla nel nella",
+        "pt": "o a os as um uma meu minha meus minhas seu sua nosso nossa do da no na ao",
+        "nl": "de het een mijn onze ons zijn haar dit deze die",
+    }.items()
+}
 _NO_TOPIC = STOP_WORDS.union(
     DAYS,
     MONTHS,
@@ -41,6 +56,26 @@ def topics(sentences: Sequence[Passage], names: Collection[str]) -> list[Mention
         if not any(set(phrase) & set(other) for other in chosen):
             chosen.append(phrase)
     return [first[phrase] for phrase in chosen[:MOST]]
+
+
+def nouns(sentences: Sequence[Passage], language: str) -> list[Mention]:
+    """Name up to five words that stand behind an article and in two sentences; none where we know no articles."""
+    articles = _ARTICLES.get(language, frozenset())
+    first: dict[str, Mention] = {}
+    counted: Counter[str] = Counter()
+    for sentence in sentences:
+        words = [(w[0].casefold(), w) for w in _LETTERS.finditer(sentence.text)]
+        counted.update({plain for plain, _ in words})
+        for (before, _), (plain, word) in pairwise(words):
+            if (
+                before in articles
+                and plain not in articles
+                and len(plain) > 3
+                and (language != "de" or word[0].istitle())
+            ):
+                first.setdefault(plain, Mention(word[0], sentence, word.start()))
+    ranked = sorted((plain for plain in first if counted[plain] >= 2), key=lambda plain: -counted[plain])
+    return [first[plain] for plain in ranked[:MOST]]
 
 
 def _phrases(sentence: Passage, named: set[str]) -> list[tuple[tuple[str, ...], Mention, bool]]:

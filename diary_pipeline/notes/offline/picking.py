@@ -8,7 +8,7 @@ fitted on that corpus' validation half.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from diary_pipeline.notes.evidence.grounding import content_stems
 
@@ -17,6 +17,7 @@ _DECAY = 0.6
 _LENGTH_EXPONENT = 0.7
 _SHORTEST, _LONGEST = 4, 45
 """Words; outside, a sentence is filler or was never punctuated."""
+_LEANING = 0.4
 _FEW = 40
 """Below so many sentences a word that was said once counts too."""
 
@@ -24,8 +25,13 @@ _ENOUGH, _FULL, _TOO_MUCH = 0.6, 0.9, 1.15
 """Of the budget: sentences are taken until it is full; once there is enough, none that is too much."""
 
 
-def pick(texts: Sequence[str], budget_words: int, language: str = "en") -> list[int]:
-    """Choose sentences worth about `budget_words`; indices, the most telling first."""
+def pick(
+    texts: Sequence[str], budget_words: int, language: str = "en", leaning: Collection[int] = frozenset()
+) -> list[int]:
+    """Choose sentences worth about `budget_words`; indices, the most telling first.
+
+    Those that lean on the sentence before them count less unless that is chosen too.
+    """
     lengths = [len(t.split()) for t in texts]
     stems = _weighable([content_stems(t, language) for t in texts])
     counted = Counter(stem for found in stems for stem in found)
@@ -36,6 +42,8 @@ def pick(texts: Sequence[str], budget_words: int, language: str = "en") -> list[
     def worth(i: int) -> float:
         lead = 1 + math.exp(-i / (0.03 * len(texts) + 1))
         weight = sum(gain.get(stem, 0.0) for stem in stems[i])
+        if i in leaning and i - 1 not in chosen:
+            weight *= _LEANING
         return weight * lead / math.pow(max(lengths[i], 8), _LENGTH_EXPONENT)
 
     chosen: list[int] = []

@@ -2,7 +2,8 @@
 
 It cannot rephrase, so it cannot lie; it can only choose badly. Each choice lives beside this file: picking.py (what
 tells most), cues.py (what a sentence is), names.py, topics.py, spoken_dates.py, titles.py, mood.py. Cue rules read
-English; for other languages it keeps to summary and quotes and says so in `limits`.
+English, sentence by sentence; of what was said in other languages it keeps title, summary, quotes and topics, and says
+so in `limits`.
 """
 
 import datetime as dt
@@ -11,24 +12,24 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
-from diary_pipeline.core.note import ENGLISH_CUES_ONLY, DiaryNote, ItemKind, Mood, NoteItem
+from diary_pipeline.core.note import ENGLISH_CUES_ONLY, NOT_TRANSLATED, DiaryNote, ItemKind, Mood, NoteItem
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
-from diary_pipeline.notes.language.cues import Told, statements, told
+from diary_pipeline.notes.diary_time import with_diary_time
+from diary_pipeline.notes.language.cues import Told, leans_back, statements, told
 from diary_pipeline.notes.language.mood import feeling, mood
 from diary_pipeline.notes.language.names import Mention, people_and_places
 from diary_pipeline.notes.language.plain import is_plain
 from diary_pipeline.notes.language.sentences import Passage, sentences
-from diary_pipeline.notes.language.spoken_dates import diary_day, spoken_dates
-from diary_pipeline.notes.language.todos import due_date, opens_correction, takes_back
-from diary_pipeline.notes.language.topics import topics
+from diary_pipeline.notes.language.spoken import reads_english
+from diary_pipeline.notes.language.spoken_dates import OPENING_SEGMENTS, diary_day, spoken_dates
+from diary_pipeline.notes.language.todos import asked_for, due_date, opens_correction, takes_back
+from diary_pipeline.notes.language.topics import nouns, topics
 from diary_pipeline.notes.offline.picking import pick
-from diary_pipeline.notes.offline.titles import title_of
+from diary_pipeline.notes.offline.titles import of_the_recording, title_of
 from diary_pipeline.notes.writer import note_language, note_version
 
 _SUMMARY_WORDS = 110
-_TITLE_WORDS = 150
-"""Worth of sentences among which a title is looked for."""
 _SHORTEST_SUMMARY_WORDS = 25
 """An entry of up to this length is its own summary; a shorter pick of it would only be a worse one."""
 _FEWEST = 4
@@ -36,6 +37,11 @@ _FEWEST = 4
 _MOST_EVENTS = 8
 _MOST_REFLECTIONS = 6
 _MOST_ACTIONS = 12
+_LONGEST_ITEM_WORDS = 40
+"""Beyond, nobody can tell which of its words are the event."""
+_OPENING_SENTENCES = 3
+_UNREAD_SHARE = 0.1
+"""Of the words of an English entry; more in another language, and the note says that not all could be read."""
 _QUOTABLE = (5, 30)
 """Words of a sentence worth quoting."""
 
@@ -43,29 +49,37 @@ _QUOTABLE = (5, 30)
 class OfflineWriter:
     """Notes without a language model, the default; deterministic."""
 
-    version = "offline-2"
+    version = "offline-3"
     writer: Literal["offline"] = "offline"
 
-    def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
-        """Write the note of a transcript that holds speech."""
+    def write(
+        self, transcript: Transcript, recorded: RecordedAt, title: str | None, wanted: str | None = None
+    ) -> DiaryNote:
+        """Write the note of a transcript that holds speech, in its language: what is `wanted` cannot be translated."""
         language = note_language(transcript)
         said = sentences(transcript)
         liftable = [s for s in said if is_plain(s.text)] or said
-        told_most = pick([s.text for s in liftable], _summary_budget(liftable), language)
-        english = [s for s in liftable if s.english] if language == "en" else []
-        day = diary_day(" ".join(s.text for s in english[:3]), recorded.day)
+        readable = {i for i, s in enumerate(liftable) if reads_english(s, transcript)}
+        english = [liftable[i] for i in sorted(readable)]
+        leaning = {i for i in readable if leans_back(liftable[i].text) or of_the_recording(liftable[i].text)}
+        told_most = pick([s.text for s in liftable], _summary_budget(liftable), language, leaning)
+        day = _day_told(english, transcript, recorded.day)
         told_so = [statement for sentence in english for statement in statements(sentence)]
         summary = [liftable[i] for i in sorted(told_most)]
-        leading = [*(p for p, kind in told_so if kind == "event"), *(liftable[i] for i in told_most)]
-        claims = [*_claims(english, told_so, day), *_quotes(liftable, told_most, english)]
+        foreign = [s for i, s in enumerate(liftable) if i not in readable]
+        claims = [
+            *_claims(english, told_so, day),
+            *_named("topic", nouns(foreign, language)),
+            *_quotes(liftable, told_most, english),
+        ]
         if recorded.source == "file_time" and day == recorded.day:  # a due date from a guessed day would be a guess
             claims = [replace(item, due_date=None) for item in claims]
-        return DiaryNote(
+        note = DiaryNote(
             recording_key=transcript.recording_key,
             note_date=day,
-            title=title_of(_by_telling(leading, language) or liftable, title),
+            title=title_of((english if language == "en" else foreign) or liftable, language == "en", title),
             summary=" ".join(_sentence(s.text) for s in summary),
-            mood=_mood(english),
+            mood=_mood(english) if language == "en" else "neutral",
             items=_numbered(claims),
             language=language,
             writer=self.writer,
@@ -73,8 +87,27 @@ class OfflineWriter:
             prompt_version=self.version,
             transcript_version=transcript.version,
             version=note_version(transcript, self.version, recorded, title),
-            limits=() if language == "en" else (ENGLISH_CUES_ONLY,),
+            limits=_limits(language, wanted, english, foreign),
         )
+        return with_diary_time(note, transcript)
+
+
+def _day_told(english: Sequence[Passage], transcript: Transcript, recorded_day: dt.date) -> dt.date:
+    """The day that the first sentences say, where the opening as a whole says no other one."""
+    day = diary_day(" ".join(s.text for s in english[:_OPENING_SENTENCES]), recorded_day)
+    whole = diary_day(" ".join(s.text for s in transcript.speech[:OPENING_SEGMENTS]), recorded_day)
+    return day if day == whole else recorded_day
+
+
+def _limits(
+    language: str, wanted: str | None, english: Sequence[Passage], foreign: Sequence[Passage]
+) -> tuple[str, ...]:
+    unread, read = (sum(len(s.text.split()) for s in some) for some in (foreign, english))
+    cues_missed = language != "en" or unread > _UNREAD_SHARE * (unread + read)
+    return (
+        *((ENGLISH_CUES_ONLY,) if cues_missed else ()),
+        *((NOT_TRANSLATED,) if wanted not in (None, language) else ()),
+    )
 
 
 def _claims(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]], day: dt.date) -> list[NoteItem]:
@@ -94,7 +127,7 @@ def _claims(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]],
 
 
 def _most_telling(told_so: Sequence[tuple[Passage, Told]], kind: Told, most: int) -> list[Passage]:
-    found = [passage for passage, what in told_so if what == kind]
+    found = [passage for passage, what in told_so if what == kind and len(passage.text.split()) <= _LONGEST_ITEM_WORDS]
     if len(found) > most:
         found = [found[i] for i in sorted(pick([p.text for p in found], 25 * most)[:most])]
     return found
@@ -107,7 +140,9 @@ def _actions(english: Sequence[Passage], told_so: Sequence[tuple[Passage, Told]]
             withdrawn.add(said.pieces[-1])
         if opens_correction(following.text) and spoken_dates(following.text, day):
             redated.add(said.pieces[-1])
-    actions = [p for p, what in told_so if what == "action" and p.pieces[-1] not in withdrawn][:_MOST_ACTIONS]
+    actions = [p.cut(*asked_for(p.text)) for p, what in told_so if what == "action" and p.pieces[-1] not in withdrawn][
+        :_MOST_ACTIONS
+    ]
     return [_item("action", p, due=None if p.pieces[-1] in redated else due_date(p.text, day)) for p in actions]
 
 
@@ -145,11 +180,7 @@ def _numbered(items: Iterable[NoteItem]) -> tuple[NoteItem, ...]:
 
 def _summary_budget(said: Sequence[Passage]) -> int:
     words = sum(len(s.text.split()) for s in said)
-    return min(_SUMMARY_WORDS, max(_SHORTEST_SUMMARY_WORDS, words // 3))
-
-
-def _by_telling(passages: Sequence[Passage], language: str) -> list[Passage]:
-    return [passages[i] for i in pick([p.text for p in passages], _TITLE_WORDS, language)]
+    return min(_SUMMARY_WORDS, max(_SHORTEST_SUMMARY_WORDS, words * 2 // 5))
 
 
 def _sentence(text: str) -> str:
