@@ -13,7 +13,15 @@ from collections.abc import Iterator, Sequence
 import duckdb
 import pyarrow as pa
 
-from diary_pipeline.catalogue.schema import COMMIT_SEQ, RECORDINGS, SCHEMA_VERSION, STATE, TABLES, Table
+from diary_pipeline.catalogue.schema import (
+    COMMIT_SEQ,
+    RECORDING_COSTS,
+    RECORDINGS,
+    SCHEMA_VERSION,
+    STATE,
+    TABLES,
+    Table,
+)
 from diary_pipeline.ledger.commits import Pointer
 from diary_pipeline.storage.store import ObjectStore
 
@@ -23,7 +31,7 @@ SLICE = 20_000
 
 def create(db: duckdb.DuckDBPyConnection) -> None:
     """Create the empty catalogue."""
-    for statement in dict.fromkeys([*(t.ddl for t in TABLES if t.published), STATE]):
+    for statement in dict.fromkeys([*(t.ddl for t in TABLES if t.published), RECORDING_COSTS, STATE]):
         db.execute(statement)
 
 
