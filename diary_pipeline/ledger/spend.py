@@ -9,13 +9,13 @@ row is forgotten when it expires, and whoever settles later than that changes no
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import Ledger, add_up, insert_missing, now
+from diary_pipeline.ledger.connect import Ledger, insert_missing, now
 from diary_pipeline.ledger.llm_calls import day_of
 from diary_pipeline.ledger.tables import llm_holds, llm_spent
 
@@ -53,9 +53,9 @@ def settle(ledger: Ledger, hold_id: str, usd: float) -> bool:
     return ledger.write(lambda tx: _settle(tx, hold_id, usd))
 
 
-def spent(conn: sa.Connection, scope: Scope, subject: str) -> float:
+def spent(conn: sa.Connection, scope: Scope, name: str) -> float:
     """Return the US dollars of a day, of an owner in a day (`day/owner`) or of a run, what is set aside included."""
-    there = (llm_spent.c.scope == scope) & (llm_spent.c.subject == subject)
+    there = llm_spent.c.subject == f"{scope}/{name}"
     return float(conn.execute(sa.select(llm_spent.c.usd).where(there)).scalar_one_or_none() or 0.0)
 
 
@@ -68,49 +68,48 @@ def _hold(tx: sa.Connection, usd: float, caps: Caps, expires_s: float, *, owner:
     at = now(tx)
     day = day_of(at)
     subjects = _subjects(owner, day, run)
-    standing = _locked(tx, subjects)
+    standing = _locked(tx, subjects.values())
     tx.execute(llm_holds.delete().where(llm_holds.c.expires_at < at))
     allowed: Mapping[Scope, float | None] = {"day": caps.day, "owner": caps.owner, "run": caps.run}
     for scope, cap in allowed.items():
-        if cap is not None and standing[scope] + usd > cap + _DUST_USD:
+        if cap is not None and standing[subjects[scope]] + usd > cap + _DUST_USD:
             return Refused(scope)
-    _add(tx, subjects, usd)
-    row = {"owner": owner, "day": day, "run": run, "usd": usd, "expires_at": at + expires_s}
+    _add(tx, subjects.values(), usd)
     hold_id = uuid.uuid4().hex
+    row = {"owner": owner, "day": day, "run": run, "usd": usd, "expires_at": at + expires_s}
     tx.execute(llm_holds.insert().values(id=hold_id, **row))
     return hold_id
 
 
 def _settle(tx: sa.Connection, hold_id: str, usd: float) -> bool:
     there = llm_holds.c
-    chosen = sa.select(there.owner, there.day, there.run, there.usd).where(
-        there.id == hold_id, there.expires_at >= now(tx)
-    )
-    held = tx.execute(chosen).one_or_none()
+    open_ = (there.id == hold_id) & (there.expires_at >= now(tx))
+    held = tx.execute(sa.select(there.owner, there.day, there.run, there.usd).where(open_)).one_or_none()
     if held is None:
         return False
     subjects = _subjects(held.owner, held.day, held.run)
-    _locked(tx, subjects)  # before the hold, as everybody does
+    _locked(tx, subjects.values())  # before the hold, as everybody does
     if not tx.execute(llm_holds.delete().where(there.id == hold_id)).rowcount:
         return False
-    _add(tx, subjects, usd - held.usd)
+    _add(tx, subjects.values(), usd - held.usd)
     return True
 
 
-def _subjects(owner: str, day: str, run: str) -> Sequence[tuple[Scope, str]]:
-    return (("day", day), ("owner", f"{day}/{owner}"), ("run", run))
+def _subjects(owner: str, day: str, run: str) -> Mapping[Scope, str]:
+    return {"day": f"day/{day}", "owner": f"owner/{day}/{owner}", "run": f"run/{run}"}
 
 
-def _locked(tx: sa.Connection, subjects: Sequence[tuple[Scope, str]]) -> Mapping[Scope, float]:
-    """Lock the sums one after the other, in the order of their scopes."""
-    found: dict[Scope, float] = {}
-    for scope, subject in subjects:
-        insert_missing(tx, llm_spent, {"scope": scope, "subject": subject, "usd": 0.0})
-        mine = (llm_spent.c.scope == scope) & (llm_spent.c.subject == subject)
-        found[scope] = float(tx.execute(sa.select(llm_spent.c.usd).where(mine).with_for_update()).scalar_one())
-    return found
+def _locked(tx: sa.Connection, subjects: Collection[str]) -> Mapping[str, float]:
+    """Lock the sums, in the order of their subjects, and return them."""
+    chosen = sa.select(llm_spent.c.subject, llm_spent.c.usd).where(llm_spent.c.subject.in_(subjects))
+    ordered = chosen.order_by(llm_spent.c.subject).with_for_update()
+    found = dict(tx.execute(ordered).tuples().all())
+    if len(found) == len(subjects):
+        return found
+    for subject in sorted(subjects):
+        insert_missing(tx, llm_spent, {"subject": subject, "usd": 0.0})
+    return dict(tx.execute(ordered).tuples().all())
 
 
-def _add(tx: sa.Connection, subjects: Sequence[tuple[Scope, str]], usd: float) -> None:
-    for scope, subject in subjects:
-        add_up(tx, llm_spent, {"scope": scope, "subject": subject}, {"usd": usd})
+def _add(tx: sa.Connection, subjects: Collection[str], usd: float) -> None:
+    tx.execute(llm_spent.update().where(llm_spent.c.subject.in_(subjects)).values(usd=llm_spent.c.usd + usd))

@@ -258,8 +258,7 @@ llm_route_days = sa.Table(  # running sums over llm_calls: thirty rows tell of a
 llm_spent = sa.Table(  # running sums of money, what is set aside included; see spend.py
     "llm_spent",
     metadata,
-    sa.Column("scope", sa.Text, primary_key=True),  # day | owner | run
-    sa.Column("subject", sa.Text, primary_key=True),  # ISO date, UTC | date/owner | run
+    sa.Column("subject", sa.Text, primary_key=True),  # day/<ISO date, UTC> | owner/<date>/<owner> | run/<run>
     sa.Column("usd", sa.Float, nullable=False),
 )
 
