@@ -1,6 +1,7 @@
 """What language models were asked is published with the recording it was for, whatever became of the note."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import duckdb
 import pytest
 
 from diary_pipeline.catalogue.publisher import Publisher
-from diary_pipeline.core.llm_call import ACCEPTED, Attempt, Usage
+from diary_pipeline.catalogue.query import query
+from diary_pipeline.core.llm_call import ACCEPTED, Attempt, Usage, cost_of
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import llm_calls
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary, transcript_for
+from diary_pipeline_tests.house.tree import ROOT
 
 AT = dt.datetime(2026, 3, 7, 6, 45, tzinfo=dt.UTC)
 OUTCOMES = 'SELECT outcome FROM llm_calls ORDER BY "at"'
@@ -119,3 +122,21 @@ def test_the_cost_of_a_recording_and_of_its_audio_hour_can_be_asked(
     attempts, unpriced, usd, an_hour = expected
     [found] = published(publisher, COSTS)
     assert found == (attempts, unpriced, pytest.approx(usd), None if an_hour is None else pytest.approx(usd / hours))
+
+
+def test_the_questions_that_the_documents_ask_about_costs_have_answers(
+    diary: Diary, publisher: Publisher, walk: Recording
+) -> None:
+    ask(diary, walk, ACCEPTED)
+    diary.write([walk])
+    publisher.publish()
+    questions = re.findall(r'\$ diary sql "([^"]+)"', (ROOT / "docs/costs.md").read_text(encoding="utf-8"))
+    assert len(questions) == 3
+    for question in questions:
+        assert len(query(publisher.live, question).rows) == 1, question
+
+
+@pytest.mark.parametrize(("costs", "expected"), [((), 0.0), ((0.25, 0.5), 0.75), ((0.25, None), None), ((None,), None)])
+def test_a_sum_with_an_unknown_part_is_unknown(costs: tuple[float | None, ...], expected: float | None) -> None:
+    attempts = [Attempt("2026-03-07-walk-1", AT, "luna", "gpt-6-luna", ACCEPTED, cost_usd=cost) for cost in costs]
+    assert cost_of(attempts) == expected
