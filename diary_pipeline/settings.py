@@ -1,8 +1,9 @@
 """Every setting of a deployment: type, unit, default and reason; the only reader of the environment.
 
-People and folders stand in the one file (settings_file.py). Domain rooms never read settings: they are handed values.
-`load_settings` reads nothing but the mapping it is given, and pydantic-settings' own readers are not used, because
-they look at the process environment by themselves and skip a misspelt `DIARY_BEEM_SIZE` in silence.
+People and folders stand in the one file (settings_file.py), language models too (settings_llm.py). Domain rooms never
+read settings: they are handed values. `load_settings` reads nothing but the mapping it is given, and pydantic-settings'
+own readers are not used, because they look at the process environment by themselves and skip a misspelt
+`DIARY_BEEM_SIZE` in silence.
 """
 
 import difflib
@@ -11,14 +12,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
 from diary_pipeline.intake.sources import WatchedFolder
-from diary_pipeline.settings_file import TimeZone, UserId, first_fault, known_zone, read_people
+from diary_pipeline.settings_file import TimeZone, UserId, first_fault, known_zone, read_people, server_url
+from diary_pipeline.settings_llm import Llm, read_llm
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
 from diary_pipeline.transcription.repair.rungs import LADDER, Rung
 from diary_pipeline.transcription.weights.hub import HUB_MODELS
@@ -37,12 +38,7 @@ def _listed(said: str) -> list[str]:
 
 
 def _server_url(said: str) -> str:
-    parts = urlsplit(said)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("it must begin with http:// or https:// and hold no password")
-    if "?" in said or "#" in said:  # it is kept with every transcript
-        raise ValueError("it must hold no query and no fragment; a key belongs into DIARY_TRANSCRIPTION_API_KEY")
-    return said.rstrip("/")
+    return server_url(said, "DIARY_TRANSCRIPTION_API_KEY")
 
 
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
@@ -216,6 +212,7 @@ class Settings(BaseModel):
     owners: Mapping[str, Owner] = Field(default_factory=dict)
     folders: tuple[WatchedFolder, ...] = ()
     """Folders to watch, the drop folder first."""
+    llm: Llm = Field(default_factory=Llm)
     origins: Mapping[str, str] = Field(default_factory=dict, repr=False)
 
     def owner(self, user_id: str | None = None) -> Owner:
@@ -225,7 +222,8 @@ class Settings(BaseModel):
 
     def environment(self) -> dict[str, str]:
         """Give the variables that make a child process load these very settings, wherever it runs."""
-        return {variable: text for variable, name in SETTINGS.items() if (text := as_text(getattr(self, name)))}
+        said = {variable: text for variable, name in SETTINGS.items() if (text := as_text(getattr(self, name)))}
+        return {**self.llm.keys, **said}
 
 
 def as_text(value: object) -> str:
@@ -268,7 +266,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
             "DIARY_TRANSCRIPT_DIR and DIARY_NOTE_DIR are one folder, where a transcript would replace the note of the "
             "same recording; name another.",
         )
-    return _with_people(_with_own_model(settings))
+    return _with_file(_with_own_model(settings), env)
 
 
 def _process_environment() -> Mapping[str, str]:
@@ -309,7 +307,7 @@ def _with_served_models(settings: Settings) -> Settings:
     return settings.model_copy(update={"allowed_models": tuple(dict.fromkeys((*named, settings.whisper_model)))})
 
 
-def _with_people(settings: Settings) -> Settings:
+def _with_file(settings: Settings, env: Mapping[str, str]) -> Settings:
     drop = WatchedFolder(settings.drop_dir, settings.default_owner)
     if settings.config_file is None:
         return settings.model_copy(update={"folders": (drop,)})
@@ -320,7 +318,8 @@ def _with_people(settings: Settings) -> Settings:
                 "config_invalid",
                 f"{settings.config_file}: folders.whisper_model {folder.whisper_model} is not in DIARY_ALLOWED_MODELS.",
             )
-    return settings.model_copy(update={"owners": people.owners, "folders": (drop, *people.folders)})
+    llm = read_llm(people.llm, settings.config_file, env)
+    return settings.model_copy(update={"owners": people.owners, "folders": (drop, *people.folders), "llm": llm})
 
 
 def _is_ours(name: str, value: str) -> bool:

@@ -4,6 +4,10 @@
     languages = ["de", "en"]            # ISO 639-1; detection chooses among them
     time_zone = "Europe/Berlin"         # decides the day of a recording that carries no offset
     vocabulary = ["Zillertal", "Mika"]  # names and terms, hints for the model
+    note_language = "de"                # of notes, whatever was spoken; leave out: the language of most of the speech
+    template = "work"                   # of notes, by name
+    local_only = true                   # only routes marked `local` may see this diary
+    day_budget_usd = 0.5                # for language models, by UTC
 
     [owners.anna.replacements]          # heard = meant: whole words, exactly as spelled; the raw text is kept
     "confu i" = "ComfyUI"
@@ -18,15 +22,16 @@
     ignore = ["*.tmp", "drafts/*"]
     not_older_than_days = 365
 
-Settings of the deployment are `DIARY_*` variables and belong to settings.py. An unknown key is an error: a misspelt
-`langauges` would else be a wrong language that nobody notices.
+Settings of the deployment are `DIARY_*` variables and belong to settings.py, the table `llm` to settings_llm.py. An
+unknown key is an error: a misspelt `langauges` would else be a wrong language that nobody notices.
 """
 
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -48,6 +53,16 @@ def known_zone(name: str) -> str:
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(f"'{name}' is no IANA time zone such as Europe/Berlin") from error
     return name
+
+
+def server_url(said: str, key_place: str) -> str:
+    """Give the address of a server without its last slash; `key_place` says where a key belongs that does not go in."""
+    parts = urlsplit(said)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("it must begin with http:// or https:// and hold no password")
+    if "?" in said or "#" in said:  # addresses are shown, and kept with what came from there
+        raise ValueError(f"it must hold no query and no fragment; a key belongs into {key_place}")
+    return said.rstrip("/")
 
 
 def _as_at_the_door(rule: Callable[[_T], _U]) -> Callable[[_T], _U]:
@@ -76,6 +91,10 @@ class _Owner(_Row):
     time_zone: TimeZone | None = None
     vocabulary: Vocabulary = ()
     replacements: Mapping[str, str] = {}
+    note_language: Language | None = None
+    template: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
+    local_only: bool = False
+    day_budget_usd: float | None = Field(default=None, ge=0)
 
     @field_validator("replacements")
     @classmethod
@@ -99,6 +118,7 @@ class _Folder(_Row):
 class _File(_Row):
     owners: Mapping[UserId, _Owner] = {}
     folders: tuple[_Folder, ...] = ()
+    llm: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -107,6 +127,8 @@ class People:
 
     owners: Mapping[str, Owner]
     folders: tuple[WatchedFolder, ...]
+    llm: Mapping[str, Any]
+    """Unread; see settings_llm.py."""
 
 
 def read_people(path: Path, *, time_zone: str, default_owner: str = DEFAULT_OWNER) -> People:
@@ -130,10 +152,15 @@ def read_people(path: Path, *, time_zone: str, default_owner: str = DEFAULT_OWNE
             languages=owner.languages,
             vocabulary=owner.vocabulary,
             replacements=tuple(sorted(owner.replacements.items())),
+            note_language=owner.note_language,
+            template=owner.template,
+            local_only=owner.local_only,
+            day_budget_usd=owner.day_budget_usd,
         )
         for name, owner in file.owners.items()
     }
-    return People(owners, tuple(_watched(folder, path.parent, default_owner) for folder in file.folders))
+    folders = tuple(_watched(folder, path.parent, default_owner) for folder in file.folders)
+    return People(owners, folders, file.llm)
 
 
 def _watched(folder: _Folder, beside: Path, default_owner: str) -> WatchedFolder:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from diary_pipeline import settings_file
+from diary_pipeline import settings_file, settings_llm
 from diary_pipeline.settings import SETTINGS, Settings, as_text, load_settings
 
 EXAMPLE_HOME = "/srv/example/.diary"
@@ -47,7 +47,7 @@ def explain(settings: Settings) -> list[SettingRow]:
                 description=field.description or "",
             )
         )
-    return rows + list(_people(settings))
+    return [*rows, *_people(settings), *_models(settings)]
 
 
 def _people(settings: Settings) -> Iterator[SettingRow]:
@@ -56,11 +56,31 @@ def _people(settings: Settings) -> Iterator[SettingRow]:
         said += [f"languages={','.join(owner.languages)}"] if owner.languages else []
         said += [f"{len(owner.vocabulary)} words of vocabulary"] if owner.vocabulary else []
         said += [f"{len(owner.replacements)} replacements"] if owner.replacements else []
+        said += [
+            f"{name}={as_text(value)}"
+            for name in ("note_language", "template", "local_only", "day_budget_usd")
+            if (value := getattr(owner, name)) not in (None, False)
+        ]
         yield SettingRow("People", f"owners.{owner.user_id}", "; ".join(said), "file", "An owner.")
     for number, folder in enumerate(settings.folders[1:], start=1):
         yield SettingRow(
             "People", f"folders.{number}", f"{folder.path} for {folder.owner}", "file", "A watched folder."
         )
+
+
+def _models(settings: Settings) -> Iterator[SettingRow]:
+    llm = settings.llm
+    if not llm.routes:
+        return
+    for name, value in llm.policy:
+        source = "file" if name in llm.policy.model_fields_set else "default"
+        yield SettingRow("Language models", f"llm.{name}", as_text(value), source, "A rule for all routes.")
+    for route in llm.routes:
+        price = route.price
+        cost = f"{price.input}/{price.output} USD a million tokens as of {price.as_of}" if price else "price unknown"
+        said = [f"{route.model} at {route.base_url or route.provider}", "free" if route.local and not price else cost]
+        said += [f"not used: {why}"] if (why := llm.unused(route)) else []
+        yield SettingRow("Language models", f"llm.routes.{route.name}", "; ".join(said), "file", "A language model.")
 
 
 def _hidden(secret: str) -> str:
@@ -99,8 +119,6 @@ def env_example() -> str:
 
 def configuration_page() -> str:
     """Write docs/configuration.md."""
-    intro, _, rest = (settings_file.__doc__ or "").partition("\n\n")
-    example, _, _ = rest.partition("\n\nSettings of")
     lines = [
         "# Configuration",
         "",
@@ -113,9 +131,22 @@ def configuration_page() -> str:
     for group, rows in _example():
         lines += ["", f"## {group}", "", "| variable | default | what it is for |", "|---|---|---|"]
         lines += [f"| `{row.name}` | {f'`{row.value}`' if row.value else ''} | {row.description} |" for row in rows]
-    lines += ["", "## The file", "", intro, "", "```toml"]
-    lines += [line.removeprefix("    ") for line in example.splitlines()]
-    return "\n".join([*lines, "```", "", "An unknown key is an error."]) + "\n"
+    lines += ["", "## The file", "", *_with_example(settings_file.__doc__)]
+    lines += ["", "## Language models", "", *_with_example(settings_llm.__doc__)]
+    return "\n".join([*lines, "", "An unknown key is an error."]) + "\n"
+
+
+def _with_example(docstring: str | None) -> Iterator[str]:
+    """Give the first sentence of a docstring and the indented example below it."""
+    intro, _, rest = (docstring or "").partition("\n\n")
+    example = itertools.takewhile(lambda line: not line or line.startswith("    "), rest.splitlines())
+    yield from (
+        intro,
+        "",
+        "```toml",
+        *"\n".join(line.removeprefix("    ") for line in example).strip().splitlines(),
+        "```",
+    )
 
 
 FILES = {".env.example": env_example, "docs/configuration.md": configuration_page}

@@ -5,23 +5,35 @@ Whether a change may be committed is the ledger's to say (ledger/commits.py); wh
 What surprises: when the ledger refuses some recordings of a batch, the object is thrown away and staged again without
 them, because an object that holds a row the ledger does not know of could never be erased. And when `record` *raises*,
 the object stays: the commit may have happened. An orphan costs bytes, a hole costs a diary.
+
+With each recording that ends go all attempts of language models that the ledger knows of, those of killed runs and of
+earlier versions too: rows are replaced whole, and what was paid stays paid.
 """
 
 import datetime as dt
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from diary_pipeline.catalogue.read import transcripts_of
-from diary_pipeline.catalogue.rows import Rows, arrow_tables, note_rows, outcome_row, refusal_row, transcript_rows
+from diary_pipeline.catalogue.rows import (
+    Rows,
+    arrow_tables,
+    call_rows,
+    note_rows,
+    outcome_row,
+    refusal_row,
+    transcript_rows,
+)
 from diary_pipeline.core.batch import Check, Lease, Stage, Status
+from diary_pipeline.core.llm_call import Attempt
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Transcript
-from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger import llm_calls, submissions
 from diary_pipeline.ledger.commits import Change, Committed, record, record_refusals
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.keys import catalogue_object_id
@@ -82,7 +94,9 @@ def commit_notes(
     ledger: Ledger, store: ObjectStore, finished: Sequence[FinishedNote], failed: Sequence[Failed] = ()
 ) -> Committed:
     """Commit the notes of one batch, and the failures among them; each is dropped if its transcript was replaced."""
-    return _commit(ledger, store, "note", [*map(_noted, finished), *_failures(ledger, store, failed)])
+    calls = _calls(ledger, [f.recording.key for f in finished])
+    noted = [_noted(f, calls.get(f.recording.key, ())) for f in finished]
+    return _commit(ledger, store, "note", [*noted, *_failures(ledger, store, failed)])
 
 
 def commit_refusals(ledger: Ledger, store: ObjectStore, submission_ids: Sequence[str]) -> int:
@@ -114,7 +128,7 @@ class _Entry:
     rows: Sequence[Rows]
 
 
-def _noted(f: FinishedNote) -> _Entry:
+def _noted(f: FinishedNote, calls: Sequence[Attempt]) -> _Entry:
     status: Status = "degraded" if f.note is not None and f.note.degraded else "completed"
     change = Change(
         f.recording.key,
@@ -125,19 +139,29 @@ def _noted(f: FinishedNote) -> _Entry:
         requires=("transcript", f.transcript.version),
     )
     ended = outcome_row(f.recording, f.transcript, status, reason_code=f.reason_code, at=_now())
-    return _Entry(change, (note_rows(f.recording, f.note, f.markdown, f.checks), {"recordings": [ended]}))
+    noted = note_rows(f.recording, f.note, f.markdown, f.checks)
+    return _Entry(change, (noted, call_rows(f.recording, calls), {"recordings": [ended]}))
 
 
 def _failures(ledger: Ledger, store: ObjectStore, failed: Sequence[Failed]) -> list[_Entry]:
     noteless = [f.recording.key for f in failed if f.stage == "note"]
     transcripts = transcripts_of(ledger, store, noteless) if noteless else {}
+    calls = _calls(ledger, [f.recording.key for f in failed])
     return [
         _Entry(
             Change(f.recording.key, f.lease.epoch, "failed", None, f.code, f.message),
-            ({"recordings": [_failure_row(f, transcripts.get(f.recording.key))]},),
+            (
+                {"recordings": [_failure_row(f, transcripts.get(f.recording.key))]},
+                call_rows(f.recording, calls.get(f.recording.key, ())),
+            ),
         )
         for f in failed
     ]
+
+
+def _calls(ledger: Ledger, keys: Sequence[str]) -> Mapping[str, Sequence[Attempt]]:
+    with ledger.reading() as conn:
+        return llm_calls.attempts_of(conn, keys)
 
 
 def _failure_row(f: Failed, transcript: Transcript | None) -> dict[str, object]:

@@ -14,7 +14,15 @@ import duckdb
 import pyarrow as pa
 
 from diary_pipeline.catalogue.action_items import ACTION_ITEMS
-from diary_pipeline.catalogue.schema import COMMIT_SEQ, RECORDINGS, SCHEMA_VERSION, STATE, TABLES, Table
+from diary_pipeline.catalogue.schema import (
+    COMMIT_SEQ,
+    RECORDING_COSTS,
+    RECORDINGS,
+    SCHEMA_VERSION,
+    STATE,
+    TABLES,
+    Table,
+)
 from diary_pipeline.ledger.commits import Pointer
 from diary_pipeline.storage.store import ObjectStore
 
@@ -24,7 +32,7 @@ SLICE = 20_000
 
 def create(db: duckdb.DuckDBPyConnection) -> None:
     """Create the empty catalogue."""
-    for statement in dict.fromkeys([*(t.ddl for t in TABLES if t.published), STATE, ACTION_ITEMS]):
+    for statement in dict.fromkeys([*(t.ddl for t in TABLES if t.published), RECORDING_COSTS, STATE, ACTION_ITEMS]):
         db.execute(statement)
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from diary_pipeline.catalogue.schema import TABLES
 from diary_pipeline.core.batch import Check, Stage, Status
+from diary_pipeline.core.llm_call import Attempt
 from diary_pipeline.core.note import Completion, DiaryNote, NoteItem, Task
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Engine, Segment, Transcript, Word
@@ -75,6 +76,24 @@ def note_rows(recording: Recording, note: DiaryNote | None, markdown: str, check
             for n, c in enumerate(note.completions)
         ]
     return rows
+
+
+def call_rows(recording: Recording, attempts: Iterable[Attempt]) -> Rows:
+    """Return the attempts of language models at a recording's note."""
+    head = _head(recording)
+    return {
+        "llm_calls": [
+            {
+                **head,
+                "at": utc(a.at),
+                **{name: getattr(a, name) for name in _CALL},
+                "input_tokens": a.usage.input,
+                "cached_tokens": a.usage.cached,
+                "output_tokens": a.usage.output,
+            }
+            for a in attempts
+        ]
+    }
 
 
 def outcome_row(
@@ -198,6 +217,7 @@ _SEGMENT = (
 )  # fmt: skip
 # Objects of schema versions 1 and 2 lack these, and `risks`: a committed transcript stays readable.
 _LATER = ("raw_text", "reason", "rung", "model_sha256", "language_probability")
+_CALL = ("route", "model", "outcome", "seconds", "cost_usd")
 _ITEM = ("kind", "text", "segment_id", "start_s", "end_s", "quote", "due_date")
 _NOTE = (
     "note_date", "title", "summary", "mood", "writer", "degraded", "language", "prompt_version", "transcript_version",

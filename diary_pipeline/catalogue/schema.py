@@ -193,7 +193,7 @@ NOTES = Table(
         Column("markdown", "text", "the note as people read it"),
         Column("prompt_version", "text", "of the prompt, or of the offline writer's rules"),
         Column("transcript_version", "text", "of the transcript it was written from"),
-        Column("cost_usd", "number", "US dollars paid for it"),
+        Column("cost_usd", "number", "US dollars paid for it, all attempts included; NULL: a route has no price"),
         Column("limits", "texts", "what the writer could not do for this recording, as codes"),
         Column("version", "text", "changes whenever the same transcript could give another note"),
     ),
@@ -242,21 +242,22 @@ COMPLETIONS = Table(
 )
 LLM_CALLS = Table(
     "llm_calls",
-    "note",
-    "an attempt to have a note written, without text",
+    "outcome",  # so that the attempts behind a note that failed, or that another replaced, are told too
+    "an attempt to have a note written, without text; every one there was when the recording last ended",
     (
         _KEY,
         _USER,
         Column("at", "instant", "when it was sent, UTC"),
         Column("route", "text", "the configured route"),
         Column("model", "text", "as the provider calls it"),
-        Column("outcome", "text", "accepted, or why not"),
+        Column("outcome", "text", "accepted, cached (answered from what was kept, nothing was sent), or why not"),
         Column("seconds", "number", "until the answer was there"),
         Column("input_tokens", "seq", "tokens sent"),
         Column("cached_tokens", "seq", "of those, billed as cached"),
         Column("output_tokens", "seq", "tokens received"),
-        Column("cost_usd", "number", "US dollars"),
+        Column("cost_usd", "number", "US dollars; NULL: the route has no price, so nobody knows"),
     ),
+    order='"at"',
 )
 _CHECK = (
     _KEY,
@@ -272,6 +273,19 @@ NOTE_CHECKS = Table("checks", "note", "a single check of what is published", _CH
 
 TABLES = (RECORDINGS, SEGMENTS, TRANSCRIPTS, NOTES, NOTE_ITEMS, COMPLETIONS, TRANSCRIPT_CHECKS, NOTE_CHECKS, LLM_CALLS)
 """`checks` stands twice, because its rows follow two kinds of pointers; they are told apart by `stage`."""
+
+RECORDING_COSTS = """CREATE VIEW recording_costs AS
+SELECT *, CASE WHEN unpriced_attempts = 0 THEN cost_usd * 3600 / nullif(duration_s, 0) END AS usd_per_audio_hour
+FROM (
+  SELECT r.recording_key, r.user_id, r.recorded_day, r.duration_s,
+    count(c.route) AS attempts,
+    count(c.route) FILTER (WHERE c.cost_usd IS NULL) AS unpriced_attempts,
+    coalesce(sum(c.cost_usd), 0) AS cost_usd
+  FROM recordings r LEFT JOIN llm_calls c ON c.recording_key = r.recording_key
+  WHERE r.recording_key IS NOT NULL GROUP BY ALL
+)"""
+"""What language models cost, by recording: US dollars of the attempts whose price is known, and of an hour of its audio
+where all are known."""
 
 STATE = "CREATE TABLE catalogue_state(watermark BIGINT, published_at TIMESTAMP, schema_version INTEGER)"
 """One row: the last commit that is in the file, when it was published (UTC), and the version of this schema."""

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from diary_pipeline.cli.route_check import State, route_state, routes_state
 from diary_pipeline.core.errors import DiaryError
+from diary_pipeline.notes.routing.route import Route
 from diary_pipeline.settings import Settings
 from diary_pipeline.settings_pages import masked
 
@@ -23,8 +25,6 @@ HEALTH = """{
   workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError { __typename } } } }
 }"""
 ANSWER_S = 3.0
-
-State = Literal["ok", "absent", "missing"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ def examine(settings: Settings) -> list[Finding]:
         if settings.transcriber == "openai"
         else _attempt(f"model {settings.whisper_model}", lambda: _model(settings.whisper_model, settings)),
         *(_attempt(f"repair model {name}", partial(_repair_model, settings)) for name in _repair_models(settings)),
+        *(_attempt(f"route {route.name}", partial(_route, route, settings)) for route in settings.llm.routes),
+        *([_attempt("routes", lambda: routes_state(settings.llm))] if settings.llm.routes else []),
         _attempt("voice activity", _voice_activity),
         _attempt("device", lambda: _device(settings)),
         _attempt("cuda", _cuda),
@@ -143,6 +145,10 @@ def _server(settings: Settings) -> tuple[State, str]:
         return "ok", f"{url} answers and has the model {model}."
     some = ", ".join(offered[:10]) or "none at all"
     return "missing", f"{url} answers, but has no model {model}: change DIARY_WHISPER_MODEL; it has {some}."
+
+
+def _route(route: Route, settings: Settings) -> tuple[State, str]:
+    return route_state(route, settings.llm, timeout_s=ANSWER_S)
 
 
 def _voice_activity() -> tuple[State, str]:

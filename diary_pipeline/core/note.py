@@ -76,7 +76,8 @@ class DiaryNote:
     """Version of the prompt, or of the offline writer's rules."""
     transcript_version: str
     version: str
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
+    """All attempts included; None: a route has no price."""
     limits: tuple[str, ...] = ()
     """What the writer could not do for this recording, as codes (`english_cues_only`, `not_translated`)."""
     completions: tuple[Completion, ...] = ()

@@ -33,3 +33,11 @@ class Owner:
     """Names and terms handed to the model as hints."""
     replacements: tuple[tuple[str, str], ...] = ()
     """Pairs of (heard, meant): whole words put right after recognition, exactly as spelled; the raw text is kept."""
+    note_language: str | None = None
+    """ISO 639-1 of this owner's notes; None: the language of most of the speech."""
+    template: str | None = None
+    """Name of the template of this owner's notes; None: the default one."""
+    local_only: bool = False
+    """Only language models on machines of the deployment may see this diary."""
+    day_budget_usd: float | None = None
+    """US dollars a day (UTC) for language models; None: only the deployment's cap holds."""

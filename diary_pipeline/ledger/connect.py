@@ -3,8 +3,9 @@
 Statements belong to the nouns' files, the schema to tables.py and migrations.py.
 
 What surprises: locks are taken in one order by everybody, or PostgreSQL ends one of two transactions as a deadlock:
-`clock`, `batches` (by id), `work` (by key, stage), `batch_items`, `recordings`, `submissions`, `holders`. On SQLite a
-writing transaction has the whole file (BEGIN IMMEDIATE), while readers see their snapshot and never queue.
+`clock`, `batches` (by id), `work` (by key, stage), `batch_items`, `recordings`, `submissions`, `holders`; and apart
+from all these `llm_spent` (by subject), `llm_holds`. On SQLite a writing transaction has the whole file (BEGIN
+IMMEDIATE), while readers see their snapshot and never queue.
 """
 
 import os
@@ -161,6 +162,14 @@ def upsert(tx: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> Non
         tx.execute(sqlite.insert(table).values(**row).on_conflict_do_update(index_elements=key, set_=changed))
     else:
         tx.execute(postgresql.insert(table).values(**row).on_conflict_do_update(index_elements=key, set_=changed))
+
+
+def add_up(tx: sa.Connection, table: sa.Table, key: Mapping[str, object], amounts: Mapping[str, float]) -> None:
+    """Add amounts to the columns of the row with that primary key, which begins with them when it is not there."""
+    insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+    grown = {name: table.c[name] + amount for name, amount in amounts.items()}
+    row = insert(table).values(**key, **amounts)
+    tx.execute(row.on_conflict_do_update(index_elements=list(key), set_=grown))
 
 
 def queue(tx: sa.Connection, name: str) -> None:

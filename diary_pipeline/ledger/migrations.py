@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger.connect import Ledger, now, queue
-from diary_pipeline.ledger.tables import clock, metadata, published, recordings, schema_version
+from diary_pipeline.ledger.tables import LLM_TABLES, clock, metadata, published, recordings, schema_version
 
 Step = Callable[[sa.Connection], None]
 
@@ -27,7 +27,11 @@ def _vocabulary_of_recordings(tx: sa.Connection) -> None:
         tx.exec_driver_sql("ALTER TABLE recordings ADD COLUMN vocabulary JSON NOT NULL DEFAULT '[]'")
 
 
-STEPS: Sequence[Step] = (_create, _vocabulary_of_recordings)
+def _language_models(tx: sa.Connection) -> None:
+    metadata.create_all(tx, tables=LLM_TABLES)
+
+
+STEPS: Sequence[Step] = (_create, _vocabulary_of_recordings, _language_models)
 """Step n brings version n - 1 to version n."""
 
 

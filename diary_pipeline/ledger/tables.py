@@ -216,4 +216,64 @@ published = sa.Table(  # how far the file that users open has come
     sa.Column("published_at", sa.Float, nullable=False),
 )
 
+llm_calls = sa.Table(  # an attempt to have a note written; what users see of it stands in the catalogue
+    "llm_calls",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("recording_key", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("route", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),  # core.llm_call: accepted, cached or a failure
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost_usd", sa.Float),  # NULL: the route has no price
+    sa.Column("status", sa.Integer),  # of HTTP
+    sa.Column("request_id", sa.Text),
+    sa.Column("answer_key", sa.Text, nullable=False),  # hash of the question
+)
+sa.Index("llm_calls_recording", llm_calls.c.recording_key, llm_calls.c.id)
+
+llm_routes = sa.Table(  # who is to be left alone for a while
+    "llm_routes",
+    metadata,
+    sa.Column("route", sa.Text, primary_key=True),
+    sa.Column("cool_until", sa.Float, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),  # transient ones in a row
+)
+
+llm_route_days = sa.Table(  # running sums over llm_calls: thirty rows tell of a month, however many calls it had
+    "llm_route_days",
+    metadata,
+    sa.Column("route", sa.Text, primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),  # ISO date, UTC
+    sa.Column("tried", sa.BigInteger, nullable=False),
+    sa.Column("accepted", sa.BigInteger, nullable=False),
+    sa.Column("answered", sa.BigInteger, nullable=False),
+    sa.Column("answer_seconds", sa.Float, nullable=False),  # of the answered ones together
+)
+
+llm_spent = sa.Table(  # running sums of money, what is set aside included; see spend.py
+    "llm_spent",
+    metadata,
+    sa.Column("subject", sa.Text, primary_key=True),  # day/<ISO date, UTC> | owner/<date>/<owner> | run/<run>
+    sa.Column("usd", sa.Float, nullable=False),
+)
+
+llm_holds = sa.Table(  # money set aside for a call that nobody has settled yet
+    "llm_holds",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("day", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("usd", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float, nullable=False),  # from then on it is spent, whatever was set aside for it
+)
+sa.Index("llm_holds_expiry", llm_holds.c.expires_at)
+
+LLM_TABLES = (llm_calls, llm_routes, llm_route_days, llm_spent, llm_holds)
+
 schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))

@@ -175,7 +175,7 @@ def _metadata(finished: FinishedNote) -> dict[str, str | int | float | bool]:
         "language": note.language,
         "writer": note.writer,
         "degraded": note.degraded,
-        "cost_usd": note.cost_usd,
+        "cost_usd": "unpriced" if note.cost_usd is None else note.cost_usd,
         "prompt_version": note.prompt_version,
         "transcript_version": note.transcript_version,
     }

@@ -38,6 +38,16 @@ def checkpoints_prefix(owner: str, content_sha256: str) -> str:
     return checked_key(f"checkpoints/{owner_hash(owner)}/{content_sha256}") + "/"
 
 
+def answers_prefix(owner: str, recording_key: str) -> str:
+    """Name what all kept answers of language models about one recording begin with."""
+    return checked_key(f"{answers_of_owner_prefix(owner)}{recording_key}") + "/"
+
+
+def answers_of_owner_prefix(owner: str) -> str:
+    """Name what all kept answers of one owner begin with; the owner leads, so that either can be erased."""
+    return f"answers/{owner_hash(owner)}/"
+
+
 def owner_hash(owner: str) -> str:
     """Shorten the owner to 16 hex that stand for them in paths."""
     return hashlib.sha256(owner.encode()).hexdigest()[:16]

@@ -28,6 +28,11 @@ def plans(ledger: Ledger, ask: Callable[[sa.Connection], object]) -> list[str]:
         return [_plan(conn, statement, parameters) for statement, parameters in said]
 
 
+def walks(plan: str) -> bool:
+    """Tell whether a plan reads some table from end to end."""
+    return "Seq Scan" in plan or "SCAN " in plan.replace("SCAN CONSTANT ROW", "")
+
+
 def _plan(conn: sa.Connection, statement: str, parameters: object) -> str:
     if conn.dialect.name == "sqlite":
         rows = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)

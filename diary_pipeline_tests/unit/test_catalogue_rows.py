@@ -11,10 +11,19 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diary_pipeline.catalogue.rows import Row, arrow_tables, note_from, note_rows, outcome_row, transcript_from
+from diary_pipeline.catalogue.rows import (
+    Row,
+    arrow_tables,
+    call_rows,
+    note_from,
+    note_rows,
+    outcome_row,
+    transcript_from,
+)
 from diary_pipeline.catalogue.rows import transcript_rows as rows_of
-from diary_pipeline.catalogue.schema import NOTES, RECORDINGS, SEGMENTS, TABLES
+from diary_pipeline.catalogue.schema import LLM_CALLS, NOTES, RECORDINGS, SEGMENTS, TABLES
 from diary_pipeline.core.batch import Check
+from diary_pipeline.core.llm_call import Attempt, Usage
 from diary_pipeline.core.note import Completion, DiaryNote, NoteItem, Task
 from diary_pipeline.core.transcript import Engine, Segment, Transcript, Word
 from diary_pipeline_tests.builders import make_recording, make_transcript
@@ -106,7 +115,7 @@ notes = st.builds(
     prompt_version=text,
     transcript_version=text,
     version=text,
-    cost_usd=number,
+    cost_usd=maybe,
     limits=st.lists(text, max_size=2).map(tuple),
     completions=st.lists(completions, max_size=3).map(tuple),
 )
@@ -187,11 +196,42 @@ def test_the_outcome_tells_the_model_that_was_used_and_only_without_one_the_mode
     assert ended["processed_at"] == dt.datetime(2026, 3, 7, 10), "UTC, without a zone"
 
 
+ATTEMPT = Attempt(
+    RECORDING.key,
+    dt.datetime(2026, 3, 7, 12, tzinfo=dt.timezone(dt.timedelta(hours=2))),
+    "luna",
+    "gpt-6-luna",
+    "ungrounded",
+    2.5,
+    Usage(1000, 200, 300),
+    None,
+    request_id="req_1",
+)
+
+
+def test_an_attempt_is_told_in_tokens_seconds_and_dollars_and_without_a_price_the_dollars_are_unknown() -> None:
+    [row] = through_parquet(call_rows(RECORDING, [ATTEMPT]))["llm_calls"]
+    assert row == {
+        "recording_key": RECORDING.key,
+        "user_id": "me",
+        "at": dt.datetime(2026, 3, 7, 10),
+        "route": "luna",
+        "model": "gpt-6-luna",
+        "outcome": "ungrounded",
+        "seconds": 2.5,
+        "input_tokens": 1000,
+        "cached_tokens": 200,
+        "output_tokens": 300,
+        "cost_usd": None,
+    }
+
+
 def test_rows_name_no_column_that_the_schema_does_not_have() -> None:
     transcript = make_transcript(["I bought bread."])
     produced = {
         **rows_of(RECORDING, transcript, [Check("c", True)]),
         **note_rows(RECORDING, make_note(transcript), "", [Check("c", True)]),
+        **call_rows(RECORDING, [ATTEMPT]),
         "recordings": [outcome_row(RECORDING, transcript, "completed", at=dt.datetime.now(dt.UTC))],
     }
     columns = {t.name: {c.name for c in t.columns} for t in TABLES}
@@ -207,6 +247,7 @@ def test_the_columns_users_rely_on_are_published() -> None:
         "raw_text reason risks rung model_sha256 language_probability",
         NOTES: "recording_key note_date title summary mood writer degraded language markdown prompt_version "
         "transcript_version cost_usd",
+        LLM_CALLS: "recording_key at route model outcome seconds input_tokens cached_tokens output_tokens cost_usd",
     }
     for table, names in promised.items():
         assert set(names.split()) <= {c.name for c in table.visible}, table.name

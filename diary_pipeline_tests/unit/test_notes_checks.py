@@ -84,6 +84,7 @@ def test_a_note_that_was_said_passes_every_check_once() -> None:
         (with_note(summary=" ".join(SAID)), "compression", "WARN"),
         (with_note(degraded=True), "not_degraded", "WARN"),
         (with_note(cost_usd=1.0), "cost_in_budget", "WARN"),
+        (with_note(cost_usd=None), "cost_in_budget", "WARN"),
     ],
 )
 def test_a_note_that_was_not_said_fails(turn: Turn, name: str, severity: str) -> None:

@@ -144,7 +144,9 @@ def not_degraded(note: DiaryNote) -> Check:
 
 
 def cost_in_budget(note: DiaryNote, transcript: Transcript, usd_per_audio_hour: float) -> Check:
-    """The note cost no more for its hour of audio than its owner allows."""
+    """The note cost no more for its hour of audio than its owner allows; what has no price cannot be shown to."""
+    if note.cost_usd is None:
+        return _check("cost_in_budget", False, "WARN", "unpriced")
     spent = note.cost_usd * 3600 / max(transcript.duration_s, 1.0)
     detail = f"{spent:.4f} of {usd_per_audio_hour:.4f} USD an hour"
     return _check("cost_in_budget", spent <= usd_per_audio_hour, "WARN", detail)

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from diary_pipeline.core.errors import TransientError
+from diary_pipeline.core.llm_call import Usage
+
+__all__ = [
+    "FATAL", "REPAIRABLE", "TRANSIENT", "Completion", "Failure", "LLMError", "Prompt", "Provider", "Usage",
+]  # fmt: skip
 
 
 class Failure(enum.StrEnum):
@@ -58,15 +63,6 @@ class LLMError(TransientError):
         self.retry_after_s = retry_after_s
         self.request_id = request_id
         self.provider_code = provider_code
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one call; `cached` of the input ones were billed as cached."""
-
-    input: int = 0
-    cached: int = 0
-    output: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,37 +4,18 @@ Protocols with the doubles for tests and for single processes; ledger_memory.py 
 object store, so that it is shared by processes and outlives them. No text but in `Answers`.
 """
 
-import datetime as dt
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from diary_pipeline.notes.providers.exchange import Completion, Usage
+from diary_pipeline.core.llm_call import ACCEPTED, CACHED, Attempt
+from diary_pipeline.notes.providers.exchange import Completion
 
-ACCEPTED = "accepted"
-CACHED = "cached"
-"""Outcome of an attempt that was answered from `Answers`: nothing was sent and nothing is paid."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One question to one route, without text; a row of `llm_calls`."""
-
-    recording_key: str
-    at: dt.datetime
-    """Aware, UTC."""
-    route: str
-    model: str
-    outcome: str
-    """ACCEPTED, CACHED, or a Failure."""
-    seconds: float = 0.0
-    usage: Usage = field(default_factory=Usage)
-    cost_usd: float | None = 0.0
-    """None: the route has no price."""
-    status: int | None = None
-    request_id: str | None = None
-    answer_key: str = ""
+__all__ = [
+    "ACCEPTED", "CACHED", "Allowance", "Answers", "Attempt", "Hold", "KeptAnswers", "ProcessMemory", "Purse",
+    "RouteMemory", "Standing",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,7 +25,7 @@ class Standing:
     tried: int = 0
     accepted: int = 0
     seconds: float = 5.0
-    """Mean of an answer."""
+    """About how long an answer takes; attempts that gave none say nothing about that."""
     failures: int = 0
     """Transient ones in a row; each doubles the cool-down."""
     cool_until: float = 0.0
@@ -67,7 +48,7 @@ class RouteMemory(Protocol):
         ...
 
     def cool(self, route: str, until: float, failures: int) -> None:
-        """Let nobody call a route until then; `failures` 0 ends a cool-down."""
+        """Let nobody call a route until then, or until a later time that stands; `failures` 0 ends a cool-down."""
         ...
 
 
@@ -128,12 +109,15 @@ class ProcessMemory:
             before,
             tried=before.tried + 1,
             accepted=before.accepted + (attempt.outcome == ACCEPTED),
-            seconds=before.seconds + 0.3 * (attempt.seconds - before.seconds),
+            seconds=before.seconds + (0.3 * (attempt.seconds - before.seconds) if attempt.is_answered else 0.0),
         )
 
     def cool(self, route: str, until: float, failures: int) -> None:
         """Remember a cool-down."""
-        self._standings[route] = replace(self._standings.get(route, Standing()), cool_until=until, failures=failures)
+        before = self._standings.get(route, Standing())
+        if failures:  # an answer that was on its way may know of a shorter one
+            until, failures = max(until, before.cool_until), max(failures, before.failures)
+        self._standings[route] = replace(before, cool_until=until if failures else 0.0, failures=failures)
 
 
 @dataclass

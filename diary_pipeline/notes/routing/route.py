@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from diary_pipeline.notes.providers.exchange import Usage
+from diary_pipeline.core.llm_call import Usage
 
 ProviderName = Literal["openai", "anthropic", "mistral"]
 MILLION = 1_000_000
