@@ -90,7 +90,7 @@ class Completion:
     """As the provider names what answered; a server that has another model loaded says so here."""
     request_id: str | None = None
     failure: Failure | None = None
-    """TRUNCATED or REFUSED."""
+    """TRUNCATED, REFUSED, or TOO_LONG where the model saw or could write only a part."""
 
 
 class Provider(Protocol):
