@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo dev test test-full lint bench bench-transcription bench-calibration constraints env-example clean
+.PHONY: help setup models demo dev test test-full test-llm-local lint bench bench-transcription bench-calibration constraints env-example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +24,16 @@ dev: $(VENV)/base.stamp ## Serve Dagster's UI and daemon on http://127.0.0.1:300
 	$(BIN)/diary dev
 
 test: $(VENV)/dev.stamp models ## Run the tests that take seconds each
-	$(BIN)/pytest -n $(JOBS) -m "not slow and not stack" $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) -m "not slow and not stack and not llm_local" $(PYTEST_ARGS)
 
 test-full: $(VENV)/dev.stamp models ## Run the rest: long speech, and the whole stack as processes
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "slow and not stack" $(PYTEST_ARGS)
 	$(BIN)/pytest -m stack $(PYTEST_ARGS)
+
+test-llm-local: $(VENV)/dev.stamp ## Ask a real small language model in a real server (93 MB of weights, 34 MB of llama.cpp)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,llm,local-llm]'
+	-$(BIN)/diary llm get smollm2-135m
+	$(BIN)/pytest -m llm_local $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp ## Style, types, layers and the house rules
 	$(BIN)/ruff check .
@@ -49,7 +54,7 @@ bench-calibration: $(VENV)/dev.stamp models ## Plant faults into good speech: wh
 constraints: ## Resolve all dependencies anew and write constraints.txt
 	rm -rf $(VENV)-pins
 	$(PYTHON) -m venv $(VENV)-pins
-	$(VENV)-pins/bin/pip install --quiet '.[dev,postgres,gcp,k8s,redis,llm]'
+	$(VENV)-pins/bin/pip install --quiet '.[dev,postgres,gcp,k8s,redis,llm,local-llm]'
 	sed -n '/^#/p' constraints.txt > $(VENV)-pins/constraints.txt
 	$(VENV)-pins/bin/pip freeze | grep -v -i -E '^(diary[-_]pipeline|torch|nvidia-|triton)' >> $(VENV)-pins/constraints.txt
 	mv $(VENV)-pins/constraints.txt constraints.txt

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from diary_pipeline.cli import demo, evaluate, ingest, manage, models, quarantine, read
+from diary_pipeline.cli import demo, evaluate, ingest, llm, manage, models, quarantine, read
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.status import status
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
@@ -40,6 +40,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
+app.add_typer(llm.app, name="llm")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(quarantine.app, name="quarantine")
 

@@ -20,7 +20,8 @@ OWNERS = {  # a heavy module is imported at load by the files that own it, and b
     "sqlalchemy": ("ledger/", "instance/event_storage.py"),
     "dagster": ("definitions.py", "defs/", "instance/", "cli/drain.py"),
     **dict.fromkeys(
-        ("torch", "pandas", "google", "kubernetes", "openai", "anthropic", "mistralai", "fastapi", "dbt"), ()
+        ("torch", "pandas", "google", "kubernetes", "openai", "anthropic", "mistralai", "xllamacpp", "fastapi", "dbt"),
+        (),
     ),
 }
 

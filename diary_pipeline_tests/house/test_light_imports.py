@@ -10,11 +10,11 @@ HEAVY_FOR_THE_COMMAND_LINE = (
     "dagster duckdb pyarrow sqlalchemy av onnxruntime ctranslate2 faster_whisper torch fastapi dbt numpy pandas".split()
 )
 HEAVY_FOR_THE_CODE_LOCATION = (
-    "torch faster_whisper ctranslate2 onnxruntime openai anthropic mistralai google.cloud".split()
+    "torch faster_whisper ctranslate2 onnxruntime openai anthropic mistralai google.cloud xllamacpp".split()
 )
 EXTRAS = (
     "torch openai anthropic mistralai redis kubernetes dagster_gcp dagster_k8s dagster_postgres psycopg2 jiwer "
-    "whisper_normalizer"
+    "whisper_normalizer xllamacpp"
 ).split()
 
 LOADED = (

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
+from diary_pipeline.storage.packaged_files import Progress, Wheel
 from diary_pipeline.transcription.transcriber import Hints, hear
-from diary_pipeline.transcription.weights.hub import HubModel, HuggingFace, Progress
+from diary_pipeline.transcription.weights.hub import HubModel, HuggingFace
 from diary_pipeline.transcription.weights.models import KNOWN, fetch, installed, resolve, verify
-from diary_pipeline.transcription.weights.packaged_models import PackagedModel, Wheel
+from diary_pipeline.transcription.weights.packaged_models import PackagedModel
 from diary_pipeline.transcription.whisper.faster_whisper import Tuning, load_transcriber
 
 WEIGHTS = b"weights" * 1000

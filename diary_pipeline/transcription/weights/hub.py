@@ -9,15 +9,13 @@ for a minute on a machine without a network. The request runs in a thread becaus
 
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-Progress = Callable[[str, int, int], None]
-"""(what is being done, bytes done, bytes in all or 0 when unknown)"""
+from diary_pipeline.storage.packaged_files import Progress
 
 WANTED = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*", "LICENSE*")
 NEEDED = ("model.bin", "config.json", "tokenizer.json")

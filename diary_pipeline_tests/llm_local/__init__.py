@@ -1,0 +1,1 @@
+"""A real language model in a real server: `make test-llm-local`."""
