@@ -9,7 +9,8 @@ import pytest
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.notes.evidence.checks import NOTE_IS_FIT, NOTE_IS_SUPPORTED, check_note
-from diary_pipeline.notes.evidence.grounding import Said, names_in, numbers
+from diary_pipeline.notes.evidence.grounding import Said, names_in
+from diary_pipeline.notes.evidence.numbers import numbers
 from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline_tests.builders import make_transcript
 

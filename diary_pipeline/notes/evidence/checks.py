@@ -12,7 +12,8 @@ from typing import get_args
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.note import DiaryNote, Mood, NoteItem
 from diary_pipeline.core.transcript import Segment, Transcript
-from diary_pipeline.notes.evidence.grounding import Said, names_in, numbers
+from diary_pipeline.notes.evidence.grounding import Said, names_in
+from diary_pipeline.notes.evidence.numbers import numbers
 from diary_pipeline.notes.language.plain import stains
 from diary_pipeline.notes.language.spoken_dates import diary_day, spoken_dates
 from diary_pipeline.notes.writer import note_language
