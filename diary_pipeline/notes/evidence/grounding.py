@@ -19,7 +19,7 @@ from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, list
 from diary_pipeline.notes.language.given_names import GIVEN_NAMES
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:'[^\W\d_]+)?")
-_SPELT = re.compile(r"\b[a-z](?: [a-z]\b)+")
+_SPELT = re.compile(r"(?<!')\b[a-z](?: [a-z]\b)+")
 _CAPITALISED = re.compile(r"(?<![\w'’])[^\W\d_][\w'’-]*")
 _SUFFIXES = (
     ("sses", "ss"), ("ies", "i"), ("ational", "ate"), ("ization", "ize"), ("fulness", "ful"), ("ousness", "ous"),
@@ -139,6 +139,10 @@ class Said:
         wanted = roots(text)
         held = frozenset[str]().union(*(self.roots[i] for i in ids if i in self.roots))
         return len(wanted & held) / len(wanted) if wanted else 1.0
+
+    def together(self, text: str) -> float:
+        """Share (0 to 1) of a text's content in the three neighbouring segments that hold most of it."""
+        return max((self.share(text, self.near(i)) for i in self.ids), default=0.0)
 
     def home(self, text: str) -> int:
         """Give the id of the segment that holds most of a text; the first of equals."""

@@ -44,6 +44,7 @@ def _spelt(text: str) -> Iterator[frozenset[float]]:
     groups: list[int] = []
     total = part = 0
     counting = False
+    before = ""
     for word in [*_WORD.findall(text), "."]:
         value = _UNITS.get(word, _TENS.get(word, _NTH.get(word)))
         if value is not None:
@@ -52,13 +53,15 @@ def _spelt(text: str) -> Iterator[frozenset[float]]:
                 total = part = 0
             part += value
             counting = True
-        elif counting and word in _SCALES:
+        elif word in _SCALES and (counting or before in ("a", "one")):
+            counting = True
             part = max(part, 1) * _SCALES[word]
             if _SCALES[word] >= 1000:
                 total, part = total + part, 0
         elif counting and word != "and":
             yield _readings([*groups, total + part])
             groups, total, part, counting = [], 0, 0, False
+        before = word
 
 
 def _fits(part: int, value: int) -> bool:
