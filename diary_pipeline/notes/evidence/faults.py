@@ -9,6 +9,7 @@ words were said, names, numbers, quotes, repeats and the prompt's echo. No code:
 import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rapidfuzz import fuzz
 
@@ -110,12 +111,19 @@ def strange_names(text: str, said: Said, language: str | None = None) -> list[st
     return [] if written in _CAPITAL_NOUNS else [n for n in names_in(text) if not said.has_name(n)]
 
 
-def strange_numbers(text: str, said: Said, known: Collection[float] = ()) -> int:
-    """Count the numbers of a text that were neither said nor are `known`, small ones apart."""
-    return sum(
-        max(readings) > COUNTED and not readings & said.numbers and not readings.intersection(known)
-        for readings in number_readings(text)
-    )
+def strange_numbers(text: str, said: Said, known: Collection[float] = ()) -> list[frozenset[float]]:
+    """Give the numbers of a text, small ones apart, that were neither said nor are `known`, by their readings."""
+    return [r for r in large_numbers(text) if not r & said.numbers and not r.intersection(known)]
+
+
+def large_numbers(text: str) -> list[frozenset[float]]:
+    """Give the numbers of a text that nobody writes without having heard them."""
+    return [readings for readings in number_readings(text) if max(readings) > COUNTED]
+
+
+def is_lifted(text: str, said: Said) -> bool:
+    """Tell whether a text stands in the transcript word for word."""
+    return normalise(text) in said.text
 
 
 def days_of(day: dt.date) -> frozenset[float]:
@@ -141,6 +149,10 @@ class _Asked:
     def english(self, segment_id: int) -> bool:
         """Tell whether English rules may read claim and segment."""
         return self.said.english(segment_id) and self.comparable(segment_id)
+
+    def all_english(self) -> bool:
+        """Tell whether the whole diary may be read so."""
+        return all(map(self.english, self.said.ids))
 
 
 def _item_faults(item: NoteItem, given: _Asked, earlier: Collection[NoteItem]) -> Iterator[str]:
@@ -170,6 +182,8 @@ def _sentence_faults(sentence: str, given: _Asked) -> Iterator[str]:
         return
     if said.support(sentence) < _IN_SENTENCE and said.together(sentence) < _IN_ONE_PLACE:
         yield "unsupported"
+    if is_lifted(sentence, said):
+        return
     # A sentence of a summary may join two places: each part is held against its own.
     for part in clauses(sentence):
         place = said.home(part.text) if len(roots(part.text)) >= _FEWEST else home
@@ -189,7 +203,7 @@ def _title_faults(title: str, given: _Asked) -> Iterator[str]:
     stitched = len(wanted) >= _FEWEST_STITCHED and said.together(title) < _IN_TITLE
     if said.share(title, said.ids) < _IN_TITLE or stitched:
         yield "unsupported"
-    if given.english(home):
+    if given.english(home) and not is_lifted(title, said):
         yield from _changes(title, said, home)
 
 
@@ -199,16 +213,14 @@ def _text_faults(text: str, given: _Asked) -> Iterator[str]:
         yield "prompt_echo"
     if strange_names(text, said, given.language):
         yield "name_not_said"
-    if strange_numbers(text, said, _known(given)):
+    if strange_numbers(text, said, _known(said, given.note_date)):
         yield "number_not_said"
     if any(stain.casefold() not in said.transcript.text.casefold() for stain in stains(text)):
         yield "not_plain"
     if obeys(text, said):
         yield "obeyed_instruction"
-    if feelings_added(text, said) and all(map(given.english, said.ids)):
-        yield "feeling_invented"
-    if currency_added(text, said) and all(map(given.english, said.ids)):
-        yield "currency_invented"
+    if (feels := feelings_added(text, said)) | (pays := currency_added(text, said)) and given.all_english():
+        yield from ["feeling_invented"] * feels + ["currency_invented"] * pays
 
 
 def _place_faults(item: NoteItem, said: Said) -> Iterator[str]:
@@ -224,7 +236,7 @@ def _place_faults(item: NoteItem, said: Said) -> Iterator[str]:
 
 
 def _told_faults(item: NoteItem, given: _Asked, segment: Segment) -> Iterator[str]:
-    lifted = item.text in given.said.transcript.text
+    lifted = is_lifted(item.text, given.said)
     if item.due_date and item.due_date not in _days_said((segment.text, item.text if lifted else ""), given.note_date):
         yield "due_not_said"
     if not given.english(segment.id):
@@ -262,7 +274,7 @@ def _days_said(texts: Sequence[str], note_date: dt.date) -> set[dt.date]:
     return {date.day for text in texts for date in spoken_dates(text, note_date)}
 
 
-def _known(given: _Asked) -> frozenset[float]:
+@lru_cache(maxsize=16)
+def _known(said: Said, note_date: dt.date) -> frozenset[float]:
     """Numbers that a text may hold unsaid: of the day itself, which the prompt gives, and of days that were named."""
-    named = _days_said([given.said.transcript.text], given.note_date)
-    return days_of(given.note_date).union(*map(days_of, named))
+    return days_of(note_date).union(*map(days_of, _days_said([said.transcript.text], note_date)))

@@ -54,8 +54,10 @@ _NEIGHBOURHOOD_WORDS = 40
 
 def normalise(text: str) -> str:
     """Lower case words without accents and punctuation; spelt letters join ("t v" is "tv")."""
-    flat = unicodedata.normalize("NFKD", text).replace("’", "'").casefold()
-    words = _WORD.findall("".join(c for c in flat if not unicodedata.combining(c)))
+    flat = text.replace("’", "'").casefold()
+    if not flat.isascii():
+        flat = "".join(c for c in unicodedata.normalize("NFKD", flat) if not unicodedata.combining(c))
+    words = _WORD.findall(flat)
     return _SPELT.sub(lambda spelt: spelt[0].replace(" ", ""), " ".join(words))
 
 
@@ -109,6 +111,7 @@ class Said:
         self.ids = tuple(self.segments)
         self.roots: Mapping[int, frozenset[str]] = {s.id: roots(s.text) for s in transcript.speech}
         segments = [normalise(s.text).split() for s in transcript.speech]
+        self.text = normalise(transcript.text)
         self.words = frozenset(_bare(w) for words in segments for w in words)
         self.numbers = numbers(transcript.text) | hinted(transcript.text)
         self.count = sum(len(words) for words in segments)

@@ -5,6 +5,7 @@ said can be an invention too, when only a sentence that gives orders to machines
 """
 
 import re
+from functools import lru_cache
 
 from diary_pipeline.notes.evidence.grounding import Said, normalise, root, roots
 from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, listed
@@ -77,7 +78,7 @@ _SHORTEST_ECHO = 3
 
 def feelings_added(text: str, said: Said) -> bool:
     """Tell whether a text names a feeling that nobody spoke of."""
-    spoken = frozenset[str]().union(*said.roots.values())
+    spoken = _spoken(said)
     return any(
         word in _FELT and root(word) not in spoken and not any(root(word) in f and f & spoken for f in _FEELINGS)
         for word in normalise(text).split()
@@ -95,7 +96,7 @@ def echoes(text: str, asked: str, said: Said) -> bool:
     return (
         len(plain.split()) >= _SHORTEST_ECHO
         and plain in normalise(asked)
-        and plain not in normalise(said.transcript.text)
+        and plain not in said.text
     )
 
 
@@ -111,9 +112,17 @@ def gives_orders(text: str) -> bool:
 
 def obeys(text: str, said: Said) -> bool:
     """Tell whether a text uses words that only a sentence giving orders holds ("HACKED")."""
+    return bool(_ordered_only(said) & roots(text))
+
+
+@lru_cache(maxsize=16)
+def _ordered_only(said: Said) -> frozenset[str]:
+    """Roots that stand in sentences giving orders and nowhere else."""
     spoken = [s for i in said.ids for s in _SENTENCE.split(said.segments[i].text)]
     orders = [s for s in spoken if gives_orders(s)]
-    if not orders:
-        return False
-    elsewhere = roots(" . ".join(s for s in spoken if not gives_orders(s)))
-    return bool((roots(" . ".join(orders)) - elsewhere) & roots(text))
+    return roots(" . ".join(orders)) - roots(" . ".join(s for s in spoken if not gives_orders(s)))
+
+
+@lru_cache(maxsize=16)
+def _spoken(said: Said) -> frozenset[str]:
+    return frozenset[str]().union(*said.roots.values())
