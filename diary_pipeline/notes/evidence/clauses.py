@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diary_pipeline.notes.evidence.grounding import normalise, root, roots
-from diary_pipeline.notes.language.english import DAYS, LONG_AGO, has_past, is_past, listed
+from diary_pipeline.notes.language.english import DAYS, LONG_AGO, MONTHS, has_past, is_past, listed
 from diary_pipeline.notes.language.todos import is_todo
 
 Who = Literal["speaker", "he", "she", "they", "named"]
@@ -29,8 +29,9 @@ _OPEN = re.compile(
 )
 # A day ahead is a cue only where nothing is told as past: "on Friday we went" is none.
 _AHEAD = re.compile(
-    rf"\b(?:tomorrow|next\s+(?:week|month|year|{'|'.join(DAYS)})|(?:by|before|until|on|this)\s+(?:{'|'.join(DAYS)})"
-    r"|by\s+the\s+(?:end|\w+th|\w+st)|(?:with)?in\s+(?:a|one|two|three|four|\d+)\s+(?:days?|weeks?|months?)|tonight|this\s+weekend)\b",
+    rf"\b(?:tomorrow|tonight|this\s+weekend|next\s+(?:week|month|year|{'|'.join(DAYS)})|in\s+(?:{'|'.join(MONTHS)})"
+    rf"|(?:by|before|until|on|this)\s+(?:{'|'.join(DAYS)})|by\s+the\s+(?:end|\w+th|\w+st)"
+    r"|(?:with)?in\s+(?:a|one|two|three|four|\d+)\s+(?:days?|weeks?|months?))\b",
     re.IGNORECASE,
 )
 _NO_OPEN = re.compile(
@@ -71,7 +72,7 @@ _AUXILIARIES = frozenset(
 _JOINING = frozenset(listed("and or but so then also because although though while which"))
 _OPENERS = frozenset(listed("it there that this the my his her our their who it's that's there's you nobody everybody"))
 _NOT_BEFORE_SUBJECT = frozenset(
-    listed("with to for from of at in on about by near than like as and or mr mrs dr my his her their our the a")
+    listed("with to for from of at in on about by near than like as mr mrs dr my his her their our the a")
 )
 
 
@@ -178,8 +179,10 @@ def _is_subject(words: list[str], at: int) -> bool:
         return False
     if at + 1 < len(words) and words[at + 1].casefold() == "and":
         return False
+    if at > 1 and words[at - 1].casefold() in ("and", "or") and words[at - 2][:1].isupper():
+        return False
     if word.casefold() in _SUBJECTS:
-        return not (at and words[at - 1].casefold() == "and" and at > 1 and words[at - 2][:1].isupper())
+        return True
     following = words[at + 1].casefold() if at + 1 < len(words) else ""
     return word[:1].isupper() and word.casefold() not in _AUXILIARIES and (is_past(following) or following in _AUXILIARIES)
 

@@ -7,6 +7,7 @@ words were said, names, numbers, quotes, repeats and the prompt's echo. No code:
 """
 
 import datetime as dt
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -177,26 +178,31 @@ def _item_faults(item: NoteItem, given: _Asked, earlier: Collection[NoteItem]) -
 def _sentence_faults(sentence: str, given: _Asked) -> Iterator[str]:
     said = given.said
     yield from _text_faults(sentence, given)
+    day = given.note_date
+    sentence = re.sub(rf"\b(?:{day:%A}|{day:%B}),?", "", sentence)  # the prompt gives the day: it needs no support
     home = said.home(sentence)
     if not given.comparable(home):
         return
     if said.support(sentence) < _IN_SENTENCE and said.together(sentence) < _IN_ONE_PLACE:
         yield "unsupported"
+    if given.english(home) and taken_back(sentence, (said.segments[home].text,)):
+        yield "taken_back"
     if is_lifted(sentence, said):
         return
     # A sentence of a summary may join two places: each part is held against its own.
     for part in clauses(sentence):
         place = said.home(part.text) if len(roots(part.text)) >= _FEWEST else home
         if given.english(place):
-            yield from _changes(part.text, said, place)
+            yield from turned(part.text, said, (place,))
             yield from _tenses(part.text, (said.segments[place].text,))
 
 
 def _title_faults(title: str, given: _Asked) -> Iterator[str]:
     said = given.said
-    yield from _text_faults(title, given)
     if says_nothing(title):
         yield "says_nothing"
+        return
+    yield from _text_faults(title, given)
     home, wanted = said.home(title), roots(title)
     if not given.comparable(home):
         return
@@ -204,7 +210,7 @@ def _title_faults(title: str, given: _Asked) -> Iterator[str]:
     if said.share(title, said.ids) < _IN_TITLE or stitched:
         yield "unsupported"
     if given.english(home) and not is_lifted(title, said):
-        yield from _changes(title, said, home)
+        yield from turned(title, said, (home,))
 
 
 def _text_faults(text: str, given: _Asked) -> Iterator[str]:
@@ -243,9 +249,11 @@ def _told_faults(item: NoteItem, given: _Asked, segment: Segment) -> Iterator[st
         return
     if item.kind == "action":
         yield from _action_faults(item, segment, lifted=lifted)
+    if taken_back(item.text, (segment.text,)):
+        yield "taken_back"
     if lifted:
         return
-    yield from _changes(item.text, given.said, segment.id)
+    yield from turned(item.text, given.said, (segment.id,))
     if item.kind == "event":
         yield from _tenses(item.text, (segment.text,))
 
@@ -255,12 +263,6 @@ def _action_faults(item: NoteItem, segment: Segment, *, lifted: bool) -> Iterato
     # What was lifted whole may go on over segments; its cue stands where it stands.
     if not any(c.open for c in (*own, *(clauses(item.text) if lifted else ()))):
         yield "memory_as_action" if any(c.past for c in own) else "not_open"
-
-
-def _changes(text: str, said: Said, place: int) -> Iterator[str]:
-    yield from turned(text, said, (place,))
-    if taken_back(text, (said.segments[place].text,)):
-        yield "taken_back"
 
 
 def _tenses(text: str, sources: Sequence[str]) -> Iterator[str]:

@@ -91,13 +91,14 @@ def roots(text: str) -> frozenset[str]:
 
 
 def names_in(text: str) -> list[str]:
-    """Capitalised words that do not open a sentence; of a title In Capitals only given names."""
+    """Capitalised words; where a sentence opens, or in a title In Capitals, only common given names."""
     titled = _in_capitals(text)
     found = []
     for word in _CAPITALISED.finditer(text):
         opens = not word.start() or re.search(r"[.!?…:\"“(]\s*$", text[: word.start()])
         plain = normalise(word[0]).removesuffix("'s")
-        if word[0][0].isupper() and not opens and plain not in _NO_NAMES and (plain in GIVEN_NAMES or not titled):
+        proven = plain in GIVEN_NAMES or not (opens or titled)
+        if word[0][0].isupper() and proven and plain not in _NO_NAMES:
             found.append(word[0])
     return found
 
@@ -191,7 +192,8 @@ def _in_capitals(text: str) -> bool:
 
 
 def _carries(word: str) -> bool:
-    return (len(word) > 2 or _is_ideograph(word)) and word not in STOP_WORDS
+    """Tell whether a word carries meaning; digits do in numbers.py, which knows how they are spoken."""
+    return (len(word) > 2 or _is_ideograph(word)) and word not in STOP_WORDS and not word.isdigit()
 
 
 def _is_ideograph(word: str) -> bool:
