@@ -60,6 +60,7 @@ WRONG = [
     ("not_open", item("The scratch is mine.", 4, "action")),
     ("memory_as_action", item("Go fishing every Sunday with grandpa.", 8, "action")),
     ("memory_as_action", item("Carry the coffin with Tomasz.", 0, "action")),
+    ("todo_as_event", item("Call the garage about the brakes.", 3)),
     ("told_as_done", item("Called the garage about the brakes.", 3)),
     ("told_as_done", item("Nora moved to Leeds.", 7)),
     ("told_as_open", item("We will bury grandpa in Saint Anne's.", 0)),

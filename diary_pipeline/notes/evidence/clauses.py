@@ -27,6 +27,7 @@ _OPEN = re.compile(
     r"|\bstill\s+(?:need|have|must|owe)|\bsomeone\s+has\s+to\b",
     re.IGNORECASE,
 )
+_MUST = re.compile(r"\b(?:I|we)\s+(?:\w+\s+)?(?:need|have|must|should|ought|want)\b", re.IGNORECASE)
 # A day ahead is a cue only where nothing is told as past: "on Friday we went" is none.
 _AHEAD = re.compile(
     rf"\b(?:tomorrow|tonight|this\s+weekend|next\s+(?:week|month|year|{'|'.join(DAYS)})|in\s+(?:{'|'.join(MONTHS)})"
@@ -47,6 +48,10 @@ _NO_NEGATION = re.compile(
     r"|\bcan't\s+(?:wait|believe|stop|remember)\b|\bcouldn't\s+(?:believe|stop|help)\b|\b(?:haven't|hasn't|not)\b.*\byet\b",
     re.IGNORECASE,
 )
+# What stands right behind these is denied; behind "nobody" stands who it is, not what they did not do.
+_DENIAL = re.compile(r"\b(?:not|no|never|without|cannot|hardly)\b|\w+n't\b", re.IGNORECASE)
+_SCOPE_WORDS = 4
+_DENIES_TOO = re.compile(r"\btoo\s+\w+\s+to\b|\brather\s+than\b|\bfirst\s+\w+\s+(?:in|for)\b|\binstead\b", re.IGNORECASE)
 _DENYING = frozenset(
     root(w)
     for w in listed("""
@@ -96,7 +101,7 @@ class Clause:
     @property
     def denying(self) -> bool:
         """Tell whether it denies by a verb ("skipped the gym"), which no negation shows."""
-        return self.denied or bool(roots(self.text) & _DENYING)
+        return self.denied or bool(_DENIES_TOO.search(self.text) or roots(self.text) & _DENYING)
 
     @property
     def open(self) -> bool:
@@ -107,6 +112,11 @@ class Clause:
         if _NO_OPEN.search(text):
             return False
         return bool(_OPEN.search(text)) or (bool(_AHEAD.search(text)) and not has_past(text))
+
+    @property
+    def todo(self) -> bool:
+        """Tell whether it names something that its speaker has to do, and did not only promise or hope."""
+        return is_todo(straight(self.text)) or bool(_MUST.search(straight(self.text)) and self.open)
 
     @property
     def fragment(self) -> bool:
@@ -155,6 +165,18 @@ def who_is(word: str) -> Who | None:
     """Name who a pronoun or a capitalised word stands for."""
     pronoun = _PRONOUNS.get(straight(word).casefold())
     return pronoun or ("named" if word[:1].isupper() else None)
+
+
+def denied_words(text: str) -> frozenset[str]:
+    """Give the root of the first telling word behind each denial: what is denied."""
+    found = set()
+    for clause in clauses(text):
+        plain = _NO_NEGATION.sub(" ", straight(clause.text))
+        for denial in _DENIAL.finditer(plain):
+            scope = re.split(r"\b(?:that|but|because|whether|how|what)\b", plain[denial.end() :], maxsplit=1)[0]
+            near = (roots(word) for word in scope.split()[:_SCOPE_WORDS])
+            found.update(next((r for r in near if r), frozenset()))
+    return frozenset(found)
 
 
 def doers(text: str) -> dict[str, set[str]]:

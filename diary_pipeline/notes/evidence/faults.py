@@ -27,6 +27,7 @@ from diary_pipeline.notes.evidence.inventions import (
 )
 from diary_pipeline.notes.evidence.numbers import number_readings
 from diary_pipeline.notes.evidence.told_differently import (
+    is_own_todo,
     own_clauses,
     taken_back,
     told_as_done,
@@ -47,6 +48,7 @@ FAULTS = {
     "due_not_said": "its segment names no such day",
     "not_open": "nothing in its segment is still to do",
     "memory_as_action": "its segment tells what happened, not what is to do",
+    "todo_as_event": "it is still to do, so it is no event",
     "told_as_done": "it tells as done what is still to do",
     "told_as_open": "it tells as still to do what was done",
     "person_turned": "somebody else did it",
@@ -249,6 +251,8 @@ def _told_faults(item: NoteItem, given: _Asked, segment: Segment) -> Iterator[st
         return
     if item.kind == "action":
         yield from _action_faults(item, segment, lifted=lifted)
+    if item.kind == "event" and is_own_todo(item.text, (segment.text,)):
+        yield "todo_as_event"
     if taken_back(item.text, (segment.text,)):
         yield "taken_back"
     if lifted:

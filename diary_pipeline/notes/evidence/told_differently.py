@@ -15,6 +15,7 @@ from diary_pipeline.notes.evidence.clauses import (
     Clause,
     about_the_speaker,
     clauses,
+    denied_words,
     doers,
     in_first_person,
     straight,
@@ -70,6 +71,12 @@ def told_as_done(text: str, sources: Sequence[str]) -> bool:
         return False
     own = [clause for source in sources for clause in own_clauses(text, source)[:1]]
     return bool(own) and all(c.open and not _past_beside(c, text) for c in own) and _mostly(text, own)
+
+
+def is_own_todo(text: str, sources: Sequence[str]) -> bool:
+    """Tell whether a text, or the clause that it comes from, names what the speaker has to do."""
+    own = [clause for source in sources for clause in own_clauses(text, source)[:1]]
+    return bool(own) and all(c.todo and not _past_beside(c, text) for c in own) and _mostly(text, own)
 
 
 def told_as_open(text: str, sources: Sequence[str]) -> bool:
@@ -149,7 +156,19 @@ def _other_polarity(claim: str, sources: Sequence[str]) -> bool:
             return True
         if own and part.negated and not any(c.denying for source in sources for c in clauses(source)):
             return True
-    return False
+    denied_here, denied_there = denied_words(claim), frozenset[str]().union(*map(denied_words, sources))
+    return any(
+        _affirmed(word, sources) for word in denied_here - denied_there if not any(c.denied for c in _with(word, sources))
+    ) or any(not c.denying for word in denied_there - denied_here if not _affirmed(word, sources) for c in _with(word, [claim]))
+
+
+def _with(word: str, texts: Sequence[str]) -> list[Clause]:
+    return [c for text in texts for c in clauses(text) if word in roots(c.text)]
+
+
+def _affirmed(word: str, sources: Sequence[str]) -> bool:
+    """Tell whether a source holds a word in a clause that denies nothing."""
+    return any(not c.denying for c in _with(word, sources))
 
 
 def _open_yet(clause: Clause) -> bool:
