@@ -132,7 +132,8 @@ def summary_supported(note: DiaryNote, said: Said, given_title: str | None = Non
     if not (given_title and given_title.strip()):
         turned += bool(_TURNED.intersection(title_faults(note.title, said, note.note_date)))
     items = sum(bool(_TURNED.intersection(item_faults(i, said, note.note_date))) for i in note.items)
-    fails = mean < _MEAN or weak > 0.5 or turned > 0.5 * len(supports) or items > 0.5 * len(note.items)
+    claims = len(told) + 1 + len(note.items)
+    fails = mean < _MEAN or weak > 0.5 or turned + items > 0.5 * claims
     doubtful = weak > 0.25 or min(supports) < 0.12 or turned or items
     detail = f"mean support {mean:.2f}, weakest {min(supports):.2f}, told differently {turned}, doubtful items {items}"
     return _check("summary_supported", not (fails or doubtful), "ERROR" if fails else "WARN", detail)
