@@ -23,11 +23,19 @@ _OPEN = re.compile(
     r"\b(?:need|needs|have|has|ought|got|gotta|wants?|plan|plans|planning|hope|hoping|remember|forget|sure|time|try|aim|mean|intend)"
     r"\s+to\b|\b(?:must(?!\s+(?:be|have)\b)|should|will|shall|had\s+better|remind|to-?do|note\s+to\s+self|can't\s+forget)\b|\w'll\b"
     r"|(?<!was\s)(?<!were\s)\bgoing\s+to\b|\b(?:promised|offered|agreed|arranged)\b"
+    r"|\b(?:said|told\s+\w+)\s+(?:that\s+)?(?:i|we)(?:'d|\s+would)\b"
     r"|\b(?:is|are|it's)\s+(?:due|overdue|open)\b|\b(?:haven't|hasn't|have\s+not|has\s+not|didn't|still)\b.*\b(?:yet|still)\b"
     r"|\bstill\s+(?:need|have|must|owe)|\bsomeone\s+has\s+to\b",
     re.IGNORECASE,
 )
-_MUST = re.compile(r"\b(?:I|we)\s+(?:\w+\s+)?(?:need|have|must|should|ought|want)\b", re.IGNORECASE)
+REMINDER = re.compile(r"\b(?:must\s+not|mustn't|don't|do\s+not|can't|cannot|not)\s+forget\b|\bremind\s+me\b", re.IGNORECASE)
+_MUST = re.compile(
+    r"\b(?:needs?|must(?!\s+be\b|\s+have\b)|should|ought|have\s+to|has\s+to|supposed\s+to|wants?\s+to|i'll|we'll)\b"
+    r"|\b(?:i|we)\s+(?:will|'m\s+going\s+to|am\s+going\s+to|are\s+going\s+to)\b",
+    re.IGNORECASE,
+)
+# What somebody asked for, said or thought is an event, whatever it holds.
+_HEARD = re.compile(r"\b(?:says?|asks?|tells?|thinks?|wants?\s+(?:me|us)|would|if)\b", re.IGNORECASE)
 # A day ahead is a cue only where nothing is told as past: "on Friday we went" is none.
 _AHEAD = re.compile(
     rf"\b(?:tomorrow|tonight|this\s+weekend|next\s+(?:week|month|year|{'|'.join(DAYS)})|in\s+(?:{'|'.join(MONTHS)})"
@@ -114,9 +122,10 @@ class Clause:
         return bool(_OPEN.search(text)) or (bool(_AHEAD.search(text)) and not has_past(text))
 
     @property
-    def todo(self) -> bool:
-        """Tell whether it names something that its speaker has to do, and did not only promise or hope."""
-        return is_todo(straight(self.text)) or bool(_MUST.search(straight(self.text)) and self.open)
+    def due(self) -> bool:
+        """Tell whether it speaks of what must, should or is meant to be, and tells nothing as past."""
+        text = straight(self.text)
+        return is_todo(text) or bool(_MUST.search(text) and not has_past(text) and not _HEARD.search(text))
 
     @property
     def fragment(self) -> bool:

@@ -16,7 +16,7 @@ from rapidfuzz import fuzz
 
 from diary_pipeline.core.note import NoteItem
 from diary_pipeline.core.transcript import Segment
-from diary_pipeline.notes.evidence.clauses import clauses
+from diary_pipeline.notes.evidence.clauses import REMINDER, clauses, straight
 from diary_pipeline.notes.evidence.grounding import Said, names_in, normalise, roots
 from diary_pipeline.notes.evidence.inventions import (
     currency_added,
@@ -27,7 +27,8 @@ from diary_pipeline.notes.evidence.inventions import (
 )
 from diary_pipeline.notes.evidence.numbers import number_readings
 from diary_pipeline.notes.evidence.told_differently import (
-    is_own_todo,
+    is_no_event,
+    is_no_thought,
     own_clauses,
     taken_back,
     told_as_done,
@@ -48,7 +49,8 @@ FAULTS = {
     "due_not_said": "its segment names no such day",
     "not_open": "nothing in its segment is still to do",
     "memory_as_action": "its segment tells what happened, not what is to do",
-    "todo_as_event": "it is still to do, so it is no event",
+    "no_event": "it did not happen: it is still to do, wanted or a rule",
+    "no_thought": "it tells what happened, and nothing that was felt or thought",
     "told_as_done": "it tells as done what is still to do",
     "told_as_open": "it tells as still to do what was done",
     "person_turned": "somebody else did it",
@@ -195,7 +197,7 @@ def _sentence_faults(sentence: str, given: _Asked) -> Iterator[str]:
     for part in clauses(sentence):
         place = said.home(part.text) if len(roots(part.text)) >= _FEWEST else home
         if given.english(place):
-            yield from turned(part.text, said, (place,))
+            yield from turned(part.text, said, (place,), whole=sentence)
             yield from _tenses(part.text, (said.segments[place].text,))
 
 
@@ -251,8 +253,10 @@ def _told_faults(item: NoteItem, given: _Asked, segment: Segment) -> Iterator[st
         return
     if item.kind == "action":
         yield from _action_faults(item, segment, lifted=lifted)
-    if item.kind == "event" and is_own_todo(item.text, (segment.text,)):
-        yield "todo_as_event"
+    if item.kind == "event" and is_no_event(item.text, (segment.text,)):
+        yield "no_event"
+    if item.kind == "reflection" and is_no_thought(item.text):
+        yield "no_thought"
     if taken_back(item.text, (segment.text,)):
         yield "taken_back"
     if lifted:
@@ -265,7 +269,8 @@ def _told_faults(item: NoteItem, given: _Asked, segment: Segment) -> Iterator[st
 def _action_faults(item: NoteItem, segment: Segment, *, lifted: bool) -> Iterator[str]:
     own = own_clauses(item.text, segment.text, least=0.5) or clauses(segment.text)
     # What was lifted whole may go on over segments; its cue stands where it stands.
-    if not any(c.open for c in (*own, *(clauses(item.text) if lifted else ()))):
+    reminded = REMINDER.search(straight(segment.text))
+    if not reminded and not any(c.open for c in (*own, *(clauses(item.text) if lifted else ()))):
         yield "memory_as_action" if any(c.past for c in own) else "not_open"
 
 

@@ -35,6 +35,8 @@ _KINDS: Mapping[str, ItemKind] = {
     "topics": "topic",
     "quotes": "quote",
 }
+_STYLE = frozenset(("not_plain",))
+"""A sentence about "the speaker" is refused all the same, but its reader was asked for truth."""
 _RECORDED = Engine("recorded", "labelled answers", "")
 
 
@@ -100,7 +102,8 @@ def replay(answers: Iterable[Answer]) -> Iterator[Replayed]:
         said, snapper = Said(answer.transcript), Snapper(answer.transcript)
         earlier: list[NoteItem] = []
         for item in answer.items:
-            yield Replayed(answer, item, tuple(dict.fromkeys(_faults(item, answer, said, snapper, earlier))))
+            found = dict.fromkeys(_faults(item, answer, said, snapper, earlier))
+            yield Replayed(answer, item, tuple(f for f in found if f not in _STYLE))
 
 
 def real_errors(replayed: Sequence[Replayed]) -> tuple[Counted, ...]:
@@ -128,7 +131,7 @@ def _faults(
     elif item.field == "title":
         yield from title_faults(item.text, said, answer.day, language=language, asked=answer.asked)
     elif item.field == "said_date":
-        if item.text not in ("", "None", "null") and item.text != _said_day(answer):
+        if item.text not in ("", "None", "null", answer.day.isoformat(), _said_day(answer)):
             yield "date_not_said"
     elif kind := _KINDS.get(item.field):
         quote = item.quote if item.quote is not None else item.text if kind == "quote" else None
@@ -160,10 +163,9 @@ def _claim(
     return NoteItem(0, kind, item.text, segment.id, segment.start_s, segment.end_s, segment.text), misquoted
 
 
-def _said_day(answer: Answer) -> str | None:
+def _said_day(answer: Answer) -> str:
     opening = " ".join(s.text for s in answer.transcript.speech[:20])
-    day = diary_day(opening, answer.day)
-    return day.isoformat() if day != answer.day else None
+    return diary_day(opening, answer.day).isoformat()
 
 
 def _answer(name: str, told: Mapping[str, Any]) -> Answer:

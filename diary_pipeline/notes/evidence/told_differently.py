@@ -23,7 +23,9 @@ from diary_pipeline.notes.evidence.clauses import (
 )
 from diary_pipeline.notes.evidence.grounding import Said, normalise, root, roots
 from diary_pipeline.notes.evidence.numbers import numbers
+from diary_pipeline.notes.language.cues import told
 from diary_pipeline.notes.language.english import DAYS, MONTHS, is_past, listed
+from diary_pipeline.notes.language.mood import feeling
 
 # Below, a text is no copy of its source, and word by word it shows nothing.
 _NEAR_COPY = 80.0
@@ -34,6 +36,12 @@ _CORRECTED = re.compile(
     r"(?:,?\s+(?:no|wait|sorry|actually|i\s+mean|it\s+was|it's|that's))*[,.]?\s+",
     re.IGNORECASE,
 )
+_MENTAL = re.compile(
+    r"\b(?:think|thought|know|knew|remember|feel|felt|reali[sz]e|understand|understood|learn|believe|wish|hope|say|said|"
+    r"wonder|mean|meant|decide|love|like|want|miss|forgot|notice|imagine|expect|lesson)\w*\b",
+    re.IGNORECASE,
+)
+_FELT = 0.05
 _REACH = 5
 _HALF = 0.5
 
@@ -50,13 +58,16 @@ def own_clauses(text: str, source: str, *, least: float = 1.0) -> list[Clause]:
     return [_whole(cut, n) for n, score in enumerate(shared) if best and score >= max(1, least * best)]
 
 
-def turned(text: str, said: Said, near: Iterable[int]) -> list[str]:
-    """Name what was turned in a claim (`person_turned`, `negation_turned`) against the segments it comes from."""
+def turned(text: str, said: Said, near: Iterable[int], *, whole: str | None = None) -> list[str]:
+    """Name what was turned in a claim (`person_turned`, `negation_turned`) against the segments it comes from.
+
+    `whole` is the sentence that a part is of: who "they" are may stand elsewhere in it.
+    """
     sources = [said.segments[i].text for i in near if said.english(i)]
     if not sources:
         return []
     claim = in_first_person(text)
-    loose = about_the_speaker(text)
+    loose = about_the_speaker(whole or text)
     found = {code for source in sources for code in _in_copy(claim, source, loose=loose)}
     if _other_polarity(claim, sources):
         found.add("negation_turned")
@@ -73,10 +84,15 @@ def told_as_done(text: str, sources: Sequence[str]) -> bool:
     return bool(own) and all(c.open and not _past_beside(c, text) for c in own) and _mostly(text, own)
 
 
-def is_own_todo(text: str, sources: Sequence[str]) -> bool:
-    """Tell whether a text, or the clause that it comes from, names what the speaker has to do."""
-    own = [clause for source in sources for clause in own_clauses(text, source)[:1]]
-    return bool(own) and all(c.todo and not _past_beside(c, text) for c in own) and _mostly(text, own)
+def is_no_event(text: str, sources: Sequence[str]) -> bool:
+    """Tell whether what a text says is still to do, wanted, needed or a rule, and so did not happen."""
+    own = [c for source in sources for c in own_clauses(text, source, least=0.3) if not c.subordinate]
+    return bool(own) and all(c.due and not _past_beside(c, text) for c in own) and _mostly(text, own)
+
+
+def is_no_thought(text: str) -> bool:
+    """Tell whether a text only tells what happened: no feeling, thought, learning or denial is in it."""
+    return told(text) == "event" and abs(feeling(text)) < _FELT and not Clause(text).denied and not _MENTAL.search(text)
 
 
 def told_as_open(text: str, sources: Sequence[str]) -> bool:
@@ -89,15 +105,15 @@ def told_as_open(text: str, sources: Sequence[str]) -> bool:
 
 def taken_back(text: str, sources: Sequence[str]) -> bool:
     """Tell whether a claim holds the number, day or name that its speaker corrected in the same breath."""
-    told = {w for w in normalise(text).split()}
+    words = set(normalise(text).split())
     for source in map(straight, sources):
         for corrected in _CORRECTED.finditer(source):
             before = _TOKEN.findall(source[: corrected.start()])[-_REACH:]
             after = _TOKEN.findall(source[corrected.end() :])[:_REACH]
             for kind in (_days, _numbers, _names):
                 wrong, right = kind(before), kind(after)
-                if wrong and right and wrong[-1] != right[0] and _holds(wrong[-1], told, text):
-                    return not _holds(right[0], told, text)
+                if wrong and right and wrong[-1] != right[0] and _holds(wrong[-1], words, text):
+                    return not _holds(right[0], words, text)
     return False
 
 
@@ -109,8 +125,8 @@ def _whole(cut: Sequence[Clause], at: int) -> Clause:
 
 
 def _in_copy(claim: str, source: str, *, loose: bool) -> Iterable[str]:
-    told, spoken = _TOKEN.findall(claim), _TOKEN.findall(straight(source))
-    got, src = [_plain(w) for w in told], [_plain(w) for w in spoken]
+    claimed, spoken = _TOKEN.findall(claim), _TOKEN.findall(straight(source))
+    got, src = [_plain(w) for w in claimed], [_plain(w) for w in spoken]
     if len(got) < _SHORTEST_COPY:
         return
     line = " ".join(src)
@@ -123,10 +139,10 @@ def _in_copy(claim: str, source: str, *, loose: bool) -> Iterable[str]:
     for operation, a, b, c, d in difflib.SequenceMatcher(None, src, got, autojunk=False).get_opcodes():
         if operation == "equal":
             continue
-        was, now = [who_is(w) for w in spoken[a:b]], [who_is(w) for w in told[c:d]]
+        was, now = [who_is(w) for w in spoken[a:b]], [who_is(w) for w in claimed[c:d]]
         if _other_person([w for w in was if w], [w for w in now if w], loose=loose):
             yield "person_turned"
-        if Clause(" ".join(spoken[a:b])).negated != Clause(" ".join(told[c:d])).negated and (
+        if Clause(" ".join(spoken[a:b])).negated != Clause(" ".join(claimed[c:d])).negated and (
             Clause(" ".join(spoken)).negated != Clause(claim).negated
         ):
             yield "negation_turned"
@@ -228,5 +244,5 @@ def _names(words: Sequence[str]) -> list[str]:
     return [normalise(w) for w in words if w[:1].isupper() and w.casefold() not in (*DAYS, *MONTHS, "i", "no", "it")]
 
 
-def _holds(value: object, told: set[str], text: str) -> bool:
-    return value in told if isinstance(value, str) else value in numbers(text)
+def _holds(value: object, words: set[str], text: str) -> bool:
+    return value in words if isinstance(value, str) else value in numbers(text)
