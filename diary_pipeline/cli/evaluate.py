@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from diary_pipeline.transcription.evaluation.reference_set import Failed, Reference
     from diary_pipeline.transcription.transcriber import Transcriber
 
-app = typer.Typer(no_args_is_help=True, help="Measure how well recordings are heard, and what the checks of notes catch.")
+app = typer.Typer(
+    no_args_is_help=True, help="Measure how well recordings are heard, and what the checks of notes catch."
+)
 app.command()(notes)
 SHORT = ("row", "audio", "language", "seconds", "words", "wer", "cer", "inaudible", "flags")
 

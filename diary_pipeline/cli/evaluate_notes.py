@@ -39,10 +39,12 @@ def notes(
     half: Annotated[Half, typer.Option("--half", help="choose: what limits were chosen on; held_out: the rest.")] = (
         Half.held_out
     ),
-    missed: Annotated[bool, typer.Option("--missed", help="Name every bad item that was missed and good one flagged.")] = (
-        False
-    ),
-    form: Annotated[EvalFormat, typer.Option("--format", "-f", help="What the rows are printed as.")] = EvalFormat.table,
+    missed: Annotated[
+        bool, typer.Option("--missed", help="Name every bad item that was missed and good one flagged.")
+    ] = (False),
+    form: Annotated[
+        EvalFormat, typer.Option("--format", "-f", help="What the rows are printed as.")
+    ] = EvalFormat.table,
 ) -> None:
     """Count what the checks of notes catch, and how much of good notes they flag.
 

@@ -109,7 +109,12 @@ def test_the_finding_stands_among_the_checks_only_when_a_judge_judged() -> None:
         # nothing but lifted sentences: there is nothing to judge
         (dataclasses.replace(NOTE, title="It rained", summary="It rained, and I missed him the whole day."), False),
         # free words that are well supported, in no near copy
-        (dataclasses.replace(NOTE, title="It rained", summary="Tomasz and others helped me with the coffin outside."), False),
+        (
+            dataclasses.replace(
+                NOTE, title="It rained", summary="Tomasz and others helped me with the coffin outside."
+            ),
+            False,
+        ),
     ],
 )
 def test_a_judge_is_asked_where_rules_doubt_or_are_blind(note: DiaryNote, worth: bool) -> None:

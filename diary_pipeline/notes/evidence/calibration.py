@@ -133,9 +133,7 @@ def _quotes(chosen: Sequence[Reference], others: Sequence[Reference], rng: rando
     yield Counted("fabricated quote, good ones misspelt", invented, invented - kept, misspelt, unfound, 0.96)
 
 
-def _items(
-    kind: str, chosen: Sequence[Reference], plant: Callable[[Reference], Iterator[NoteItem]]
-) -> Counted:
+def _items(kind: str, chosen: Sequence[Reference], plant: Callable[[Reference], Iterator[NoteItem]]) -> Counted:
     planted = caught = good = flagged = 0
     for reference in chosen:
         said = Said(reference.transcript)

@@ -28,7 +28,9 @@ _OPEN = re.compile(
     r"|\bstill\s+(?:need|have|must|owe)|\bsomeone\s+has\s+to\b",
     re.IGNORECASE,
 )
-REMINDER = re.compile(r"\b(?:must\s+not|mustn't|don't|do\s+not|can't|cannot|not)\s+forget\b|\bremind\s+me\b", re.IGNORECASE)
+REMINDER = re.compile(
+    r"\b(?:must\s+not|mustn't|don't|do\s+not|can't|cannot|not)\s+forget\b|\bremind\s+me\b", re.IGNORECASE
+)
 _MUST = re.compile(
     r"\b(?:needs?|must(?!\s+be\b|\s+have\b)|should|ought|have\s+to|has\s+to|supposed\s+to|wants?\s+to|i'll|we'll)\b"
     r"|\b(?:i|we)\s+(?:will|'m\s+going\s+to|am\s+going\s+to|are\s+going\s+to)\b",
@@ -48,7 +50,9 @@ _NO_OPEN = re.compile(
     r"|\b(?:had|wanted|needed|used|was|were|supposed)\s+(?:\w+\s+)?to\b|\bwould\s+have\b|\bshould\s+have\b|\bshould've\b",
     re.IGNORECASE,
 )
-_NEGATION = re.compile(r"\b(?:not|no|never|nothing|nobody|none|neither|nor|without|cannot|hardly)\b|\w+n't\b", re.IGNORECASE)
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|nothing|nobody|none|neither|nor|without|cannot|hardly)\b|\w+n't\b", re.IGNORECASE
+)
 # These hold a "not" and deny nothing, or deny only that it happened so far.
 _NO_NEGATION = re.compile(
     r"\b(?:do\s+not|don't|can't|cannot|must\s+not|mustn't|didn't|never)\s+forget\b|\bnot\s+only\b|\bno\s+(?:later|more)\s+than\b"
@@ -59,7 +63,9 @@ _NO_NEGATION = re.compile(
 # What stands right behind these is denied; behind "nobody" stands who it is, not what they did not do.
 _DENIAL = re.compile(r"\b(?:not|no|never|without|cannot|hardly)\b|\w+n't\b", re.IGNORECASE)
 _SCOPE_WORDS = 4
-_DENIES_TOO = re.compile(r"\btoo\s+\w+\s+to\b|\brather\s+than\b|\bfirst\s+\w+\s+(?:in|for)\b|\binstead\b", re.IGNORECASE)
+_DENIES_TOO = re.compile(
+    r"\btoo\s+\w+\s+to\b|\brather\s+than\b|\bfirst\s+\w+\s+(?:in|for)\b|\binstead\b", re.IGNORECASE
+)
 _DENYING = frozenset(
     root(w)
     for w in listed("""
@@ -199,7 +205,12 @@ def doers(text: str) -> dict[str, set[str]]:
             who = _PRONOUNS.get(word.casefold()) or normalise(word).removesuffix("'s")
             verb = next((w for w in words[at + 1 : at + 6] if w.casefold() not in _AUXILIARIES), None)
             between = words[at + 1 : at + 6]
-            if verb and verb[:1].islower() and between.index(verb) <= 3 and _is_verb(verb, between[: between.index(verb)]):
+            if (
+                verb
+                and verb[:1].islower()
+                and between.index(verb) <= 3
+                and _is_verb(verb, between[: between.index(verb)])
+            ):
                 found.setdefault(root(normalise(verb)), set()).add(who)
     return found
 
@@ -215,7 +226,9 @@ def _is_subject(words: list[str], at: int) -> bool:
     if word.casefold() in _SUBJECTS:
         return True
     following = words[at + 1].casefold() if at + 1 < len(words) else ""
-    return word[:1].isupper() and word.casefold() not in _AUXILIARIES and (is_past(following) or following in _AUXILIARIES)
+    return (
+        word[:1].isupper() and word.casefold() not in _AUXILIARIES and (is_past(following) or following in _AUXILIARIES)
+    )
 
 
 def _is_verb(word: str, before: list[str]) -> bool:

@@ -93,11 +93,7 @@ def currency_added(text: str, said: Said) -> bool:
 def echoes(text: str, asked: str, said: Said) -> bool:
     """Tell whether a text repeats the prompt (`asked`) where the diary does not hold it."""
     plain = normalise(text)
-    return (
-        len(plain.split()) >= _SHORTEST_ECHO
-        and plain in normalise(asked)
-        and plain not in said.text
-    )
+    return len(plain.split()) >= _SHORTEST_ECHO and plain in normalise(asked) and plain not in said.text
 
 
 def says_nothing(text: str) -> bool:

@@ -111,9 +111,7 @@ def real_errors(replayed: Sequence[Replayed]) -> tuple[Counted, ...]:
     bad = [r for r in replayed if not r.item.good]
     good = [r for r in replayed if r.item.good]
     types = Counter(r.item.type for r in bad)
-    everything = Counted(
-        "all", len(bad), _flagged(bad), len(good), _flagged(good), LEAST_CAUGHT, MOST_FLAGGED
-    )
+    everything = Counted("all", len(bad), _flagged(bad), len(good), _flagged(good), LEAST_CAUGHT, MOST_FLAGGED)
     by_type = (Counted(t, n, _flagged([r for r in bad if r.item.type == t]), 0, 0) for t, n in types.most_common())
     return (everything, *by_type)
 
@@ -122,9 +120,7 @@ def _flagged(replayed: Sequence[Replayed]) -> int:
     return sum(bool(r.faults) for r in replayed)
 
 
-def _faults(
-    item: Labelled, answer: Answer, said: Said, snapper: Snapper, earlier: list[NoteItem]
-) -> Iterator[str]:
+def _faults(item: Labelled, answer: Answer, said: Said, snapper: Snapper, earlier: list[NoteItem]) -> Iterator[str]:
     language = answer.transcript.language
     if item.field == "summary":
         yield from sentence_faults(item.text, said, answer.day, language=language, asked=answer.asked)

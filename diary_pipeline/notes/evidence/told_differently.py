@@ -167,15 +167,24 @@ def _other_polarity(claim: str, sources: Sequence[str]) -> bool:
         wanted = roots(part.text)
         if len(wanted) < 2:
             continue
-        own = [c for source in sources for c in clauses(source) if len(wanted & roots(c.text)) >= max(2, 0.7 * len(wanted))]
+        own = [
+            c for source in sources for c in clauses(source) if len(wanted & roots(c.text)) >= max(2, 0.7 * len(wanted))
+        ]
         if own and all(c.negated for c in own) and not part.denying and not any(_open_yet(c) for c in own):
             return True
         if own and part.negated and not any(c.denying for source in sources for c in clauses(source)):
             return True
     denied_here, denied_there = denied_words(claim), frozenset[str]().union(*map(denied_words, sources))
     return any(
-        _affirmed(word, sources) for word in denied_here - denied_there if not any(c.denied for c in _with(word, sources))
-    ) or any(not c.denying for word in denied_there - denied_here if not _affirmed(word, sources) for c in _with(word, [claim]))
+        _affirmed(word, sources)
+        for word in denied_here - denied_there
+        if not any(c.denied for c in _with(word, sources))
+    ) or any(
+        not c.denying
+        for word in denied_there - denied_here
+        if not _affirmed(word, sources)
+        for c in _with(word, [claim])
+    )
 
 
 def _with(word: str, texts: Sequence[str]) -> list[Clause]:
