@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diary_pipeline.cli.home import begin
 from diary_pipeline.cli.evaluate_notes import notes
+from diary_pipeline.cli.home import begin
 from diary_pipeline.cli.output import EvalFormat, Format, console, print_json, print_markdown_rows, print_rows, say
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -17,6 +17,7 @@ from diary_pipeline.core.errors import UsageError
 
 if TYPE_CHECKING:
     from diary_pipeline.notes.evidence.calibration import Counted
+    from diary_pipeline.notes.evidence.reference_notes import Half as Use
     from diary_pipeline.notes.evidence.reference_notes import Reference
     from diary_pipeline.notes.evidence.replay import Answer, Replayed
 
@@ -55,7 +56,7 @@ def notes(
       diary eval notes labelled/ --half all --format json > mine.json
     """
     references, answers = _read(files or [])
-    chosen = None if half is Half.all else half.value
+    chosen = None if half is Half.all else cast("Use", half.value)
     from diary_pipeline.notes.evidence.calibration import planted_errors
     from diary_pipeline.notes.evidence.replay import real_errors, replay
 

@@ -29,7 +29,7 @@ BY_MODEL = dataclasses.replace(
     HONEST,
     writer="llm",
     title="Boats at the harbour",
-    summary="I walked to the harbour with Priya, and we watched the boats. The wind was cold, and I was glad of my coat.",
+    summary="I walked to the harbour with Priya, and we watched the boats. The wind was cold; I was glad of my coat.",
     items=tuple(i for i in HONEST.items if i.segment_id != 1),
 )
 

@@ -188,9 +188,7 @@ def test_in_other_languages_only_what_needs_no_english_is_asked() -> None:
         return NoteItem(0, kind, text, place.segment_id, place.start_s, place.end_s, place.quote)  # type: ignore[arg-type]
 
     assert item_faults(claim("Frau Weber anrufen", "Frau Weber bis Freitag anrufen", "action"), said, DAY) == ()
-    assert (
-        item_faults(claim("Ich war beim Arzt Krüger", "ich nicht beim Arzt"), said, DAY) == ()
-    )  # a judge would see it
+    assert item_faults(claim("Ich war beim Arzt Krüger", "ich nicht beim Arzt"), said, DAY) == ()  # one for a judge
     assert item_faults(claim("Schneider", "Weber", "person"), said, DAY) == ("name_not_said",)
     assert item_faults(claim("Frau Weber 47 Mal anrufen", "Weber"), said, DAY) == ("number_not_said",)
     assert item_faults(claim("Einen Apfelbaum gepflanzt", "Weber"), said, DAY) == ("unsupported", "quote_elsewhere")

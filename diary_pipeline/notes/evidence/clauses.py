@@ -184,7 +184,7 @@ def who_is(word: str) -> Who | None:
 
 def denied_words(text: str) -> frozenset[str]:
     """Give the root of the first telling word behind each denial: what is denied."""
-    found = set()
+    found = set[str]()
     for clause in clauses(text):
         plain = _NO_NEGATION.sub(" ", straight(clause.text))
         for denial in _DENIAL.finditer(plain):

@@ -11,7 +11,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from os.path import commonprefix
 
 from diary_pipeline.core.transcript import Segment, Transcript
 from diary_pipeline.notes.evidence.numbers import hinted, numbers
@@ -34,8 +33,8 @@ _ROOTS = dict(
     pair.split("=")
     for pair in listed("""
     ate=eat eaten=eat began=begin begun=begin bought=buy broke=break broken=break brought=bring built=build came=come
-    caught=catch chose=choose chosen=choose cried=cry drank=drink drove=drive driven=drive fell=fall fallen=fall fed=feed
-    felt=feel flew=fly flown=fly forgot=forget forgotten=forget fought=fight found=find froze=freeze frozen=freeze
+    caught=catch chose=choose chosen=choose cried=cry drank=drink drove=drive driven=drive fell=fall fallen=fall 
+    fed=feed felt=feel flew=fly flown=fly forgot=forget forgotten=forget fought=fight found=find froze=freeze frozen=freeze
     gave=give given=give grew=grow grown=grow heard=hear held=hold hid=hide hidden=hide kept=keep knew=know known=know
     left=leave lent=lend lost=lose met=meet meeting=meet paid=pay payment=pay ran=run rang=ring rode=ride sang=sing
     sat=sit saw=see seen=see sent=send shook=shake slept=sleep sold=sell spent=spend spoke=speak spoken=speak stole=steal
@@ -123,7 +122,7 @@ class Said:
         self._unheard = math.log1p(max(1, len(self._windows)))
 
     def has_name(self, name: str) -> bool:
-        """Tell whether every word of a name was said, give or take a plural, a possessive or, outside English, a case."""
+        """Tell whether every word of a name was said, give or take a plural, an owner or, outside English, a case."""
         return all(self._has(_bare(w)) for w in normalise(name).split() if w not in _NO_NAMES)
 
     def english(self, segment_id: int) -> bool:
@@ -179,7 +178,7 @@ class Said:
 
 def _inflected(one: str, other: str) -> bool:
     """Tell whether two words differ in their endings alone ("Tomasz", "Tomaszem")."""
-    alike = len(commonprefix((one, other)))
+    alike = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     return alike >= 4 and max(len(one), len(other)) - alike <= 3
 
 

@@ -96,10 +96,10 @@ def judge_prompt(note: DiaryNote, transcript: Transcript) -> Prompt:
     fence = hashlib.sha256(f"{JUDGE_VERSION}/{transcript.version}/{note.version}".encode()).hexdigest()[:12]
     lines = "\n".join(f"[{s.id}] {_harmless(s.text)}" for s in transcript.speech)
     told = statements(note, said)
-    asked = "\n".join(f"{n}. {_harmless(text)}" for n, text in enumerate(told, start=1))
+    asked = "\n".join(["Statements:", *(f"{n}. {_harmless(text)}" for n, text in enumerate(told, start=1))])
     return Prompt(
         system=_RULES,
-        user=f"Day of the note: {note.note_date:%A, %-d %B %Y}\n<diary {fence}>\n{lines}\n</diary {fence}>\n\nStatements:\n{asked}",
+        user=f"Day of the note: {note.note_date:%A %Y-%m-%d}\n<diary {fence}>\n{lines}\n</diary {fence}>\n\n{asked}",
         schema=strict_schema(_Answer),
         shape=JUDGE_VERSION,
         max_output_tokens=200 + _OUTPUT_TOKENS_A_STATEMENT * len(told),

@@ -59,7 +59,8 @@ def read_references(text: str) -> tuple[Reference, ...]:
 
 def spoken(key: str, lines: Sequence[str], language: str = "en") -> Transcript:
     """Make a transcript of lines, a segment each, as if they were spoken one after the other."""
-    segments, at = [], 0.0
+    segments: list[Segment] = []
+    at = 0.0
     for line in lines:
         end = round(at + max(1.0, len(line.split()) / _WORDS_A_SECOND), 2)
         segments.append(Segment(len(segments), at, end, "speech", line, language))
