@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diary_pipeline.notes.evidence.grounding import normalise, root, roots
-from diary_pipeline.notes.language.english import DAYS, LONG_AGO, MONTHS, has_past, is_past, listed
+from diary_pipeline.notes.language.english import DAYS, LONG_AGO, MONTHS, STOP_WORDS, has_past, is_past, listed
 from diary_pipeline.notes.language.todos import is_todo
 
 Who = Literal["speaker", "he", "she", "they", "named"]
@@ -22,7 +22,7 @@ _BREAK = re.compile(
 _OPEN = re.compile(
     r"\b(?:need|needs|have|has|ought|got|gotta|wants?|plan|plans|planning|hope|hoping|remember|forget|sure|time|try|aim|mean|intend)"
     r"\s+to\b|\b(?:must(?!\s+(?:be|have)\b)|should|will|shall|had\s+better|remind|to-?do|note\s+to\s+self|can't\s+forget)\b|\w'll\b"
-    r"|(?<!was\s)(?<!were\s)\bgoing\s+to\b|\b(?:promised|offered|agreed|arranged)\b"
+    r"|(?<!was\s)(?<!were\s)\bgoing\s+to\b|\b(?:promised|agreed|arranged)\b"
     r"|\b(?:said|told\s+\w+)\s+(?:that\s+)?(?:i|we)(?:'d|\s+would)\b"
     r"|\b(?:is|are|it's)\s+(?:due|overdue|open)\b|\b(?:haven't|hasn't|have\s+not|has\s+not|didn't|still)\b.*\b(?:yet|still)\b"
     r"|\bstill\s+(?:need|have|must|owe)|\bsomeone\s+has\s+to\b",
@@ -45,6 +45,8 @@ _AHEAD = re.compile(
     r"|(?:with)?in\s+(?:a|one|two|three|four|\d+)\s+(?:days?|weeks?|months?))\b",
     re.IGNORECASE,
 )
+_ARRANGED = re.compile(r"\b(?:promised|agreed|arranged)\b", re.IGNORECASE)
+_PERFECT_DENIED = re.compile(r"\b(?:(?:have|has)\s+not|haven't|hasn't)\b", re.IGNORECASE)
 _NO_OPEN = re.compile(
     r"\b(?:don't|doesn't|do\s+not|does\s+not|didn't|no\s+longer|never)\s+(?:\w+\s+)?(?:need|have|want|plan|got)\s+to\b"
     r"|\b(?:had|wanted|needed|used|was|were|supposed)\s+(?:\w+\s+)?to\b|\bwould\s+have\b|\bshould\s+have\b|\bshould've\b",
@@ -69,7 +71,7 @@ _DENIES_TOO = re.compile(
 _DENYING = frozenset(
     root(w)
     for w in listed("""
-    skip miss missed avoid refuse decline fail forget forgot stop cancel without lack lacking quit unable against reject
+    owe skip miss missed avoid refuse decline fail forget forgot stop cancel without lack lacking quit unable against reject
     instead rather decide decided away off except barely hardly unhappy dislike hate postpone
     """)
 )
@@ -155,6 +157,11 @@ class Clause:
         """Tell whether it tells something as having happened."""
         return has_past(straight(self.text)) or bool(LONG_AGO.search(self.text))
 
+    @property
+    def happened(self) -> bool:
+        """Tell whether it tells more as past than a promise or an appointment."""
+        return has_past(_ARRANGED.sub(" ", straight(self.text))) and not _PERFECT_DENIED.search(straight(self.text))
+
 
 def straight(text: str) -> str:
     """Write apostrophes as the rules do."""
@@ -179,18 +186,18 @@ def about_the_speaker(text: str) -> bool:
 def who_is(word: str) -> Who | None:
     """Name who a pronoun or a capitalised word stands for."""
     pronoun = _PRONOUNS.get(straight(word).casefold())
-    return pronoun or ("named" if word[:1].isupper() else None)
+    return pronoun or ("named" if word[:1].isupper() and word.casefold() not in STOP_WORDS else None)
 
 
-def denied_words(text: str) -> frozenset[str]:
-    """Give the root of the first telling word behind each denial: what is denied."""
+def denied_words(text: str, *, many: int = 1) -> frozenset[str]:
+    """Give the roots of the first telling words, so `many` of them, behind each denial: what is denied."""
     found = set[str]()
     for clause in clauses(text):
         plain = _NO_NEGATION.sub(" ", straight(clause.text))
         for denial in _DENIAL.finditer(plain):
             scope = re.split(r"\b(?:that|but|because|whether|how|what)\b", plain[denial.end() :], maxsplit=1)[0]
-            near = (roots(word) for word in scope.split()[:_SCOPE_WORDS])
-            found.update(next((r for r in near if r), frozenset()))
+            telling = [r for word in scope.split()[:_SCOPE_WORDS] if (r := roots(word))]
+            found.update(*telling[:many])
     return frozenset(found)
 
 

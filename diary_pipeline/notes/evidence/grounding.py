@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from diary_pipeline.core.transcript import Segment, Transcript
-from diary_pipeline.notes.evidence.numbers import hinted, numbers
+from diary_pipeline.notes.evidence.numbers import NUMBER_WORDS, hinted, numbers
 from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, listed
 from diary_pipeline.notes.language.given_names import GIVEN_NAMES
 
@@ -27,23 +27,26 @@ _SUFFIXES = (
 )  # fmt: skip
 
 _TITLES = listed("mr mrs ms miss dr doctor prof professor aunt uncle")
+_NO_CONTENT = STOP_WORDS.union(NUMBER_WORDS)
 _NO_NAMES = STOP_WORDS.union(DAYS, MONTHS, _TITLES, ("i",))
 # What is told in other words is mostly told in another tense.
 _ROOTS = dict(
     pair.split("=")
     for pair in listed("""
-    ate=eat eaten=eat began=begin begun=begin bought=buy broke=break broken=break brought=bring built=build came=come
-    caught=catch chose=choose chosen=choose cried=cry drank=drink drove=drive driven=drive fell=fall fallen=fall 
-    fed=feed felt=feel flew=fly flown=fly forgot=forget forgotten=forget fought=fight found=find froze=freeze frozen=freeze
-    gave=give given=give grew=grow grown=grow heard=hear held=hold hid=hide hidden=hide kept=keep knew=know known=know
-    left=leave lent=lend lost=lose met=meet meeting=meet paid=pay payment=pay ran=run rang=ring rode=ride sang=sing
-    sat=sit saw=see seen=see sent=send shook=shake slept=sleep sold=sell spent=spend spoke=speak spoken=speak stole=steal
-    stolen=steal stood=stand stuck=stick swam=swim swum=swim taught=teach told=tell threw=throw thrown=throw
-    thought=think took=take taken=take tore=tear torn=tear understood=understand woke=wake woken=wake won=win wore=wear
-    worn=wear wrote=write written=write children=child men=man women=woman feet=foot mum=mother mom=mother mummy=mother
-    dad=father daddy=father grandma=grandmother gran=grandmother granny=grandmother nan=grandmother grandpa=grandfather
-    grandad=grandfather granddad=grandfather phoned=call phone=call rung=call mobile=phone kids=child kid=child
-    relieved=relief died=death dead=death sadness=sad happiness=happy tiredness=tired
+    tries=try tried=try cries=cry
+    ate=eat eaten=eat began=begin begun=begin bought=buy broke=break broken=break brought=bring built=build
+    came=come caught=catch chose=choose chosen=choose cried=cry drank=drink drove=drive driven=drive fell=fall
+    fallen=fall fed=feed felt=feel flew=fly flown=fly forgot=forget forgotten=forget fought=fight found=find
+    froze=freeze frozen=freeze gave=give given=give grew=grow grown=grow heard=hear held=hold hid=hide hidden=hide
+    kept=keep knew=know known=know left=leave lent=lend lost=lose met=meet meeting=meet paid=pay payment=pay ran=run
+    rang=ring rode=ride sang=sing sat=sit saw=see seen=see sent=send shook=shake slept=sleep sold=sell spent=spend
+    spoke=speak spoken=speak stole=steal stolen=steal stood=stand stuck=stick swam=swim swum=swim taught=teach
+    told=tell threw=throw thrown=throw thought=think took=take taken=take tore=tear torn=tear understood=understand
+    woke=wake woken=wake won=win wore=wear worn=wear wrote=write written=write children=child men=man women=woman
+    feet=foot mum=mother mom=mother mummy=mother dad=father daddy=father grandma=grandmother gran=grandmother
+    granny=grandmother nan=grandmother grandpa=grandfather grandad=grandfather granddad=grandfather phoned=call
+    phone=call rung=call mobile=phone kids=child kid=child relieved=relief died=death dead=death sadness=sad
+    happiness=happy tiredness=tired
     """)
 )
 
@@ -191,8 +194,8 @@ def _in_capitals(text: str) -> bool:
 
 
 def _carries(word: str) -> bool:
-    """Tell whether a word carries meaning; digits do in numbers.py, which knows how they are spoken."""
-    return (len(word) > 2 or _is_ideograph(word)) and word not in STOP_WORDS and not word.isdigit()
+    """Tell whether a word carries meaning; numbers do in numbers.py, which knows how they are spoken."""
+    return (len(word) > 2 or _is_ideograph(word)) and word not in _NO_CONTENT and not word.isdigit()
 
 
 def _is_ideograph(word: str) -> bool:

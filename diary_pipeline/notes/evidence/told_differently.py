@@ -78,10 +78,11 @@ def turned(text: str, said: Said, near: Iterable[int], *, whole: str | None = No
 
 def told_as_done(text: str, sources: Sequence[str]) -> bool:
     """Tell whether something still to do is told as if it had happened."""
-    if any(c.open or c.supposed for c in clauses(text)):
+    told_so = clauses(text)
+    if any(c.open or c.supposed for c in told_so) or not any(c.past for c in told_so):
         return False
-    own = [clause for source in sources for clause in own_clauses(text, source)[:1]]
-    return bool(own) and all(c.open and not _past_beside(c, text) for c in own) and _mostly(text, own)
+    own = [clause for source in sources for clause in own_clauses(text, source, least=0.6)]
+    return bool(own) and all(c.open and not c.happened for c in own) and _mostly(text, own)
 
 
 def is_no_event(text: str, sources: Sequence[str]) -> bool:
@@ -100,7 +101,7 @@ def told_as_open(text: str, sources: Sequence[str]) -> bool:
     if not any(c.open and not c.past for c in clauses(text)):
         return False
     own = [clause for source in sources for clause in own_clauses(text, source)]
-    return bool(own) and all(c.past and not c.open for c in own) and _mostly(text, own)
+    return bool(own) and all(c.past and not c.open and not c.denied for c in own) and _mostly(text, own)
 
 
 def taken_back(text: str, sources: Sequence[str]) -> bool:
@@ -170,7 +171,7 @@ def _other_polarity(claim: str, sources: Sequence[str]) -> bool:
         own = [
             c for source in sources for c in clauses(source) if len(wanted & roots(c.text)) >= max(2, 0.7 * len(wanted))
         ]
-        if own and all(c.negated for c in own) and not part.denying and not any(_open_yet(c) for c in own):
+        if own and all(c.negated and _denies(c, wanted) for c in own) and not part.denying and not any(_open_yet(c) for c in own):
             return True
         if own and part.negated and not any(c.denying for source in sources for c in clauses(source)):
             return True
@@ -185,6 +186,12 @@ def _other_polarity(claim: str, sources: Sequence[str]) -> bool:
         if not _affirmed(word, sources)
         for c in _with(word, [claim])
     )
+
+
+def _denies(clause: Clause, wanted: frozenset[str]) -> bool:
+    """Tell whether what a clause denies is what a claim is about; a denial without a telling word denies all of it."""
+    denied = denied_words(clause.text, many=3)
+    return not denied or bool(denied & wanted)
 
 
 def _with(word: str, texts: Sequence[str]) -> list[Clause]:
