@@ -17,7 +17,7 @@ from rapidfuzz import fuzz
 from diary_pipeline.core.note import NoteItem
 from diary_pipeline.core.transcript import Segment
 from diary_pipeline.notes.evidence.clauses import REMINDER, clauses, straight
-from diary_pipeline.notes.evidence.grounding import Said, names_in, normalise, roots
+from diary_pipeline.notes.evidence.grounding import Said, names_in, names_that_act, normalise, roots
 from diary_pipeline.notes.evidence.inventions import (
     currency_added,
     echoes,
@@ -113,7 +113,9 @@ def title_faults(
 def strange_names(text: str, said: Said, language: str | None = None) -> list[str]:
     """Give the names of a text that were not said; none where every noun has a capital."""
     written = language or said.transcript.language
-    return [] if written in _CAPITAL_NOUNS else [n for n in names_in(text) if not said.has_name(n)]
+    if written in _CAPITAL_NOUNS:
+        return []
+    return [n for n in (*names_in(text), *names_that_act(text)) if not said.has_name(n)]
 
 
 def strange_numbers(text: str, said: Said, known: Collection[float] = ()) -> list[frozenset[float]]:

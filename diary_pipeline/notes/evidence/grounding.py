@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from diary_pipeline.core.transcript import Segment, Transcript
 from diary_pipeline.notes.evidence.numbers import NUMBER_WORDS, hinted, numbers
-from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, listed
+from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, is_past, listed
 from diary_pipeline.notes.language.given_names import GIVEN_NAMES
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:'[^\W\d_]+)?")
@@ -27,6 +27,9 @@ _SUFFIXES = (
 )  # fmt: skip
 
 _TITLES = listed("mr mrs ms miss dr doctor prof professor aunt uncle")
+# A capital that opens a sentence proves nothing, unless what it opens acts without an article and is none of these.
+_ACTS = re.compile(r"(?:^|[.!?…]\s+)(?P<name>[^\W\d_]{3,})\s+(?P<verb>[^\W\d_]+)")
+_ANYBODY = listed("somebody everybody everyone anybody people mother father parents neither another afterwards dinner")
 _NO_CONTENT = STOP_WORDS.union(NUMBER_WORDS)
 _NO_NAMES = STOP_WORDS.union(DAYS, MONTHS, _TITLES, ("i",))
 # What is told in other words is mostly told in another tense.
@@ -103,6 +106,17 @@ def names_in(text: str) -> list[str]:
         if word[0][0].isupper() and proven and plain not in _NO_NAMES:
             found.append(word[0])
     return found
+
+
+def names_that_act(text: str) -> list[str]:
+    """Words at the start of a sentence that do something as only names do without an article ("Ottoline came")."""
+    return [
+        found["name"]
+        for found in _ACTS.finditer(text.replace("’", "'"))
+        if is_past(found["verb"].casefold())
+        and normalise(found["name"]) not in _NO_NAMES.union(_ANYBODY)
+        and not found["name"].endswith(("ing", "ed", "s", "ly"))
+    ]
 
 
 class Said:
