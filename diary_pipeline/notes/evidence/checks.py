@@ -6,13 +6,13 @@ make: it is there when a judge judged, see judge.py.
 """
 
 import datetime as dt
-import re
 from collections.abc import Sequence
 from typing import get_args
 
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.note import DiaryNote, Mood, NoteItem
 from diary_pipeline.core.transcript import Segment, Transcript
+from diary_pipeline.notes.evidence.clauses import sentences_of
 from diary_pipeline.notes.evidence.faults import (
     FAULTS,
     days_of,
@@ -46,7 +46,6 @@ _CLOCK_SLACK_S = 0.05
 _LONG_S = 300.0
 # Chosen in docs/notes-calibration.md: a note of another recording has a mean below, a good one hardly ever.
 _MEAN, _WEAK = 0.28, 0.2
-_SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
 _TURNED = frozenset(FAULTS) - {"quote_not_said", "name_not_said", "number_not_said", "due_not_said", "not_plain"}
 """What the other checks do not count."""
 _OPENING_SEGMENTS = 20
@@ -125,7 +124,7 @@ def summary_supported(note: DiaryNote, said: Said, given_title: str | None = Non
     if note.language != spoken:
         # Words of two languages cannot be compared: such a note is for a judge.
         return _check("summary_supported", False, "WARN", f"written in {note.language}, spoken in {spoken}")
-    told = [s for s in _SENTENCE.split(note.summary) if s.strip()]
+    told = sentences_of(note.summary)
     supports = [said.support(s) for s in told] or [0.0]
     mean, weak = sum(supports) / len(supports), sum(s < _WEAK for s in supports) / len(supports)
     turned = sum(bool(_TURNED.intersection(sentence_faults(s, said, note.note_date))) for s in told)

@@ -15,8 +15,12 @@ from diary_pipeline.notes.language.todos import is_todo
 
 Who = Literal["speaker", "he", "she", "they", "named"]
 
+_NO_STOP = r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bMrs)(?<!\bProf)"
+_SENTENCE = re.compile(
+    r"(?<!\bMr\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bMrs\.)(?<!\bProf\.)(?<=[.!?…])\s+|(?<=[。！？])"
+)
 _BREAK = re.compile(
-    r"[.!?…;:]+\s+|,\s+|\s+(?=(?:but|because|although|though|while|whereas|unless|until|which|so)\s)"
+    rf"{_NO_STOP}[.!?…;:]+\s+|,\s+|\s+(?=(?:but|because|although|though|while|whereas|unless|until|which|so)\s)"
     r"|\s+(?=and\s+(?:then\s+)?(?:i|we|he|she|they|it|you|there|my|the|that|this|nobody|everybody|[A-Z]\w+)\b)"
 )
 _OPEN = re.compile(
@@ -32,12 +36,12 @@ REMINDER = re.compile(
     r"\b(?:must\s+not|mustn't|don't|do\s+not|can't|cannot|not)\s+forget\b|\bremind\s+me\b", re.IGNORECASE
 )
 _MUST = re.compile(
-    r"\b(?:needs?|must(?!\s+be\b|\s+have\b)|should|ought|have\s+to|has\s+to|supposed\s+to|wants?\s+to|i'll|we'll)\b"
+    r"\b(?:needs?|must(?!\s+be\b|\s+have\b)|should|ought|have\s+to|has\s+to|supposed\s+to|wants?\s+to|hopes?\s+to|wish(?:es)?|would\s+(?:love|like|rather)|i'll|we'll)\b"
     r"|\b(?:i|we)\s+(?:will|'m\s+going\s+to|am\s+going\s+to|are\s+going\s+to)\b",
     re.IGNORECASE,
 )
 # What somebody asked for, said or thought is an event, whatever it holds.
-_HEARD = re.compile(r"\b(?:says?|asks?|tells?|thinks?|wants?\s+(?:me|us)|would|if)\b", re.IGNORECASE)
+_HEARD = re.compile(r"\b(?:says?|asks?|tells?|thinks?|wants?\s+(?:me|us))\b", re.IGNORECASE)
 # A day ahead is a cue only where nothing is told as past: "on Friday we went" is none.
 _AHEAD = re.compile(
     rf"\b(?:tomorrow|tonight|this\s+weekend|next\s+(?:week|month|year|{'|'.join(DAYS)})|in\s+(?:{'|'.join(MONTHS)})"
@@ -71,8 +75,8 @@ _DENIES_TOO = re.compile(
 _DENYING = frozenset(
     root(w)
     for w in listed("""
-    owe skip miss missed avoid refuse decline fail forget forgot stop cancel without lack lacking quit unable against reject
-    instead rather decide decided away off except barely hardly unhappy dislike hate postpone
+    owe skip miss missed avoid refuse decline fail forget forgot stop cancel without lack lacking quit unable against
+    reject instead rather decide decided away off except barely hardly unhappy dislike hate postpone
     """)
 )
 _SPEAKER = re.compile(r"\b[Tt]he\s+(?:speaker|narrator|author|writer|diarist|user)(?P<own>['’]s)?\b")
@@ -161,6 +165,11 @@ class Clause:
     def happened(self) -> bool:
         """Tell whether it tells more as past than a promise or an appointment."""
         return has_past(_ARRANGED.sub(" ", straight(self.text))) and not _PERFECT_DENIED.search(straight(self.text))
+
+
+def sentences_of(text: str) -> list[str]:
+    """Split prose that somebody wrote into its sentences."""
+    return [s.strip() for s in _SENTENCE.split(text) if s.strip()]
 
 
 def straight(text: str) -> str:

@@ -50,7 +50,7 @@ FAULTS = {
     "not_open": "nothing in its segment is still to do",
     "memory_as_action": "its segment tells what happened, not what is to do",
     "no_event": "it did not happen: it is still to do, wanted or a rule",
-    "no_thought": "it tells what happened, and nothing that was felt or thought",
+    "no_thought": "it tells what happened or is to do, and nothing that was felt or thought",
     "told_as_done": "it tells as done what is still to do",
     "told_as_open": "it tells as still to do what was done",
     "person_turned": "somebody else did it",

@@ -19,6 +19,7 @@ from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.notes.drafts.schema import strict_schema
 from diary_pipeline.notes.evidence.checks import NOTE_IS_SUPPORTED
+from diary_pipeline.notes.evidence.clauses import sentences_of
 from diary_pipeline.notes.evidence.faults import is_lifted
 from diary_pipeline.notes.evidence.grounding import Said
 from diary_pipeline.notes.providers.exchange import Failure, LLMError, Prompt
@@ -46,7 +47,6 @@ _SAMPLED = 20
 """One note in so many is judged without a reason: what no rule doubts would never be looked at otherwise."""
 _MANY_LOST = 1 / 3
 _OUTPUT_TOKENS_A_STATEMENT = 40
-_SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
 
 
 class _Judged(BaseModel):
@@ -76,7 +76,7 @@ class Judgement:
 
 def statements(note: DiaryNote, said: Said) -> tuple[str, ...]:
     """List what there is to judge: title, sentences and items, but for what was lifted word for word."""
-    told = [note.title, *_SENTENCE.split(note.summary)]
+    told = [note.title, *sentences_of(note.summary)]
     told += [i.text for i in note.items if i.kind in ("event", "reflection", "action")]
     return tuple(dict.fromkeys(t.strip() for t in told if t.strip() and not is_lifted(t, said)))
 

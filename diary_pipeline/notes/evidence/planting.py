@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from diary_pipeline.core.note import DiaryNote, NoteItem
+from diary_pipeline.notes.evidence.clauses import sentences_of
 from diary_pipeline.notes.evidence.grounding import Said, names_in, normalise
 from diary_pipeline.notes.evidence.reference_notes import Reference
 from diary_pipeline.notes.language.english import listed
@@ -28,14 +29,9 @@ _FIRST = re.compile(r"\bI\b")
 _TOLD = ("event", "reflection", "action")
 
 
-def sentences(note: DiaryNote) -> list[str]:
-    """Split a summary where its full stops end it."""
-    return [s for s in re.split(r"(?<=[.!?…])\s+", note.summary) if s.strip()]
-
-
 def told(note: DiaryNote) -> list[str]:
     """Give the texts in which something is told: the title, the sentences of the summary and the items."""
-    return [note.title, *sentences(note), *(i.text for i in note.items if i.kind in _TOLD)]
+    return [note.title, *sentences_of(note.summary), *(i.text for i in note.items if i.kind in _TOLD)]
 
 
 def with_foreign_names(reference: Reference, rng: random.Random) -> Iterator[str]:

@@ -41,7 +41,7 @@ _MENTAL = re.compile(
     r"wonder|mean|meant|decide|love|like|want|miss|forgot|notice|imagine|expect|lesson)\w*\b",
     re.IGNORECASE,
 )
-_FELT = 0.05
+_FELT = 0.1
 _REACH = 5
 _HALF = 0.5
 
@@ -92,8 +92,13 @@ def is_no_event(text: str, sources: Sequence[str]) -> bool:
 
 
 def is_no_thought(text: str) -> bool:
-    """Tell whether a text only tells what happened: no feeling, thought, learning or denial is in it."""
-    return told(text) == "event" and abs(feeling(text)) < _FELT and not Clause(text).denied and not _MENTAL.search(text)
+    """Tell whether a text only tells what happened or is to do: no feeling, thought or denial is in it."""
+    return (
+        told(text) in ("event", "action")
+        and abs(feeling(text)) < _FELT
+        and not Clause(text).denied
+        and not _MENTAL.search(text)
+    )
 
 
 def told_as_open(text: str, sources: Sequence[str]) -> bool:
@@ -171,7 +176,12 @@ def _other_polarity(claim: str, sources: Sequence[str]) -> bool:
         own = [
             c for source in sources for c in clauses(source) if len(wanted & roots(c.text)) >= max(2, 0.7 * len(wanted))
         ]
-        if own and all(c.negated and _denies(c, wanted) for c in own) and not part.denying and not any(_open_yet(c) for c in own):
+        if (
+            own
+            and all(c.negated and _denies(c, wanted) for c in own)
+            and not part.denying
+            and not any(_open_yet(c) for c in own)
+        ):
             return True
         if own and part.negated and not any(c.denying for source in sources for c in clauses(source)):
             return True
