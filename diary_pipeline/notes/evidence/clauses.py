@@ -7,6 +7,7 @@ to-dos and must be sure, this one only has to believe a model that says it found
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from diary_pipeline.notes.evidence.grounding import normalise, root, roots
@@ -20,7 +21,7 @@ _SENTENCE = re.compile(
     r"(?<!\bMr\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bMrs\.)(?<!\bProf\.)(?<=[.!?…])\s+|(?<=[。！？])"
 )
 _BREAK = re.compile(
-    rf"{_NO_STOP}[.!?…;:]+\s+|,\s+|\s+(?=(?:but|because|although|though|while|whereas|unless|until|which|so)\s)"
+    rf"{_NO_STOP}[.!?…;:]+\s+|,\s+|\s+(?=(?:but|because|although|though|while|whereas|unless|which|so)\s)"
     r"|\s+(?=and\s+(?:then\s+)?(?:i|we|he|she|they|it|you|there|my|the|that|this|nobody|everybody|[A-Z]\w+)\b)"
 )
 _OPEN = re.compile(
@@ -49,6 +50,7 @@ _AHEAD = re.compile(
     r"|(?:with)?in\s+(?:a|one|two|three|four|\d+)\s+(?:days?|weeks?|months?))\b",
     re.IGNORECASE,
 )
+_WAS = re.compile(r"\b(?:was|were)\b(?!\s+(?:going|supposed|about)\s+to\b)", re.IGNORECASE)
 _ARRANGED = re.compile(r"\b(?:promised|agreed|arranged)\b", re.IGNORECASE)
 _PERFECT_DENIED = re.compile(r"\b(?:(?:have|has)\s+not|haven't|hasn't)\b", re.IGNORECASE)
 _NO_OPEN = re.compile(
@@ -69,9 +71,7 @@ _NO_NEGATION = re.compile(
 # What stands right behind these is denied; behind "nobody" stands who it is, not what they did not do.
 _DENIAL = re.compile(r"\b(?:not|no|never|without|cannot|hardly)\b|\w+n't\b", re.IGNORECASE)
 _SCOPE_WORDS = 4
-_DENIES_TOO = re.compile(
-    r"\btoo\s+\w+\s+to\b|\brather\s+than\b|\bfirst\s+\w+\s+(?:in|for)\b|\binstead\b", re.IGNORECASE
-)
+_DENIES_TOO = re.compile(r"\btoo\s+\w+\s+to\b|\brather\s+than\b|\bfirst\s+time\b|\binstead\b", re.IGNORECASE)
 _DENYING = frozenset(
     root(w)
     for w in listed("""
@@ -93,6 +93,9 @@ _AUXILIARIES = frozenset(
     also just then still already finally really only even always probably going got need needs want wants needed
     wanted i'm didn't don't doesn't won't can't couldn't wasn't isn't haven't hasn't hadn't wouldn't shouldn't
     """)
+)
+_FINITE = frozenset(
+    listed("is was has had does did will would shall should can could may might must isn't wasn't didn't")
 )
 _JOINING = frozenset(listed("and or but so then also because although though while which"))
 _OPENERS = frozenset(listed("it there that this the my his her our their who it's that's there's you nobody everybody"))
@@ -131,7 +134,7 @@ class Clause:
             return True
         if _NO_OPEN.search(text):
             return False
-        return bool(_OPEN.search(text)) or (bool(_AHEAD.search(text)) and not has_past(text))
+        return bool(_OPEN.search(text)) or (bool(_AHEAD.search(text)) and not self.past)
 
     @property
     def due(self) -> bool:
@@ -149,7 +152,11 @@ class Clause:
     @property
     def subordinate(self) -> bool:
         """Tell whether it only explains the clause before it."""
-        return bool(re.match(r"(?:because|although|though|while|which|since|if|when|that)\b", self.text, re.IGNORECASE))
+        return bool(
+            re.match(
+                r"(?:because|although|though|while|which|since|if|when|that|so\s+that)\b", self.text, re.IGNORECASE
+            )
+        )
 
     @property
     def supposed(self) -> bool:
@@ -159,7 +166,8 @@ class Clause:
     @property
     def past(self) -> bool:
         """Tell whether it tells something as having happened."""
-        return has_past(straight(self.text)) or bool(LONG_AGO.search(self.text))
+        text = straight(self.text)
+        return has_past(text) or bool(LONG_AGO.search(text) or _WAS.search(text))
 
     @property
     def happened(self) -> bool:
@@ -177,9 +185,10 @@ def straight(text: str) -> str:
     return text.replace("’", "'")
 
 
-def clauses(text: str) -> list[Clause]:
+@lru_cache(maxsize=1024)
+def clauses(text: str) -> tuple[Clause, ...]:
     """Cut a text where a new statement may begin."""
-    return [Clause(part.strip()) for part in _BREAK.split(text) if part and part.strip()]
+    return tuple(Clause(part.strip()) for part in _BREAK.split(text) if part and part.strip())
 
 
 def in_first_person(text: str) -> str:
@@ -242,9 +251,7 @@ def _is_subject(words: list[str], at: int) -> bool:
     if word.casefold() in _SUBJECTS:
         return True
     following = words[at + 1].casefold() if at + 1 < len(words) else ""
-    return (
-        word[:1].isupper() and word.casefold() not in _AUXILIARIES and (is_past(following) or following in _AUXILIARIES)
-    )
+    return word[:1].isupper() and word.casefold() not in _AUXILIARIES and (is_past(following) or following in _FINITE)
 
 
 def _is_verb(word: str, before: list[str]) -> bool:

@@ -71,7 +71,7 @@ COUNTED = 12
 _IN_ONE_PLACE = 0.5
 _NEAR_ONE_PLACE = 0.6
 _IN_ITS_SEGMENT = 0.3
-_IN_SENTENCE = 0.4
+_IN_SENTENCE, _SENTENCE_NEAR = 0.3, 0.4
 _IN_TITLE = 0.3
 _ABOUT = 60.0
 _SAME = 92.0
@@ -189,7 +189,7 @@ def _sentence_faults(sentence: str, given: _Asked) -> Iterator[str]:
     home = said.home(sentence)
     if not given.comparable(home):
         return
-    if said.support(sentence) < _IN_SENTENCE and said.together(sentence) < _IN_ONE_PLACE:
+    if said.support(sentence) < _IN_SENTENCE and said.together(sentence) < _SENTENCE_NEAR:
         yield "unsupported"
     if given.english(home) and taken_back(sentence, (said.segments[home].text,)):
         yield "taken_back"

@@ -90,6 +90,7 @@ def root(word: str) -> str:
     return stem(_ROOTS.get(bare, bare))
 
 
+@lru_cache(maxsize=4096)
 def roots(text: str) -> frozenset[str]:
     """Give the roots of the words that carry meaning."""
     return frozenset(root(w) for w in normalise(text).split() if _carries(w))

@@ -25,6 +25,9 @@ NUMBER_WORDS = frozenset((*_UNITS, *_TENS, *_SCALES))
 _HINTS = {"half": (30.0, 0.5), "quarter": (15.0, 45.0, 0.25, 25.0), "dozen": (12.0,), "fortnight": (14.0, 2.0)}
 
 
+_SPAN = re.compile(r"(?P<hours>[\w-]+)\s+hours?\s+(?:and\s+)?(?P<minutes>[\w -]+?)\s+minutes?\b", re.IGNORECASE)
+
+
 def number_readings(text: str) -> list[frozenset[float]]:
     """Give each number of a text, as the set of its readings."""
     digits = [frozenset((float(n.replace(",", "")),)) for n in _DIGITS.findall(text)]
@@ -37,8 +40,10 @@ def numbers(text: str) -> frozenset[float]:
 
 
 def hinted(text: str) -> frozenset[float]:
-    """Give the numbers that words stand for which are none themselves."""
-    return frozenset(n for word in _WORD.findall(text.casefold()) for n in _HINTS.get(word, ()))
+    """Give the numbers that words stand for which are none themselves, and an hour and twenty minutes as 80."""
+    words = frozenset(n for word in _WORD.findall(text.casefold()) for n in _HINTS.get(word, ()))
+    spans = (map(numbers, (span["hours"], span["minutes"])) for span in _SPAN.finditer(text))
+    return words.union(60 * max(hours) + max(minutes) for hours, minutes in spans if hours and minutes)
 
 
 def _spelt(text: str) -> Iterator[frozenset[float]]:

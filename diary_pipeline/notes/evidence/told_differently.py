@@ -25,6 +25,7 @@ from diary_pipeline.notes.evidence.grounding import Said, normalise, root, roots
 from diary_pipeline.notes.evidence.numbers import numbers
 from diary_pipeline.notes.language.cues import told
 from diary_pipeline.notes.language.english import DAYS, MONTHS, is_past, listed
+from diary_pipeline.notes.language.given_names import GIVEN_NAMES
 from diary_pipeline.notes.language.mood import feeling
 
 # Below, a text is no copy of its source, and word by word it shows nothing.
@@ -124,14 +125,17 @@ def taken_back(text: str, sources: Sequence[str]) -> bool:
 
 
 def _whole(cut: Sequence[Clause], at: int) -> Clause:
-    first = at
-    while first and (cut[first].fragment or (first < at and cut[first].subordinate)):
-        first -= 1
-    return cut[at] if first == at else Clause(f"{cut[first].text} {cut[at].text}")
+    if not cut[at].fragment:
+        return cut[at]
+    before = [c for c in cut[:at] if not c.fragment and not c.subordinate]
+    still_open = [c for c in before if c.open and not cut[at].past]
+    return Clause(f"{(still_open or before)[-1].text} {cut[at].text}") if before else cut[at]
 
 
 def _in_copy(claim: str, source: str, *, loose: bool) -> Iterable[str]:
     claimed, spoken = _TOKEN.findall(claim), _TOKEN.findall(straight(source))
+    if claimed and claimed[0].casefold() not in GIVEN_NAMES:
+        claimed[0] = claimed[0].casefold()  # its capital is the sentence's
     got, src = [_plain(w) for w in claimed], [_plain(w) for w in spoken]
     if len(got) < _SHORTEST_COPY:
         return
@@ -150,6 +154,7 @@ def _in_copy(claim: str, source: str, *, loose: bool) -> Iterable[str]:
             yield "person_turned"
         if Clause(" ".join(spoken[a:b])).negated != Clause(" ".join(claimed[c:d])).negated and (
             Clause(" ".join(spoken)).negated != Clause(claim).negated
+            and denied_words(claim) & roots(source) | denied_words(" ".join(spoken)) & roots(claim)
         ):
             yield "negation_turned"
 
@@ -183,19 +188,16 @@ def _other_polarity(claim: str, sources: Sequence[str]) -> bool:
             and not any(_open_yet(c) for c in own)
         ):
             return True
-        if own and part.negated and not any(c.denying for source in sources for c in clauses(source)):
+        spoken = frozenset[str]().union(*(roots(c.text) for c in own))
+        if denied_words(part.text) & spoken and not any(c.denying for source in sources for c in clauses(source)):
             return True
-    denied_here, denied_there = denied_words(claim), frozenset[str]().union(*map(denied_words, sources))
-    return any(
-        _affirmed(word, sources)
-        for word in denied_here - denied_there
-        if not any(c.denied for c in _with(word, sources))
-    ) or any(
-        not c.denying
-        for word in denied_there - denied_here
-        if not _affirmed(word, sources)
-        for c in _with(word, [claim])
-    )
+    here, there = denied_words(claim), frozenset[str]().union(*map(denied_words, sources))
+    if any(_affirmed(word, sources) and not any(c.denied for c in _with(word, sources)) for word in here - there):
+        return True
+    # "For the first time" and "too shy to" deny for all of a sentence, whatever comma stands between.
+    if Clause(claim).denying:
+        return False
+    return any(_with(word, (claim,)) and not _affirmed(word, sources) for word in there - here)
 
 
 def _denies(clause: Clause, wanted: frozenset[str]) -> bool:
