@@ -1,4 +1,4 @@
-"""`diary eval`: how well this machine's models hear recordings whose words are known.
+"""`diary eval`: how well this machine's models hear recordings whose words are known; of notes in evaluate_notes.py.
 
 What surprises: nothing of the diary is read or written. The recordings go through the engine that the pipeline uses,
 with the settings that the pipeline uses, and nowhere else.
@@ -7,31 +7,25 @@ with the settings that the pipeline uses, and nowhere else.
 import dataclasses
 import math
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diary_pipeline.cli.evaluate_notes import notes
 from diary_pipeline.cli.home import begin
-from diary_pipeline.cli.output import Format, console, print_json, print_rows, say
+from diary_pipeline.cli.output import EvalFormat, Format, console, print_json, print_markdown_rows, print_rows, say
 
 if TYPE_CHECKING:
     from diary_pipeline.transcription.evaluation.evaluation import Evaluation, Scored
     from diary_pipeline.transcription.evaluation.reference_set import Failed, Reference
     from diary_pipeline.transcription.transcriber import Transcriber
 
-app = typer.Typer(no_args_is_help=True, help="Measure how well recordings are heard whose words are known.")
+app = typer.Typer(
+    no_args_is_help=True, help="Measure how well recordings are heard, and what the checks of notes catch."
+)
+app.command()(notes)
 SHORT = ("row", "audio", "language", "seconds", "words", "wer", "cer", "inaudible", "flags")
-
-
-class EvalFormat(StrEnum):
-    """What an evaluation is printed as."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    markdown = "markdown"
 
 
 @app.callback()
@@ -95,8 +89,7 @@ def _print(evaluation: "Evaluation", form: EvalFormat) -> None:
             dicts = [_flat(scored) for scored in evaluation.scored]
             print_rows(tuple(_flat(evaluation.total)), [tuple(row.values()) for row in dicts], Format.csv)
         case EvalFormat.markdown:
-            for cells in (SHORT, ["---"] * len(SHORT), *rows):
-                print(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+            print_markdown_rows(SHORT, rows)
             print(f"\n{_speed(evaluation)}")
         case EvalFormat.table:
             print_rows(SHORT, rows, Format.table)

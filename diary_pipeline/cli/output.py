@@ -29,6 +29,15 @@ class Format(StrEnum):
     csv = "csv"
 
 
+class EvalFormat(StrEnum):
+    """What an evaluation is printed as."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="What the rows are printed as.")]
 
 
@@ -53,6 +62,12 @@ def as_dicts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[d
 def print_json(value: object) -> None:
     """Print one JSON document."""
     sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2) + "\n")
+
+
+def print_markdown_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows as a table of a Markdown page."""
+    for cells in (columns, ["---"] * len(columns), *rows):
+        print(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
 
 
 def print_markdown(text: str) -> None:

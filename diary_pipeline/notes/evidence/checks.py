@@ -1,18 +1,30 @@
 """The claims that a note makes about itself, each of which can be false. Pure: note and transcript in, findings out.
 
-They are the gate of the note stage, and what `note_is_supported` and `note_is_fit` gather. How a text is looked up is
-grounding.py's business. They cannot see a turned negation: that takes a judge, or a writer that does not rephrase.
+They are the gate of the note stage, and what `note_is_supported` and `note_is_fit` gather; the router asks the same
+of a draft. What is wrong with a single claim is faults.py's business. `faithful` is the one that no rule here can
+make: it is there when a judge judged, see judge.py.
 """
 
 import datetime as dt
-import re
 from collections.abc import Sequence
 from typing import get_args
 
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.note import DiaryNote, Mood, NoteItem
 from diary_pipeline.core.transcript import Segment, Transcript
-from diary_pipeline.notes.evidence.grounding import Said, names_in, numbers
+from diary_pipeline.notes.evidence.clauses import sentences_of
+from diary_pipeline.notes.evidence.faults import (
+    FAULTS,
+    days_of,
+    item_faults,
+    large_numbers,
+    sentence_faults,
+    strange_names,
+    strange_numbers,
+    title_faults,
+)
+from diary_pipeline.notes.evidence.grounding import Said, names_in
+from diary_pipeline.notes.evidence.inventions import obeys
 from diary_pipeline.notes.language.plain import stains
 from diary_pipeline.notes.language.spoken_dates import diary_day, spoken_dates
 from diary_pipeline.notes.writer import note_language
@@ -24,14 +36,18 @@ NOTE_IS_SUPPORTED = (
     "dates_supported",
     "summary_supported",
     "plain_text",
+    "faithful",
 )
+"""`faithful` only where a judge judged."""
 NOTE_IS_FIT = ("note_complete", "coverage", "compression", "not_degraded", "cost_in_budget")
 
 _CLOCK_SLACK_S = 0.05
 """Times are stored with two decimals."""
-_COUNTED = 12
-"""Numbers up to here are counted by people who write ("three friends") without being said."""
 _LONG_S = 300.0
+# Chosen in docs/notes-calibration.md: a note of another recording has a mean below, a good one hardly ever.
+_MEAN, _WEAK = 0.28, 0.2
+_TURNED = frozenset(FAULTS) - {"quote_not_said", "name_not_said", "number_not_said", "due_not_said", "not_plain"}
+"""What the other checks do not count."""
 _OPENING_SEGMENTS = 20
 """Where an entry may say what day it is; short segments make many of three sentences."""
 
@@ -43,18 +59,25 @@ def check_note(
     *,
     given_title: str | None = None,
     usd_per_audio_hour: float = 0.0,
+    language: str | None = None,
+    judged: Check | None = None,
 ) -> tuple[Check, ...]:
-    """Make every check of a note; `given_title` is the owner's own and needs no support."""
+    """Make every check of a note.
+
+    `given_title` is the owner's own and needs no support; `language` is the one the owner wants notes in (None: that
+    of the speech); `judged` is what a judge found, if one was asked.
+    """
     said = Said(transcript)
     texts = _texts(note, given_title)
     return (
         quotes_verbatim(note, transcript),
         names_supported(note, said, texts),
-        numbers_supported(said, texts),
+        numbers_supported(said, texts, note, recorded_day),
         dates_supported(note, transcript, recorded_day),
-        summary_supported(note, said),
-        plain_text(transcript, texts),
-        note_complete(note, transcript, said),
+        summary_supported(note, said, given_title),
+        plain_text(note, said, texts),
+        *([judged] if judged else []),
+        note_complete(note, transcript, said, language or note_language(transcript)),
         coverage(note, transcript, said),
         compression(note, said),
         not_degraded(note),
@@ -71,14 +94,19 @@ def quotes_verbatim(note: DiaryNote, transcript: Transcript) -> Check:
 
 def names_supported(note: DiaryNote, said: Said, texts: Sequence[str]) -> Check:
     """Every person, place and capitalised word was said."""
-    names = {*(i.text for i in (*note.of("person"), *note.of("place"))), *(n for t in texts for n in names_in(t))}
-    return _supported("names_supported", len(names), sum(not said.has_name(n) for n in names))
+    given = {i.text for i in (*note.of("person"), *note.of("place"))}
+    strange = {n for t in texts for n in strange_names(t, said, note.language)}
+    told = {n for t in texts for n in names_in(t)} | given
+    return _supported("names_supported", len(told), len(strange | {n for n in given if not said.has_name(n)}))
 
 
-def numbers_supported(said: Said, texts: Sequence[str]) -> Check:
-    """Every number was said; small ones may be counted."""
-    told = {n for text in texts for n in numbers(text) if n > _COUNTED}
-    return _supported("numbers_supported", len(told), len(told - said.numbers))
+def numbers_supported(said: Said, texts: Sequence[str], note: DiaryNote, recorded_day: dt.date) -> Check:
+    """Every number was said; small ones may be counted, and the day of the note is known."""
+    days = (recorded_day, note.note_date, *(i.due_date for i in note.items if i.due_date))
+    known = frozenset[float]().union(*map(days_of, days))
+    told = {n for text in texts for n in large_numbers(text)}
+    strange = {n for text in texts for n in strange_numbers(text, said, known)}
+    return _supported("numbers_supported", len(told), len(strange))
 
 
 def dates_supported(note: DiaryNote, transcript: Transcript, recorded_day: dt.date) -> Check:
@@ -90,24 +118,36 @@ def dates_supported(note: DiaryNote, transcript: Transcript, recorded_day: dt.da
     return _check("dates_supported", dated and not unsaid, "ERROR", f"{unsaid} of {len(due)} due dates, dated: {dated}")
 
 
-def summary_supported(note: DiaryNote, said: Said) -> Check:
-    """The sentences of the summary were told in one place each."""
-    supports = [said.support(s) for s in re.split(r"(?<=[.!?…])\s+|(?<=[。！？])", note.summary) if s.strip()] or [0.0]
-    mean, weak = sum(supports) / len(supports), sum(s < 0.2 for s in supports) / len(supports)
-    fails = mean < 0.28 or weak > 0.5
-    doubtful = weak > 0.25 or min(supports) < 0.12
-    detail = f"mean support {mean:.2f}, weakest {min(supports):.2f}"
+def summary_supported(note: DiaryNote, said: Said, given_title: str | None = None) -> Check:
+    """What title, summary and items tell was told in one place each, and told so."""
+    spoken = note_language(said.transcript)
+    if note.language != spoken:
+        # Words of two languages cannot be compared: such a note is for a judge.
+        return _check("summary_supported", False, "WARN", f"written in {note.language}, spoken in {spoken}")
+    told = sentences_of(note.summary)
+    supports = [said.support(s) for s in told] or [0.0]
+    mean, weak = sum(supports) / len(supports), sum(s < _WEAK for s in supports) / len(supports)
+    turned = sum(bool(_TURNED.intersection(sentence_faults(s, said, note.note_date))) for s in told)
+    if not (given_title and given_title.strip()):
+        turned += bool(_TURNED.intersection(title_faults(note.title, said, note.note_date)))
+    items = sum(bool(_TURNED.intersection(item_faults(i, said, note.note_date))) for i in note.items)
+    claims = len(told) + 1 + len(note.items)
+    fails = mean < _MEAN or weak > 0.5 or turned + items > 0.5 * claims
+    doubtful = weak > 0.25 or min(supports) < 0.12 or turned or items
+    detail = f"mean support {mean:.2f}, weakest {min(supports):.2f}, told differently {turned}, doubtful items {items}"
     return _check("summary_supported", not (fails or doubtful), "ERROR" if fails else "WARN", detail)
 
 
-def plain_text(transcript: Transcript, texts: Sequence[str]) -> Check:
-    """No address, markup or machine's phrase that was not said."""
-    spoken = transcript.text.casefold()
+def plain_text(note: DiaryNote, said: Said, texts: Sequence[str]) -> Check:
+    """No address, markup or machine's phrase that was not said, and nothing that a spoken order put there."""
+    spoken = said.transcript.text.casefold()
     added = sum(stain.casefold() not in spoken for text in texts for stain in stains(text))
-    return _check("plain_text", not added, "ERROR", f"{added} places")
+    # The offline writer obeys nobody; it lifts a sentence that gives orders as it lifts any other.
+    obeyed = sum(obeys(text, said) for text in texts) if note.writer == "llm" else 0
+    return _check("plain_text", not (added or obeyed), "ERROR", f"{added} places, {obeyed} obeyed orders")
 
 
-def note_complete(note: DiaryNote, transcript: Transcript, said: Said) -> Check:
+def note_complete(note: DiaryNote, transcript: Transcript, said: Said, language: str) -> Check:
     """Title, summary, mood and language are there and make sense."""
     missing = [
         name
@@ -115,7 +155,7 @@ def note_complete(note: DiaryNote, transcript: Transcript, said: Said) -> Check:
             ("title", (3 if said.count >= 3 else 1) <= len(note.title) <= 90),
             ("summary", len(note.summary.split()) >= (15 if _spoken_words(transcript) >= 60 else 1)),
             ("mood", note.mood in get_args(Mood)),
-            ("language", note.language == note_language(transcript)),
+            ("language", note.language == language),
         )
         if not there
     ]

@@ -9,30 +9,49 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from diary_pipeline.core.transcript import Transcript
-from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, listed
+from diary_pipeline.core.transcript import Segment, Transcript
+from diary_pipeline.notes.evidence.numbers import NUMBER_WORDS, hinted, numbers
+from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, is_past, listed
+from diary_pipeline.notes.language.given_names import GIVEN_NAMES
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:'[^\W\d_]+)?")
-_SPELT = re.compile(r"\b[a-z](?: [a-z]\b)+")
-_DIGITS = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_SPELT = re.compile(r"(?<!')\b[a-z](?: [a-z]\b)+")
 _CAPITALISED = re.compile(r"(?<![\w'’])[^\W\d_][\w'’-]*")
-_UNDER_TWENTY = listed("""
-    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-    eighteen nineteen
-""")
-_UNITS = {word: n for n, word in enumerate(_UNDER_TWENTY)}
-_TENS = {w: 10 * n for n, w in enumerate(listed("twenty thirty forty fifty sixty seventy eighty ninety"), start=2)}
-_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _SUFFIXES = (
     ("sses", "ss"), ("ies", "i"), ("ational", "ate"), ("ization", "ize"), ("fulness", "ful"), ("ousness", "ous"),
     ("ation", "at"), ("ments", ""), ("ment", ""), ("ingly", ""), ("edly", ""), ("ings", ""), ("ing", ""), ("ied", "i"),
     ("ed", ""), ("ers", "er"), ("ly", ""), ("es", ""), ("s", ""), ("e", ""), ("y", "i"),
 )  # fmt: skip
 
-_NO_NAMES = STOP_WORDS.union(DAYS, MONTHS, ("i",))
+_TITLES = listed("mr mrs ms miss dr doctor prof professor aunt uncle")
+# A capital that opens a sentence proves nothing, unless what it opens acts without an article and is none of these.
+_ACTS = re.compile(r"(?:^|[.!?…]\s+)(?P<name>[^\W\d_]{3,})\s+(?P<verb>[^\W\d_]+)")
+_ANYBODY = listed("somebody everybody everyone anybody people mother father parents neither another afterwards dinner")
+_NO_CONTENT = STOP_WORDS.union(NUMBER_WORDS)
+_NO_NAMES = STOP_WORDS.union(DAYS, MONTHS, _TITLES, ("i",))
+# What is told in other words is mostly told in another tense.
+_ROOTS = dict(
+    pair.split("=")
+    for pair in listed("""
+    tries=try tried=try cries=cry
+    ate=eat eaten=eat began=begin begun=begin bought=buy broke=break broken=break brought=bring built=build
+    came=come caught=catch chose=choose chosen=choose cried=cry drank=drink drove=drive driven=drive fell=fall
+    fallen=fall fed=feed felt=feel flew=fly flown=fly forgot=forget forgotten=forget fought=fight found=find
+    froze=freeze frozen=freeze gave=give given=give grew=grow grown=grow heard=hear held=hold hid=hide hidden=hide
+    kept=keep knew=know known=know left=leave lent=lend lost=lose met=meet meeting=meet paid=pay payment=pay ran=run
+    rang=ring rode=ride sang=sing sat=sit saw=see seen=see sent=send shook=shake slept=sleep sold=sell spent=spend
+    spoke=speak spoken=speak stole=steal stolen=steal stood=stand stuck=stick swam=swim swum=swim taught=teach
+    told=tell threw=throw thrown=throw thought=think took=take taken=take tore=tear torn=tear understood=understand
+    woke=wake woken=wake won=win wore=wear worn=wear wrote=write written=write children=child men=man women=woman
+    feet=foot mum=mother mom=mother mummy=mother dad=father daddy=father grandma=grandmother gran=grandmother
+    granny=grandmother nan=grandmother grandpa=grandfather grandad=grandfather granddad=grandfather phoned=call
+    phone=call rung=call mobile=phone kids=child kid=child relieved=relief died=death dead=death sadness=sad
+    happiness=happy tiredness=tired
+    """)
+)
 
 # Short segments hold too few words to carry a sentence; a far wider window holds a whole short diary.
 _NEIGHBOURHOOD_WORDS = 40
@@ -40,8 +59,10 @@ _NEIGHBOURHOOD_WORDS = 40
 
 def normalise(text: str) -> str:
     """Lower case words without accents and punctuation; spelt letters join ("t v" is "tv")."""
-    flat = unicodedata.normalize("NFKD", text).replace("’", "'").casefold()
-    words = _WORD.findall("".join(c for c in flat if not unicodedata.combining(c)))
+    flat = text.replace("’", "'").casefold()
+    if not flat.isascii():
+        flat = "".join(c for c in unicodedata.normalize("NFKD", flat) if not unicodedata.combining(c))
+    words = _WORD.findall(flat)
     return _SPELT.sub(lambda spelt: spelt[0].replace(" ", ""), " ".join(words))
 
 
@@ -63,59 +84,95 @@ def content_stems(text: str, language: str = "en") -> frozenset[str]:
     return frozenset(w for w in words if len(w) > 3 or _is_ideograph(w))
 
 
-def numbers(text: str) -> frozenset[float]:
-    """Every number said or written: "25", "3.5", "1,000", "twenty five", "two hundred and six"."""
-    found = {float(n.replace(",", "")) for n in _DIGITS.findall(text)}
-    total = part = 0
-    counting = False
-    for word in [*normalise(text.replace("-", " ")).split(), "."]:
-        if word in _UNITS or word in _TENS:
-            part += _UNITS.get(word, 0) + _TENS.get(word, 0)
-            counting = True
-        elif counting and word in _SCALES:
-            part = max(part, 1) * _SCALES[word]
-            if _SCALES[word] >= 1000:
-                total, part = total + part, 0
-        elif counting and word != "and":
-            found.add(float(total + part))
-            total = part = 0
-            counting = False
-    return frozenset(found)
+def root(word: str) -> str:
+    """Bring a word and its other tenses together: "bought" and "buy", "Mum" and "mother"."""
+    bare = word.removesuffix("'s")
+    return stem(_ROOTS.get(bare, bare))
+
+
+@lru_cache(maxsize=4096)
+def roots(text: str) -> frozenset[str]:
+    """Give the roots of the words that carry meaning."""
+    return frozenset(root(w) for w in normalise(text).split() if _carries(w))
 
 
 def names_in(text: str) -> list[str]:
-    """Capitalised words that do not open a sentence, weekdays and months apart."""
+    """Capitalised words; where a sentence opens, or in a title In Capitals, only common given names."""
+    titled = _in_capitals(text)
     found = []
     for word in _CAPITALISED.finditer(text):
         opens = not word.start() or re.search(r"[.!?…:\"“(]\s*$", text[: word.start()])
-        plain = word[0].casefold().removesuffix("'s").removesuffix("’s")
-        if word[0][0].isupper() and not opens and normalise(plain) not in _NO_NAMES:
+        plain = normalise(word[0]).removesuffix("'s")
+        proven = plain in GIVEN_NAMES or not (opens or titled)
+        if word[0][0].isupper() and proven and plain not in _NO_NAMES:
             found.append(word[0])
     return found
 
 
+def names_that_act(text: str) -> list[str]:
+    """Words at the start of a sentence that do something as only names do without an article ("Ottoline came")."""
+    return [
+        found["name"]
+        for found in _ACTS.finditer(text.replace("’", "'"))
+        if is_past(found["verb"].casefold())
+        and normalise(found["name"]) not in _NO_NAMES.union(_ANYBODY)
+        and not found["name"].endswith(("ing", "ed", "s", "ly"))
+    ]
+
+
 class Said:
-    """A transcript, indexed once; every question is a look-up."""
+    """A transcript, indexed once; every question is a look-up. Knows speech by the ids of its segments."""
 
     def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self.segments: Mapping[int, Segment] = {s.id: s for s in transcript.speech}
+        self.ids = tuple(self.segments)
+        self.roots: Mapping[int, frozenset[str]] = {s.id: roots(s.text) for s in transcript.speech}
         segments = [normalise(s.text).split() for s in transcript.speech]
+        self.text = normalise(transcript.text)
         self.words = frozenset(_bare(w) for words in segments for w in words)
-        self.numbers = numbers(transcript.text)
+        self.numbers = numbers(transcript.text) | hinted(transcript.text)
         self.count = sum(len(words) for words in segments)
-        self._windows = [frozenset(stem(w) for w in window) for window in _neighbourhoods(segments)]
-        self._counted = Counter(stem(w) for words in segments for w in words)
+        self._windows = [frozenset(root(w) for w in window) for window in _neighbourhoods(segments)]
+        self._counted = Counter(root(w) for words in segments for w in words if _carries(w))
         held = Counter(found for window in self._windows for found in window)
         self._weight = {found: math.log1p(len(self._windows) / n) for found, n in held.items()}
         self._unheard = math.log1p(max(1, len(self._windows)))
 
     def has_name(self, name: str) -> bool:
-        """Tell whether every word of a name was said, give or take a plural or a possessive."""
-        words = [_bare(w) for w in normalise(name).split() if w not in STOP_WORDS]
-        return all(w in self.words or w.removesuffix("s") in self.words or f"{w}s" in self.words for w in words)
+        """Tell whether every word of a name was said, give or take a plural, an owner or, outside English, a case."""
+        return all(self._has(_bare(w)) for w in normalise(name).split() if w not in _NO_NAMES)
+
+    def english(self, segment_id: int) -> bool:
+        """Tell whether rules made of English words may read a segment."""
+        segment = self.segments.get(segment_id)
+        return segment is not None and (segment.language or self.transcript.language or "en") == "en"
+
+    def near(self, segment_id: int) -> tuple[int, ...]:
+        """Give the ids of a segment and its neighbours, in order; none where it holds no speech."""
+        if segment_id not in self.segments:
+            return ()
+        at = self.ids.index(segment_id)
+        return self.ids[max(0, at - 1) : at + 2]
+
+    def share(self, text: str, ids: Iterable[int]) -> float:
+        """Share (0 to 1) of a text's content that the named segments hold together."""
+        wanted = roots(text)
+        held = frozenset[str]().union(*(self.roots[i] for i in ids if i in self.roots))
+        return len(wanted & held) / len(wanted) if wanted else 1.0
+
+    def together(self, text: str) -> float:
+        """Share (0 to 1) of a text's content in the three neighbouring segments that hold most of it."""
+        return max((self.share(text, self.near(i)) for i in self.ids), default=0.0)
+
+    def home(self, text: str) -> int:
+        """Give the id of the segment that holds most of a text; the first of equals."""
+        wanted = roots(text)
+        return max(self.ids, key=lambda i: (len(wanted & self.roots[i]), -i), default=-1)
 
     def support(self, sentence: str) -> float:
         """Weighted share (0 to 1) of a sentence's content that was said in one neighbourhood."""
-        wanted = {stem(w) for w in normalise(sentence).split() if _carries(w)}
+        wanted = roots(sentence)
         if not wanted:
             return 1.0
         total = sum(self._weight.get(w, self._unheard) for w in wanted)
@@ -123,13 +180,37 @@ class Said:
 
     def coverage(self, text: str, heaviest: int = 80) -> float:
         """Share of the most frequent content words that a text takes up."""
-        content = [(w, n) for w, n in self._counted.most_common() if _carries(w)][:heaviest]
-        taken = {stem(w) for w in normalise(text).split()}
+        content = self._counted.most_common(heaviest)
+        taken = {root(w) for w in normalise(text).split()}
         return sum(n for w, n in content if w in taken) / max(1, sum(n for _, n in content))
+
+    def _has(self, word: str) -> bool:
+        if word in self.words or word.removesuffix("s") in self.words or f"{word}s" in self.words:
+            return True
+        if word.endswith(("ing", "ed")) and any(root(word) in held for held in self.roots.values()):
+            return True  # "Meeting Anna" where she was met
+        if (self.transcript.language or "en") == "en":
+            return False
+        return len(word) >= 4 and any(_inflected(word, said) for said in self.words)
+
+
+def _inflected(one: str, other: str) -> bool:
+    """Tell whether two words differ in their endings alone ("Tomasz", "Tomaszem")."""
+    alike = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return alike >= 4 and max(len(one), len(other)) - alike <= 3
+
+
+def _in_capitals(text: str) -> bool:
+    """Tell a title In Its Capitals, where they prove nothing, from "Lunch with Anna and Priya"."""
+    first, *others = [w[0] for w in _CAPITALISED.finditer(text)] or [""]
+    carrying = [w for w in (first, *others) if normalise(w) not in _NO_NAMES]
+    small = any(w[0].isupper() and normalise(w) in STOP_WORDS and w != "I" for w in others)
+    return all(w[:1].isupper() for w in carrying) and (len(carrying) >= 4 or small)
 
 
 def _carries(word: str) -> bool:
-    return (len(word) > 2 or _is_ideograph(word)) and word not in STOP_WORDS
+    """Tell whether a word carries meaning; numbers do in numbers.py, which knows how they are spoken."""
+    return (len(word) > 2 or _is_ideograph(word)) and word not in _NO_CONTENT and not word.isdigit()
 
 
 def _is_ideograph(word: str) -> bool:
