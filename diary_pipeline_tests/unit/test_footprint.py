@@ -84,7 +84,7 @@ def test_a_file_that_is_no_model_of_ours_has_no_shape(tmp_path: Path, contents: 
         (LARGE, "float32", 5, "cuda", None, 1228),
     ],
 )
-def test_the_estimate_is_a_little_above_what_was_measured(
+def test_the_estimate_is_a_little_above_what_was_measured(  # noqa: PLR0917
     shape: Shape, compute_type: str, beam_size: int, device: str, measured_mib: int | None, expected_mib: int
 ) -> None:
     estimate = window_bytes(shape, compute_type, beam_size, device) // MIB
