@@ -110,17 +110,17 @@ def told_as_open(text: str, sources: Sequence[str]) -> bool:
     return bool(own) and all(c.past and not c.open and not c.denied for c in own) and _mostly(text, own)
 
 
-def taken_back(text: str, sources: Sequence[str]) -> bool:
+def taken_back(text: str, spoken: str) -> bool:
     """Tell whether a claim holds the number, day or name that its speaker corrected in the same breath."""
     words = set(normalise(text).split())
-    for source in map(straight, sources):
-        for corrected in _CORRECTED.finditer(source):
-            before = _TOKEN.findall(source[: corrected.start()])[-_REACH:]
-            after = _TOKEN.findall(source[corrected.end() :])[:_REACH]
-            for kind in (_days, _numbers, _names):
-                wrong, right = kind(before), kind(after)
-                if wrong and right and wrong[-1] != right[0] and _holds(wrong[-1], words, text):
-                    return not _holds(right[0], words, text)
+    spoken = straight(spoken)
+    for corrected in _CORRECTED.finditer(spoken):
+        before = _TOKEN.findall(spoken[: corrected.start()])[-_REACH:]
+        after = _TOKEN.findall(spoken[corrected.end() :])[:_REACH]
+        for kind in (_days, _numbers, _names):
+            wrong, right = kind(before), kind(after)
+            if wrong and right and wrong[-1] != right[0] and _holds(wrong[-1], words, text):
+                return not _holds(right[0], words, text)
     return False
 
 
