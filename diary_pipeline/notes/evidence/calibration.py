@@ -80,7 +80,8 @@ def _names(chosen: Sequence[Reference], rng: random.Random) -> Counted:
     planted = caught = good = flagged = 0
     for reference in chosen:
         said = Said(reference.transcript)
-        found = [bool(strange_names(t, said, reference.note.language)) for t in planting.with_foreign_names(reference, rng)]
+        language = reference.note.language
+        found = [bool(strange_names(t, said, language)) for t in planting.with_foreign_names(reference, rng)]
         planted, caught = planted + len(found), caught + sum(found)
         names = [n for t in planting.told(reference.note) for n in names_in(t)]
         names += [i.text for i in reference.note.items if i.kind in ("person", "place")]
@@ -158,4 +159,4 @@ def _items(kind: str, chosen: Sequence[Reference], plant: Callable[[Reference], 
         planted, caught = planted + len(found), caught + sum(found)
         right = [bool(item_faults(item, said, reference.day)) for item in reference.note.items]
         good, flagged = good + len(right), flagged + sum(right)
-    return Counted(kind, planted, caught, good, flagged)
+    return Counted(kind, planted, caught, good, flagged, most_flagged=0.10)
