@@ -38,11 +38,16 @@ _CORRECTED = re.compile(
     re.IGNORECASE,
 )
 _MENTAL = re.compile(
-    r"\b(?:think|thought|know|knew|remember|feel|felt|reali[sz]e|understand|understood|learn|believe|wish|hope|say|said|"
-    r"wonder|mean|meant|decide|love|like|want|miss|forgot|notice|imagine|expect|lesson)\w*\b",
+    r"\b(?:think|thought|know|knew|remember|feel|felt|reali[sz]e|understand|understood|learn(?:ed|t)|believe|wish|hope|wonder|"
+    r"mean|meant|decide|love|like|miss|forgot|notice|imagine|expect|lesson|promised\s+myself|regret|envy|envied|prefer|dream|"
+    r"laugh|cried|cry|smile|blush|stung|hurts?|ashamed|shock|shy|dread|surprise|enjoy)\w*\b"
+    r"|\b(?:should|ought|must)\s+(?:not\s+)?have\b|\bshouldn't\s+have\b|\bought\b|\bwould(?:n't)?\b|\b(?:I|we)\s+(?:said|say|told)\b"
+    r"|\b(?:best|worst|better|worse|worth|important|strange|beautiful|unfair|too|enough)\b",
     re.IGNORECASE,
 )
-_FELT = 0.1
+_RULE = re.compile(r"(?:don't|do\s+not|never|no\s+more)\b", re.IGNORECASE)
+_OWN = re.compile(r"\b(?:I|me|my|we|us|our|I'm|I've|we're|we've)\b", re.IGNORECASE)
+_FELT = 0.4
 _REACH = 5
 _HALF = 0.5
 
@@ -93,13 +98,10 @@ def is_no_event(text: str, sources: Sequence[str]) -> bool:
 
 
 def is_no_thought(text: str) -> bool:
-    """Tell whether a text only tells what happened or is to do: no feeling, thought or denial is in it."""
-    return (
-        told(text) in ("event", "action")
-        and abs(feeling(text)) < _FELT
-        and not Clause(text).denied
-        and not _MENTAL.search(text)
-    )
+    """Tell whether a text shows no feeling, thought, judgement or refusal of its speaker."""
+    if told(text) == "reflection" or _MENTAL.search(straight(text)) or _RULE.match(straight(text)):
+        return False
+    return not any((_OWN.search(c.text) and c.denied) or abs(feeling(c.text)) >= _FELT for c in clauses(text))
 
 
 def told_as_open(text: str, sources: Sequence[str]) -> bool:
