@@ -48,10 +48,16 @@ def is_no_place(name: str, said: Said) -> bool:
     if plain in people and plain not in places and plain.split()[0] in GIVEN_NAMES:
         return True
     bare = " ".join(w for w in plain.split() if w not in _TITLES)
-    spoken = said.transcript.text
-    if not bare or bare in _ALWAYS_PLACES or re.search(rf"\b{re.escape(bare.title())}", spoken):
+    if not bare or bare in _ALWAYS_PLACES or bare.split()[-1] in _capitals(said):
         return False
-    return re.search(_WHERE + re.escape(bare), spoken, re.IGNORECASE) is None
+    return re.search(_WHERE + re.escape(bare), said.text) is None
+
+
+@lru_cache(maxsize=16)
+def _capitals(said: Said) -> frozenset[str]:
+    """Words that were written with a capital, in their plainest form."""
+    found = re.findall(r"[^\W\d_][\w-]*", said.transcript.text)
+    return frozenset(normalise(word) for word in found if word[0].isupper())
 
 
 @lru_cache(maxsize=16)
