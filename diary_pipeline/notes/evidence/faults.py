@@ -16,7 +16,8 @@ from rapidfuzz import fuzz
 
 from diary_pipeline.core.note import NoteItem
 from diary_pipeline.core.transcript import Segment
-from diary_pipeline.notes.evidence.clauses import REMINDER, clauses, straight
+from diary_pipeline.notes.evidence.clauses import clauses
+from diary_pipeline.notes.evidence.fields import misplaced
 from diary_pipeline.notes.evidence.grounding import Said, names_in, names_that_act, normalise, roots
 from diary_pipeline.notes.evidence.inventions import (
     currency_added,
@@ -27,15 +28,7 @@ from diary_pipeline.notes.evidence.inventions import (
 )
 from diary_pipeline.notes.evidence.named import is_no_person, is_no_place, stands_together
 from diary_pipeline.notes.evidence.numbers import number_readings
-from diary_pipeline.notes.evidence.told_differently import (
-    is_no_event,
-    is_no_thought,
-    own_clauses,
-    taken_back,
-    told_as_done,
-    told_as_open,
-    turned,
-)
+from diary_pipeline.notes.evidence.told_differently import taken_back, told_as_done, told_as_open, turned
 from diary_pipeline.notes.language.plain import stains
 from diary_pipeline.notes.language.spoken_dates import spoken_dates
 
@@ -268,12 +261,8 @@ def _told_faults(item: NoteItem, given: _Asked, segment: Segment) -> Iterator[st
         yield "due_not_said"
     if not given.english(segment.id):
         return
-    if item.kind == "action":
-        yield from _action_faults(item, segment, lifted=lifted)
-    if item.kind == "event" and is_no_event(item.text, (segment.text,)):
-        yield "no_event"
-    if item.kind == "reflection" and is_no_thought(item.text):
-        yield "no_thought"
+    if fault := misplaced(item.kind, item.text, segment.text, lifted=lifted):
+        yield fault
     if taken_back(item.text, segment.text if lifted else said.on_from(segment.id)):
         yield "taken_back"
     if lifted:
@@ -281,14 +270,6 @@ def _told_faults(item: NoteItem, given: _Asked, segment: Segment) -> Iterator[st
     yield from turned(item.text, said, (segment.id,))
     if item.kind == "event":
         yield from _tenses(item.text, (segment.text,))
-
-
-def _action_faults(item: NoteItem, segment: Segment, *, lifted: bool) -> Iterator[str]:
-    own = own_clauses(item.text, segment.text, least=0.5) or clauses(segment.text)
-    # What was lifted whole may go on over segments; its cue stands where it stands.
-    reminded = REMINDER.search(straight(segment.text))
-    if not reminded and not any(c.open for c in (*own, *(clauses(item.text) if lifted else ()))):
-        yield "memory_as_action" if any(c.past for c in own) else "not_open"
 
 
 def _tenses(text: str, sources: Sequence[str]) -> Iterator[str]:

@@ -21,12 +21,11 @@ from diary_pipeline.notes.evidence.clauses import (
     straight,
     who_is,
 )
-from diary_pipeline.notes.evidence.grounding import Said, normalise, root, roots
+from diary_pipeline.notes.evidence.grounding import Said, normalise, roots
 from diary_pipeline.notes.evidence.numbers import numbers
-from diary_pipeline.notes.language.cues import told
-from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, is_past, listed
+from diary_pipeline.notes.evidence.sources import mostly_from, own_clauses
+from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, listed
 from diary_pipeline.notes.language.given_names import GIVEN_NAMES
-from diary_pipeline.notes.language.mood import feeling
 
 # Below, a text is no copy of its source, and word by word it shows nothing.
 _NEAR_COPY = 80.0
@@ -37,31 +36,7 @@ _CORRECTED = re.compile(
     r"(?:,?\s+(?:no|wait|sorry|actually|i\s+mean|it\s+was|it's|that's))*,?\s+",
     re.IGNORECASE,
 )
-_MENTAL = re.compile(
-    r"\b(?:think|thought|know|knew|remember|feel|felt|reali[sz]e|understand|understood|learn(?:ed|t)|believe|wish|hope|wonder|"
-    r"mean|meant|decide|love|like|miss|forgot|notice|imagine|expect|lesson|promised\s+myself|regret|envy|envied|prefer|dream|"
-    r"laugh|cried|cry|smile|blush|stung|hurts?|ashamed|shock|shy|dread|surprise|enjoy)\w*\b"
-    r"|\b(?:should|ought|must)\s+(?:not\s+)?have\b|\bshouldn't\s+have\b|\bought\b|\bwould(?:n't)?\b|\b(?:I|we)\s+(?:said|say|told)\b"
-    r"|\b(?:best|worst|better|worse|worth|important|strange|beautiful|unfair|too|enough)\b",
-    re.IGNORECASE,
-)
-_RULE = re.compile(r"(?:don't|do\s+not|never|no\s+more)\b", re.IGNORECASE)
-_OWN = re.compile(r"\b(?:I|me|my|we|us|our|I'm|I've|we're|we've)\b", re.IGNORECASE)
-_FELT = 0.4
 _REACH = 5
-_HALF = 0.5
-
-
-def own_clauses(text: str, source: str, *, least: float = 1.0) -> list[Clause]:
-    """Find the clauses of a source that a claim is made from: those that share `least` of what the closest shares.
-
-    A fragment ("and order a lamp") is handed out with what it goes on from.
-    """
-    wanted = roots(text)
-    cut = clauses(source)
-    shared = [len(wanted & roots(c.text)) for c in cut]
-    best = max(shared, default=0)
-    return [_whole(cut, n) for n, score in enumerate(shared) if best and score >= max(1, least * best)]
 
 
 def turned(text: str, said: Said, near: Iterable[int], *, whole: str | None = None) -> list[str]:
@@ -88,20 +63,7 @@ def told_as_done(text: str, sources: Sequence[str]) -> bool:
     if any(c.open or c.supposed for c in told_so) or not any(c.past for c in told_so):
         return False
     own = [clause for source in sources for clause in own_clauses(text, source, least=0.6)]
-    return bool(own) and all(c.open and not c.happened for c in own) and _mostly(text, own)
-
-
-def is_no_event(text: str, sources: Sequence[str]) -> bool:
-    """Tell whether what a text says is still to do, wanted, needed or a rule, and so did not happen."""
-    own = [c for source in sources for c in own_clauses(text, source, least=0.3) if not c.subordinate]
-    return bool(own) and all(c.due and not _past_beside(c, text) for c in own) and _mostly(text, own)
-
-
-def is_no_thought(text: str) -> bool:
-    """Tell whether a text shows no feeling, thought, judgement or refusal of its speaker."""
-    if told(text) == "reflection" or _MENTAL.search(straight(text)) or _RULE.match(straight(text)):
-        return False
-    return not any((_OWN.search(c.text) and c.denied) or abs(feeling(c.text)) >= _FELT for c in clauses(text))
+    return bool(own) and all(c.open and not c.happened for c in own) and mostly_from(text, own)
 
 
 def told_as_open(text: str, sources: Sequence[str]) -> bool:
@@ -109,7 +71,7 @@ def told_as_open(text: str, sources: Sequence[str]) -> bool:
     if not any(c.open and not c.past for c in clauses(text)):
         return False
     own = [clause for source in sources for clause in own_clauses(text, source)]
-    return bool(own) and all(c.past and not c.open and not c.denied for c in own) and _mostly(text, own)
+    return bool(own) and all(c.past and not c.open and not c.denied for c in own) and mostly_from(text, own)
 
 
 def taken_back(text: str, spoken: str) -> bool:
@@ -124,14 +86,6 @@ def taken_back(text: str, spoken: str) -> bool:
             if wrong and right and wrong[-1] != right[0] and _holds(wrong[-1], words, text):
                 return not _holds(right[0], words, text)
     return False
-
-
-def _whole(cut: Sequence[Clause], at: int) -> Clause:
-    if not cut[at].fragment:
-        return cut[at]
-    before = [c for c in cut[:at] if not c.fragment and not c.subordinate]
-    still_open = [c for c in before if c.open and not cut[at].past]
-    return Clause(f"{(still_open or before)[-1].text} {cut[at].text}") if before else cut[at]
 
 
 def _in_copy(claim: str, source: str, *, loose: bool) -> Iterable[str]:
@@ -244,18 +198,6 @@ def _cannot_be(told: str, spoken: str, *, loose: bool) -> bool:
     if told in pronouns and spoken in pronouns:
         return {told, spoken} == {"he", "she"}
     return told not in pronouns and spoken not in pronouns
-
-
-def _past_beside(clause: Clause, text: str) -> bool:
-    """Tell whether the clause itself holds, in the past tense, what the claim tells in it ("I promised")."""
-    pasts = {root(w) for w in map(str.casefold, _TOKEN.findall(straight(clause.text))) if is_past(w)}
-    return bool(pasts & {root(w) for w in map(str.casefold, _TOKEN.findall(straight(text))) if is_past(w)})
-
-
-def _mostly(text: str, own: Sequence[Clause]) -> bool:
-    wanted = roots(text)
-    held = frozenset[str]().union(*(roots(c.text) for c in own))
-    return bool(wanted) and len(wanted & held) > _HALF * len(wanted)
 
 
 def _plain(word: str) -> str:
