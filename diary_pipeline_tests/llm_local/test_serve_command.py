@@ -31,7 +31,7 @@ def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """The command in a process group of its own, as a shell starts it."""
     weights()
     command = [sys.executable, "-m", "diary_pipeline.cli.main", "llm", "serve", SMALLEST]
-    options = ["--port", "0", "--context", "512", "--threads", "1"]
+    options = ["--port", "0", "--context", "1024", "--threads", "1"]
     environment = {**os.environ, "DIARY_HOME": str(tmp_path / "home")}
     with subprocess.Popen(
         [*command, *options],
@@ -53,15 +53,15 @@ def printed(process: subprocess.Popen[str]) -> dict[str, Any]:
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if line.startswith("timeout_s"):
+        if line.startswith("concurrency"):
             break
     route: dict[str, Any] = tomllib.loads("".join(lines))["llm"]["routes"][0]
     return route
 
 
-def ask(told: dict[str, Any]) -> str:
-    values = {name: value for name, value in told.items() if name != "api_key_file"}
-    route = Route(**values, api_key=key_in(Path(told["api_key_file"])))
+def ask(told: dict[str, Any], key: str) -> str:
+    values = {name: value for name, value in told.items() if name != "api_key_env"}
+    route = Route(**values, api_key=key)
 
     async def once() -> str:
         provider = open_provider(route)
@@ -91,9 +91,9 @@ def is_gone(url: str) -> bool:
     return True
 
 
-def test_the_printed_route_is_answered_and_ctrl_c_is_a_good_end(command: subprocess.Popen[str]) -> None:
+def test_the_printed_route_is_answered_and_ctrl_c_is_a_good_end(command: subprocess.Popen[str], tmp_path: Path) -> None:
     told = printed(command)
-    assert ask(told) == SMALLEST
+    assert ask(told, key_in(tmp_path / "home" / "llm" / "key")) == SMALLEST
     os.killpg(command.pid, signal.SIGINT)
     assert command.wait(30) == 0
     assert is_gone(told["base_url"])

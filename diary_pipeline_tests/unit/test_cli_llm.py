@@ -72,15 +72,15 @@ def test_without_the_extra_it_is_said_what_to_install(
     assert "Ollama" in told.err
 
 
-def test_the_printed_route_is_toml_that_names_the_server_and_where_its_key_lies(tmp_path: Path) -> None:
+def test_the_printed_route_is_toml_that_names_the_server_and_the_variable_of_its_key() -> None:
     with subprocess.Popen([sys.executable, "-c", ""], text=True) as process:
         running = LocalServer("http://127.0.0.1:8095/v1", "secret", "small", 4096, 2, process)
-        block = route_block(running, tmp_path / "key")
+        block = route_block(running)
     (route,) = tomllib.loads(block)["llm"]["routes"]
     assert route["base_url"] == running.url
     assert (route["model"], route["context_tokens"], route["concurrency"]) == ("small", 4096, 2)
     assert (route["local"], route["prose"]) == (True, False)
-    assert route["api_key_file"] == str(tmp_path / "key")
+    assert route["api_key_env"] == "LOCAL_LLM_KEY"
     assert "secret" not in block
 
 
