@@ -2,12 +2,13 @@
 
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "calibration" / "real_answers"
+FOLDER = Path(str(files("diary_pipeline.notes.evidence.reference"))) / "real_answers"
 ANSWERS = sorted(FOLDER.glob("*.json"))
 TYPES = set(re.findall(r"^\| `([a-z_]+)` \|", (FOLDER / "README.md").read_text(encoding="utf-8"), re.M))
 
