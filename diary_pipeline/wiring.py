@@ -179,11 +179,14 @@ class Wiring:
         )
 
     def demand(self, model: str) -> None:
-        """Raise ServiceMissing when recordings cannot be transcribed: no such weights here, or no such server."""
+        """Raise when recordings cannot be transcribed: no such weights, device, precision or server."""
         if self.settings.transcriber == "openai":
             self.transcription_server(model).models()
             return
-        self._weights(model)
+        from diary_pipeline.transcription.devices.device import choose
+
+        s = self.settings
+        choose(s.device, s.compute_type, batch_size=s.window_batch_size, model=self._weights(model))
         if self.settings.repair_model:
             self.demand_repair_model()
 

@@ -8,7 +8,8 @@ import typer
 from diary_pipeline.cli.doubts import doubts
 from diary_pipeline.cli.home import begin, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say, short
-from diary_pipeline.core.batch import PRIORITIES, UNWELL
+from diary_pipeline.core.batch import ENDED, PRIORITIES, UNWELL
+from diary_pipeline.core.errors import ServiceMissing
 
 if TYPE_CHECKING:
     from diary_pipeline.ledger.submissions import Submission
@@ -24,12 +25,15 @@ def ingest(
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the notes of these can be queried.")] = False,
     model: Annotated[
         str,
-        typer.Option("--model", help="Whisper model; a known recording keeps its own."),
+        typer.Option("--model", help="Whisper model; without it a known recording keeps its own."),
     ] = "",
-    language: Annotated[str, typer.Option("--language", help="ISO 639-1 code to force; default: detect.")] = "",
+    language: Annotated[
+        str,
+        typer.Option("--language", help="ISO 639-1 code to force; `auto` detects, also where one was forced before."),
+    ] = "",
     vocabulary: Annotated[
         list[str] | None,
-        typer.Option("--vocabulary", help="Names and terms said in them, commas between; may be given again."),
+        typer.Option("--vocabulary", help="Names and terms said in them, commas between; `-` takes them away again."),
     ] = None,
     priority: Annotated[str, typer.Option("--priority", help=f"One of {', '.join(PRIORITIES)}.")] = "medium",
     form: FormatOption = Format.table,
@@ -43,6 +47,8 @@ def ingest(
 
       diary ingest walk.m4a talk.opus --user anna --language de --vocabulary "Zillertal, Mika"
 
+    A known recording is heard again when it is handed in with another model, language or vocabulary.
+
     Exit code 1: some were refused or failed, and are named. A silent recording is well.
     """
     settings = begin()
@@ -55,6 +61,9 @@ def ingest(
     try:
         if wait:
             stay(wiring, ids)
+    except ServiceMissing:
+        say("What was handed in is kept and waits; run the same command when that is mended.")
+        raise
     except KeyboardInterrupt:
         say("Stopped. What was done is kept; run the same command to go on.")
         raise typer.Exit(130) from None
@@ -63,7 +72,14 @@ def ingest(
         say(f"There is no audio in {', '.join(paths)}.")
         return
     if form is Format.table:
-        print_rows(SHORT, [(r.file_name, r.status, short(r.recording_key or r.id), r.reason_code) for r in rows], form)
+        print_rows(
+            SHORT,
+            [
+                (r.file_name, r.status, short(r.recording_key) if r.recording_key else r.id[:12], r.reason_code)
+                for r in rows
+            ],
+            form,
+        )
     else:
         everything = [(r.file_name, r.status, r.recording_key, r.reason_code, r.message, r.id) for r in rows]
         print_rows(COLUMNS, everything, form)
@@ -74,7 +90,10 @@ def ingest(
         for row in bad:
             say(f"  {row.message or row.file_name} [{row.reason_code}]")
         raise typer.Exit(1)
-    if not wait:
+    if all(row.status in ENDED for row in rows):
+        if not wait:
+            say("All of it was known and is done; another --model, --language or --vocabulary has it heard again.")
+    elif not wait:
         say("Accepted. `diary dev` runs the daemon that transcribes them; `diary status` tells how far it is.")
 
 

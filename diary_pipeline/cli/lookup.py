@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 RECENT = 1000
 """So many of the last accepted recordings are looked through; older ones are found in the published catalogue."""
 NAMED = 5
+ENOUGH = 6
+"""Characters of a submission's id: fewer may begin a date, too."""
 
 
 def find(ledger: "Ledger", live: Path, said: str) -> "RecordingRow | Submission":
@@ -22,9 +24,10 @@ def find(ledger: "Ledger", live: Path, said: str) -> "RecordingRow | Submission"
     with ledger.reading() as conn:
         if exact := recordings.rows(conn, [said]):
             return exact[0]
-        if by_id := submissions.get(conn, [said]):
+        if by_id := submissions.get(conn, submissions.starting(conn, said, 2) if len(said) >= ENOUGH else [said]):
             key = by_id[0].recording_key
-            return recordings.rows(conn, [key])[0] if key else by_id[0]
+            if len(by_id) == 1:
+                return recordings.rows(conn, [key])[0] if key else by_id[0]
         recent = {row.recording.key for row in recordings.page(conn, limit=RECENT)}
         keys = sorted({key for key in recent if _fits(key, said)} | _published(live, said))
         match keys:

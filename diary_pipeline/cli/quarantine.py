@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from diary_pipeline.cli.home import begin, existing_home
-from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
+from diary_pipeline.cli.output import Format, FormatOption, print_rows, say, short
 
-COLUMNS = ("file_name", "stage", "code", "message", "at")
+COLUMNS = ("file_name", "stage", "code", "message", "at", "id")
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many at most, the newest first.")]
 
 app = typer.Typer(help="What was refused or failed, and why.", invoke_without_command=True)
@@ -32,6 +32,10 @@ def list_troubles(limit: LimitOption = 50, form: FormatOption = Format.table) ->
     from diary_pipeline.ledger.connect import open_ledger
 
     page = look(open_ledger(settings.ledger_url), limit=limit)
-    print_rows(COLUMNS, [(q.file_name, q.stage, q.code, q.message, q.at) for q in page.rows], form)
+    print_rows(
+        COLUMNS,
+        [(q.file_name, q.stage, q.code, q.message, q.at, short(q.key) if q.key else q.id[:12]) for q in page.rows],
+        form,
+    )
     if page.next:
         say(f"There are more than these {limit}; ask with a higher --limit.")

@@ -13,6 +13,10 @@ from zoneinfo import ZoneInfo
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.languages import KNOWN
 
+DETECT = "auto"
+"""As a language: detect it, also where a known recording had one forced."""
+NOTHING = "-"
+"""As the whole vocabulary: none, also where a known recording had some."""
 MAX_TITLE = 200
 MAX_TAGS = 50
 MAX_TAG = 64
@@ -28,7 +32,7 @@ class Options:
 
     whisper_model: str | None = None
     language: str | None = None
-    """Force this language (ISO 639-1) instead of detecting one."""
+    """Force this language (ISO 639-1) instead of detecting one; DETECT lets a known recording's go."""
     recorded_at: str | None = None
     """ISO 8601; without an offset it is read in the owner's time zone."""
     title: str | None = None
@@ -50,7 +54,7 @@ class Options:
             instant(moment, "UTC")
         return cls(
             whisper_model=clean_text(said.get("whisper_model"), "whisper_model", MAX_TITLE),
-            language=clean_language(said.get("language")),
+            language=DETECT if said.get("language") == DETECT else clean_language(said.get("language")),
             recorded_at=moment,
             title=clean_text(said.get("title"), "title", MAX_TITLE),
             tags=clean_tags(said.get("tags")),
@@ -85,7 +89,8 @@ def clean_language(value: object) -> str | None:
     language = clean_text(value, "language", MAX_TAG)
     if language is not None and language.lower() not in KNOWN:
         raise UsageError(
-            "option_invalid", f"language must be an ISO 639-1 code that Whisper knows, such as 'en', not {language!r}."
+            "option_invalid",
+            f"language must be an ISO 639-1 code that Whisper knows, such as 'en', or 'auto', not {language!r}.",
         )
     return language.lower() if language else None
 

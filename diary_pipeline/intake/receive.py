@@ -27,7 +27,7 @@ from diary_pipeline.core.errors import AudioRefused, NotFound, PermanentError, S
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import AudioFacts, RecordedAt, Recording, partition_key
 from diary_pipeline.intake.names import path_of, storable
-from diary_pipeline.intake.options import Options, instant
+from diary_pipeline.intake.options import DETECT, NOTHING, Options, instant
 from diary_pipeline.intake.sidecar import read_sidecar
 from diary_pipeline.intake.sources import FoundFile, look
 from diary_pipeline.intake.submit import check_model
@@ -154,9 +154,13 @@ def _spoken(submission: Submission, file: FoundFile, facts: AudioFacts, told: st
 def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: str, default_model: str) -> Received:
     with ledger.reading() as conn:
         known = recordings.find(conn, submission.owner, taken.sha256)
-    vocabulary = taken.wanted.vocabulary
-    if known is not None and not Options.read(submission.options).vocabulary:  # a sidecar tells of new recordings only
+    asked = Options.read(submission.options)
+    vocabulary = tuple(term for term in taken.wanted.vocabulary if term != NOTHING)
+    if known is not None and not asked.vocabulary:  # a sidecar tells of new recordings only
         vocabulary = known.vocabulary
+    elif asked.vocabulary == (NOTHING,):
+        vocabulary = ()
+    language = taken.wanted.language or (known.language if known else None)
     recording = Recording(
         key=partition_key(taken.spoken.day, submission.file_name, submission.owner, taken.sha256),
         owner=submission.owner,
@@ -169,7 +173,7 @@ def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: s
         recorded_at=taken.spoken,
         # Who asks for nothing gets what is there: a copy of a file must not change the model its owner once chose.
         whisper_model=taken.wanted.whisper_model or (known.whisper_model if known else default_model),
-        language=taken.wanted.language or (known.language if known else None),
+        language=None if language == DETECT else language,
         title=taken.wanted.title,
         tags=taken.wanted.tags,
         vocabulary=vocabulary,

@@ -83,6 +83,14 @@ def get(conn: sa.Connection, ids: Sequence[str]) -> list[Submission]:
     return [found[id] for id in dict.fromkeys(ids) if id in found]
 
 
+def starting(conn: sa.Connection, beginning: str, limit: int) -> list[str]:
+    """Return ids that begin so; an index answers, because ids are hex in lower case."""
+    if not beginning or set(beginning) - set("0123456789abcdef"):
+        return []
+    ids = sa.select(submissions.c.id).where(submissions.c.id >= beginning, submissions.c.id < f"{beginning}g")
+    return list(conn.execute(ids.limit(limit)).scalars())
+
+
 def waiting(conn: sa.Connection, limit: int) -> list[Submission]:
     """Return what intake has not looked at yet: the highest priority first, then the oldest."""
     ordered = _ROWS.where(WAITING).order_by(submissions.c.priority.desc(), submissions.c.created_at)

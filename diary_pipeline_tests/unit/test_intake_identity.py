@@ -66,6 +66,23 @@ def test_the_same_file_with_another_vocabulary_is_the_same_recording_with_anothe
     assert house.recording(first.recording_key).vocabulary == ("ComfyUI", "Anna", "Mika")
 
 
+def test_a_forced_language_and_a_vocabulary_can_be_taken_back(house: House) -> None:
+    path = house.sound("a.wav")
+    first = house.take(path, language="de", vocabulary="Mika")
+    kept = house.take(path, whisper_model="base")
+    assert (house.recording(first.recording_key).language, house.recording(first.recording_key).vocabulary) == (
+        "de",
+        ("Mika",),
+    )
+    freed = house.take(path, language="auto", vocabulary="-")
+    assert {kept.recording_key, freed.recording_key} == {first.recording_key}
+    assert freed.status == "pending"
+    assert (house.recording(first.recording_key).language, house.recording(first.recording_key).vocabulary) == (
+        None,
+        (),
+    )
+
+
 def test_a_copy_and_its_sidecar_do_not_change_the_vocabulary_its_owner_gave(house: House) -> None:
     first = house.take(house.sound("a.wav"), vocabulary="ComfyUI")
     shutil.copy(house.inbox / "a.wav", house.inbox / "b.wav")
