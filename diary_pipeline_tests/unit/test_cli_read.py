@@ -224,7 +224,7 @@ def test_show_refuses_to_guess_between_two(run: Run, keys: dict[str, str]) -> No
     assert keys["bread.m4a"] in ran.err
 
 
-def test_what_was_refused_is_found_by_the_id_that_the_quarantine_prints(run: Run) -> None:
+def test_what_was_refused_is_found_by_the_id_that_the_quarantine_prints(run: Run, keys: dict[str, str]) -> None:
     printed = {row["file_name"]: row["id"] for row in json.loads(run("quarantine", "--format", "json").out)}
     ran = run("show", printed["empty.m4a"])
     assert (ran.code, "audio_empty" in ran.err) == (1, True)
