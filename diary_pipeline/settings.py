@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
 from diary_pipeline.intake.sources import WatchedFolder
+from diary_pipeline.notes.renderers.template import Template
 from diary_pipeline.settings_file import TimeZone, UserId, first_fault, known_zone, read_people, server_url
 from diary_pipeline.settings_llm import Llm, read_llm
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
@@ -213,6 +214,7 @@ class Settings(BaseModel):
     folders: tuple[WatchedFolder, ...] = ()
     """Folders to watch, the drop folder first."""
     llm: Llm = Field(default_factory=Llm)
+    templates: Mapping[str, Template] = Field(default_factory=dict)
     origins: Mapping[str, str] = Field(default_factory=dict, repr=False)
 
     def owner(self, user_id: str | None = None) -> Owner:
@@ -319,7 +321,14 @@ def _with_file(settings: Settings, env: Mapping[str, str]) -> Settings:
                 f"{settings.config_file}: folders.whisper_model {folder.whisper_model} is not in DIARY_ALLOWED_MODELS.",
             )
     llm = read_llm(people.llm, settings.config_file, env)
-    return settings.model_copy(update={"owners": people.owners, "folders": (drop, *people.folders), "llm": llm})
+    return settings.model_copy(
+        update={
+            "owners": people.owners,
+            "folders": (drop, *people.folders),
+            "llm": llm,
+            "templates": people.templates,
+        }
+    )
 
 
 def _is_ours(name: str, value: str) -> bool:

@@ -6,11 +6,16 @@
     vocabulary = ["Zillertal", "Mika"]  # names and terms, hints for the model
     note_language = "de"                # of notes, whatever was spoken; leave out: the language of most of the speech
     template = "work"                   # of notes, by name
+    tag_templates = {dream = "dreams"}  # of recordings with a tag
     local_only = true                   # only routes marked `local` may see this diary
     day_budget_usd = 0.5                # for language models, by UTC
 
     [owners.anna.replacements]          # heard = meant: whole words, exactly as spelled; the raw text is kept
     "confu i" = "ComfyUI"
+
+    [templates.dreams]                  # a form of notes; all of it may be left out
+    tone = "Present tense, no interpretation."
+    sections = [{heading = "The dream", shows = ["event"]}, {shows = ["reflection", "mood"]}]
 
     [[folders]]
     path = "~/Recordings"               # relative paths start at this file
@@ -34,12 +39,13 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, owner_name
 from diary_pipeline.intake.options import clean_language, clean_tags, clean_vocabulary
 from diary_pipeline.intake.sources import WatchedFolder
+from diary_pipeline.notes.renderers.template import DEFAULT, Template, template_from
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -92,7 +98,8 @@ class _Owner(_Row):
     vocabulary: Vocabulary = ()
     replacements: Mapping[str, str] = {}
     note_language: Language | None = None
-    template: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
+    template: str | None = None
+    tag_templates: Mapping[str, str] = {}
     local_only: bool = False
     day_budget_usd: float | None = Field(default=None, ge=0)
 
@@ -119,6 +126,17 @@ class _File(_Row):
     owners: Mapping[UserId, _Owner] = {}
     folders: tuple[_Folder, ...] = ()
     llm: Mapping[str, Any] = {}
+    templates: Mapping[str, Mapping[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _templates_can_be_used(self) -> "_File":
+        for name, said in self.templates.items():
+            template_from(name, said)
+        for who, owner in self.owners.items():
+            for named in (owner.template, *owner.tag_templates.values()):
+                if named not in (None, DEFAULT.name, *self.templates):
+                    raise ValueError(f"owner {who} names the template {named!r}, and there is no table of it")
+        return self
 
 
 @dataclass(frozen=True)
@@ -129,6 +147,7 @@ class People:
     folders: tuple[WatchedFolder, ...]
     llm: Mapping[str, Any]
     """Unread; see settings_llm.py."""
+    templates: Mapping[str, Template]
 
 
 def read_people(path: Path, *, time_zone: str, default_owner: str = DEFAULT_OWNER) -> People:
@@ -154,13 +173,15 @@ def read_people(path: Path, *, time_zone: str, default_owner: str = DEFAULT_OWNE
             replacements=tuple(sorted(owner.replacements.items())),
             note_language=owner.note_language,
             template=owner.template,
+            tag_templates=tuple(owner.tag_templates.items()),
             local_only=owner.local_only,
             day_budget_usd=owner.day_budget_usd,
         )
         for name, owner in file.owners.items()
     }
     folders = tuple(_watched(folder, path.parent, default_owner) for folder in file.folders)
-    return People(owners, folders, file.llm)
+    templates = {name: template_from(name, said) for name, said in file.templates.items()}
+    return People(owners, folders, file.llm, templates)
 
 
 def _watched(folder: _Folder, beside: Path, default_owner: str) -> WatchedFolder:

@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.core.batch import Result, Stage
 from diary_pipeline.core.errors import DiaryError, ServiceMissing
+from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.notes.batch import WriteNotes
-from diary_pipeline.notes.offline.writer import OfflineWriter
+from diary_pipeline.notes.offline.notes import OfflineNotes
+from diary_pipeline.notes.renderers.template import DEFAULT, Templates
+from diary_pipeline.notes.routed.notes import RoutedNotes, Wishes
+from diary_pipeline.notes.routing.choosing import Policy
+from diary_pipeline.notes.routing.ledger_memory import LedgerMemory, LedgerPurse, StoredAnswers
+from diary_pipeline.notes.routing.router import Router
+from diary_pipeline.notes.writer import NoteWriter
 from diary_pipeline.settings import Settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.store import ObjectStore
@@ -87,9 +94,48 @@ class Wiring:
 
     @cached_property
     def write_note(self) -> WriteNotes:
-        """The note stage; with no route configured the offline writer is the configured writer."""
+        """The note stage."""
         s = self.settings
-        return WriteNotes(self.ledger, self.store, OfflineWriter(), note_dir=s.note_dir if s.write_note_files else None)
+        return WriteNotes(
+            self.ledger,
+            self.store,
+            self.note_writer,
+            note_dir=s.note_dir if s.write_note_files else None,
+            usd_per_audio_hour=s.llm.policy.audio_hour_budget_usd,
+        )
+
+    @cached_property
+    def note_writer(self) -> NoteWriter:
+        """The routes, with the offline writer behind them; with no route configured the offline writer itself."""
+        s, policy = self.settings, self.settings.llm.policy
+        if not s.llm.routes:
+            return OfflineNotes(s.owner, self.templates)
+        wishes = Wishes(policy.redact, policy.local_only, policy.judge)
+        return RoutedNotes(s.llm.routes, self.router, s.owner, self.templates, wishes)
+
+    def router(self, run: str) -> Router:
+        """Open the routes for a run, which has a budget of its own."""
+        s, policy = self.settings, self.settings.llm.policy
+        purse = LedgerPurse(
+            self.ledger,
+            run,
+            run_usd=policy.run_budget_usd,
+            day_usd=policy.day_budget_usd,
+            owner_day_usd=lambda name: s.owner(name).day_budget_usd,
+        )
+        return Router(
+            s.llm.routes,
+            LedgerMemory(self.ledger),
+            StoredAnswers(self.store).of,
+            purse,
+            Policy(policy.usd_per_second, policy.patience_s, policy.deadline_s, policy.tries),
+        )
+
+    def templates(self, owner: Owner) -> Templates:
+        """Give the forms of an owner's notes."""
+        known = self.settings.templates
+        usual = known.get(owner.template or DEFAULT.name, DEFAULT)
+        return Templates(usual, {tag: known.get(name, DEFAULT) for tag, name in owner.tag_templates})
 
     def transcriber(self, model: str) -> Transcriber:
         """Load the named model, or hand out the one this process has loaded already; or ask the configured server."""

@@ -5,7 +5,11 @@ import hashlib
 from typing import Any
 
 from diary_pipeline.core.note import DiaryNote, NoteItem
+from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.transcript import Transcript
+from diary_pipeline.notes.offline.notes import OfflineNotes
+from diary_pipeline.notes.offline.writer import OfflineWriter
+from diary_pipeline.notes.renderers.template import Templates
 from diary_pipeline_tests.builders import make_recording
 
 
@@ -30,3 +34,8 @@ def make_note(transcript: Transcript, **changes: Any) -> DiaryNote:
         version=hashlib.sha256(f"{transcript.version}/{prompt}".encode()).hexdigest()[:16],
     )
     return dataclasses.replace(note, **changes)
+
+
+def offline_notes(writer: OfflineWriter | None = None) -> OfflineNotes:
+    """Return the offline writer as the configured one, for owners without wishes."""
+    return OfflineNotes(Owner, lambda _: Templates(), writer)

@@ -7,7 +7,6 @@ from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.recording import RecordedAt
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.notes.offline.writer import OfflineWriter
-from diary_pipeline.notes.writer import NoteWriter
 from diary_pipeline_tests.builders import make_transcript
 
 DAY = dt.date(2026, 3, 4)
@@ -31,8 +30,7 @@ GERMAN = (
 
 def note_of(said: Sequence[str], title: str | None = None, **changes: str) -> DiaryNote:
     """Write the note of what was said on a Wednesday in March."""
-    writer: NoteWriter = OfflineWriter()
-    return writer.write(make_transcript(said, **changes), RECORDED, title)
+    return OfflineWriter().write(make_transcript(said, **changes), RECORDED, title)
 
 
 def assert_lifted(note: DiaryNote, transcript: Transcript) -> None:

@@ -37,6 +37,8 @@ class Owner:
     """ISO 639-1 of this owner's notes; None: the language of most of the speech."""
     template: str | None = None
     """Name of the template of this owner's notes; None: the default one."""
+    tag_templates: tuple[tuple[str, str], ...] = ()
+    """Pairs of (tag, template): a recording's first tag that has one decides."""
     local_only: bool = False
     """Only language models on machines of the deployment may see this diary."""
     day_budget_usd: float | None = None

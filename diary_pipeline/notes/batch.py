@@ -2,28 +2,28 @@
 
 Choosing and leasing the recordings was the ledger's, writing Dagster events is defs'. The surprise: a note that is
 current already goes to the commit too. It adds no row there, but its work, its submissions and its batch are settled
-like any other's.
+like any other's. All that have to be written are handed to the writer together, which may ask for many at once.
 
 A recording whose note cannot be written fails alone. A surrounding that does not work says nothing about any recording:
 what is finished is committed, the error leaves the batch, and the rest is given back.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from diary_pipeline.catalogue.commit import Failed, FinishedNote, commit_notes
 from diary_pipeline.catalogue.read import note_of, transcript_of
 from diary_pipeline.core.batch import Batch, Lease, Result, StageReport
 from diary_pipeline.core.errors import PermanentError, TransientError
+from diary_pipeline.core.note import NOT_TRANSLATED
 from diary_pipeline.core.recording import Recording
-from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.commits import Committed, Pointer, pointers_of
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.notes.evidence.checks import check_note
 from diary_pipeline.notes.renderers.files import write_note_file
 from diary_pipeline.notes.renderers.markdown import render_note
-from diary_pipeline.notes.writer import NoteWriter, note_version
+from diary_pipeline.notes.writer import NoteWriter, ToWrite, Written
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
 
@@ -58,13 +58,22 @@ class WriteNotes:
             known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
             current = pointers_of(conn, keys, "note")
         tried: list[FinishedNote | Failed | Result] = []
+        to_write: list[tuple[Lease, ToWrite]] = []
         broken: TransientError | None = None
-        for lease in batch.leases:
-            try:
-                tried.append(self._try(lease, known.get(lease.key), current.get(lease.key)))
-            except TransientError as error:
-                broken = error
-                break
+        try:
+            for lease in batch.leases:
+                found = self._looked_at(lease, known.get(lease.key), current.get(lease.key))
+                if isinstance(found, ToWrite):
+                    to_write.append((lease, found))
+                else:
+                    tried.append(found)
+        except TransientError as error:
+            broken = error
+        else:
+            written, broken = self._written(to_write)
+            tried += written
+        if broken is not None:
+            logger.warning("writing_stopped", code=broken.code)
         finished = [t for t in tried if isinstance(t, FinishedNote)]
         failed = [t for t in tried if isinstance(t, Failed)]
         committed = commit_notes(self.ledger, self.store, finished, failed) if finished or failed else Committed(0)
@@ -77,10 +86,10 @@ class WriteNotes:
             raise broken
         return StageReport("note", tuple(results), committed.seq)
 
-    def _try(
+    def _looked_at(
         self, lease: Lease, recording: Recording | None, current: Pointer | None
-    ) -> FinishedNote | Failed | Result:
-        """Finish one recording; whatever goes wrong with it stays with it."""
+    ) -> ToWrite | FinishedNote | Failed | Result:
+        """Tell what is to write; whatever goes wrong with a recording stays with it."""
         if recording is None:
             return Result(lease.key, "failed", "recording_missing", f"Recording {lease.key} is not in the ledger.")
         try:
@@ -88,39 +97,64 @@ class WriteNotes:
             if transcript is None:
                 message = f"Recording {lease.key} has no transcript; run `transcribe_recordings` for it first."
                 return Failed(recording, lease, "note", "transcript_missing", message)
-            return self._finished(lease, recording, transcript, current)
-        except TransientError as error:
-            logger.warning("writing_stopped", key=lease.key, code=error.code)
+            if not any(c.isalnum() for c in transcript.text):
+                return FinishedNote(recording, lease, transcript, None, NO_SPEECH, ())
+            asked = ToWrite(recording, transcript)
+            if current is not None and current.object_id and current.version in self.writer.versions(asked):
+                note = note_of(self.ledger, self.store, lease.key)
+                if note is not None:
+                    return self._finished(lease, asked, Written(note))
+        except TransientError:
             raise
-        except PermanentError as error:
-            return Failed(recording, lease, "note", error.code, error.message)
-        except Exception as error:
-            logger.exception("note_crashed", key=lease.key)
-            message = f"Writing the note of {lease.key} stopped at {type(error).__name__}; see the log of this run."
-            return Failed(recording, lease, "note", "internal_error", message)
+        except Exception as error:  # noqa: BLE001
+            return self._failed(lease, recording, error)
+        return asked
 
-    def _finished(
-        self, lease: Lease, recording: Recording, transcript: Transcript, current: Pointer | None
-    ) -> FinishedNote:
-        if not any(c.isalnum() for c in transcript.text):
-            return FinishedNote(recording, lease, transcript, None, NO_SPEECH, ())
-        wanted = note_version(transcript, self.writer.version, recording.recorded_at, recording.title)
-        note = None
-        if current is not None and current.object_id is not None and current.version == wanted:
-            note = note_of(self.ledger, self.store, lease.key)
-        if note is None:
-            note = self.writer.write(transcript, recording.recorded_at, recording.title)
+    def _written(
+        self, to_write: Sequence[tuple[Lease, ToWrite]]
+    ) -> tuple[list[FinishedNote | Failed], TransientError | None]:
+        """Have the notes written and hold each against what was said; beside them, what speaks of the surroundings."""
+        waiting = {asked.recording.key: (lease, asked) for lease, asked in to_write}
+        done: list[FinishedNote | Failed] = []
+        broken: TransientError | None = None
+        run = to_write[0][0].holder if to_write else ""
+        for key, outcome in self.writer.write([asked for _, asked in to_write], run) if to_write else ():
+            lease, asked = waiting[key]
+            if isinstance(outcome, TransientError):
+                broken = broken or outcome
+            elif isinstance(outcome, Exception):
+                done.append(self._failed(lease, asked.recording, outcome))
+            else:
+                try:
+                    done.append(self._finished(lease, asked, outcome))
+                except Exception as error:  # noqa: BLE001 - this recording's, and the others go on
+                    done.append(self._failed(lease, asked.recording, error))
+        return done, broken
+
+    def _failed(self, lease: Lease, recording: Recording, error: Exception) -> Failed:
+        if isinstance(error, PermanentError):
+            return Failed(recording, lease, "note", error.code, error.message)
+        logger.exception("note_crashed", error, key=lease.key)  # noqa: PLE1205
+        message = f"Writing the note of {lease.key} stopped at {type(error).__name__}; see the log of this run."
+        return Failed(recording, lease, "note", "internal_error", message)
+
+    def _finished(self, lease: Lease, asked: ToWrite, written: Written) -> FinishedNote:
+        recording, transcript, note = asked.recording, asked.transcript, written.note
+        template, wanted = self.writer.form(asked)
         checks = check_note(
             note,
             transcript,
             recording.recorded_at.day,
             given_title=recording.title,
             usd_per_audio_hour=self.usd_per_audio_hour,
+            language=None if NOT_TRANSLATED in note.limits else wanted,
+            judged=written.judged,
         )
         if broken := [c.name for c in checks if not c.passed and c.severity == "ERROR"]:
             code = "note_incomplete" if broken == ["note_complete"] else "note_unsupported"
             raise PermanentError(code, f"The note of {lease.key} failed {', '.join(broken)} and was not published.")
-        return FinishedNote(recording, lease, transcript, note, None, checks, render_note(note, recording.recorded_at))
+        markdown = render_note(note, recording.recorded_at, template)
+        return FinishedNote(recording, lease, transcript, note, None, checks, markdown)
 
     def _result(self, tried: FinishedNote | Failed | Result, committed: Committed) -> Result:
         if isinstance(tried, Result):

@@ -1,4 +1,4 @@
-"""What writes notes, and the key under which a note is written once.
+"""What writes notes, what it is given and gives back, and the key under which a note is written once.
 
 Without a configured LLM route the offline writer *is* the configured writer: its notes are complete, not degraded. A
 note is `degraded` only where it stands in for one that a route should have written, and only the writer that tried
@@ -7,29 +7,60 @@ the routes may say so.
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from diary_pipeline.core.batch import Check
 from diary_pipeline.core.note import DiaryNote, Writer
-from diary_pipeline.core.recording import RecordedAt
+from diary_pipeline.core.owner import Owner
+from diary_pipeline.core.recording import RecordedAt, Recording
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.notes.language.spoken import spoken_language
+from diary_pipeline.notes.renderers.template import Template, Templates
+
+OwnerOf = Callable[[str], Owner]
+TemplatesOf = Callable[[Owner], Templates]
+
+
+@dataclass(frozen=True)
+class ToWrite:
+    """A recording that holds speech, and what was said in it."""
+
+    recording: Recording
+    transcript: Transcript
+
+
+@dataclass(frozen=True)
+class Written:
+    """A note, and what a second model found about it, if one was asked."""
+
+    note: DiaryNote
+    judged: Check | None = None
 
 
 class NoteWriter(Protocol):
-    """Turns what was said into a note."""
-
-    @property
-    def version(self) -> str:
-        """Change whenever the same transcript could become another note."""
-        ...
+    """Turns what was said into notes."""
 
     @property
     def writer(self) -> Writer:
         """Say who writes when all goes well."""
         ...
 
-    def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
-        """Write the note of a transcript that holds speech; `title` is what its owner called it."""
+    def prompt_versions(self, owner: Owner) -> frozenset[str]:
+        """Name what an owner's notes are made with today; a note that was made with anything else is stale."""
+        ...
+
+    def versions(self, asked: ToWrite) -> frozenset[str]:
+        """Name the versions of a recording's note that need not be written again."""
+        ...
+
+    def form(self, asked: ToWrite) -> tuple[Template, str | None]:
+        """Give the template of a recording's note, and the language that its owner wants."""
+        ...
+
+    def write(self, asked: Sequence[ToWrite], run: str) -> Iterator[tuple[str, Written | Exception]]:
+        """Write notes for a run and give each by its key, or what went wrong with it."""
         ...
 
 

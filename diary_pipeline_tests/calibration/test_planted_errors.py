@@ -28,6 +28,7 @@ def test_what_was_promised_of_planted_errors_is_kept(half: str) -> None:
         assert row.recall >= least, f"{kind}: {row.caught} of {row.planted}"
         assert row.false_alarms <= most, f"{kind}: {row.flagged} of {row.good}"
         assert row.met
+    assert [row.kind for row in table.values() if not row.met] == []
 
 
 def test_the_same_seed_plants_the_same_errors() -> None:

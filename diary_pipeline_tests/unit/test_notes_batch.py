@@ -20,6 +20,7 @@ from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary
+from diary_pipeline_tests.note_builders import offline_notes
 
 WALK = ("I walked by the river with Priya.", "Then I bought bread.")
 RIDE = ("I rode to the harbour.", "I need to repair the bicycle by Friday.")
@@ -31,9 +32,11 @@ class Forger(OfflineWriter):
     def __init__(self, **changes: object) -> None:
         self.changes = changes
 
-    def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
+    def write(
+        self, transcript: Transcript, recorded: RecordedAt, title: str | None, wanted: str | None = None
+    ) -> DiaryNote:
         """Write honestly, then lie."""
-        note = super().write(transcript, recorded, title)
+        note = super().write(transcript, recorded, title, wanted)
         if "river" in transcript.text:
             object.__setattr__(note, *next(iter(self.changes.items())))
         return note
@@ -42,11 +45,13 @@ class Forger(OfflineWriter):
 class Broken(OfflineWriter):
     """A writer with a bug that one recording wakes."""
 
-    def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
+    def write(
+        self, transcript: Transcript, recorded: RecordedAt, title: str | None, wanted: str | None = None
+    ) -> DiaryNote:
         """Fall over the river."""
         if "river" in transcript.text:
             raise ValueError(transcript.text)
-        return super().write(transcript, recorded, title)
+        return super().write(transcript, recorded, title, wanted)
 
 
 @pytest.fixture
@@ -90,7 +95,7 @@ def status(ledger: Ledger, recording: Recording) -> tuple[str, str | None]:
 
 def test_a_batch_of_notes_is_one_commit(diary: Diary, walk: Recording, ride: Recording, tmp_path: Path) -> None:
     seen: list[Result] = []
-    write = WriteNotes(diary.ledger, diary.store, OfflineWriter(), note_dir=tmp_path / "notes")
+    write = WriteNotes(diary.ledger, diary.store, offline_notes(), note_dir=tmp_path / "notes")
     with diary.ledger.reading() as conn:
         before = clock_now(conn)
 
@@ -116,8 +121,8 @@ def test_a_batch_of_notes_is_one_commit(diary: Diary, walk: Recording, ride: Rec
 
 
 def test_a_note_that_is_current_is_found_and_not_written_again(diary: Diary, walk: Recording) -> None:
-    first = WriteNotes(diary.ledger, diary.store, OfflineWriter())(diary.claim("note", [walk]))
-    again = WriteNotes(diary.ledger, diary.store, Broken())(diary.claim("note", [walk]))
+    first = WriteNotes(diary.ledger, diary.store, offline_notes())(diary.claim("note", [walk]))
+    again = WriteNotes(diary.ledger, diary.store, offline_notes(Broken()))(diary.claim("note", [walk]))
     assert [r.outcome for r in again.results] == ["found"]
     assert again.commit_seq == 0
     assert again.results[0].preview == first.results[0].preview
@@ -127,14 +132,14 @@ def test_a_note_that_is_current_is_found_and_not_written_again(diary: Diary, wal
 
 def test_a_silent_recording_is_well_and_has_no_note(diary: Diary, ride: Recording, tmp_path: Path) -> None:
     silent = spoken(diary, "silence.m4a", ())
-    report = WriteNotes(diary.ledger, diary.store, OfflineWriter(), tmp_path)(diary.claim("note", [silent, ride]))
+    report = WriteNotes(diary.ledger, diary.store, offline_notes(), tmp_path)(diary.claim("note", [silent, ride]))
     result = by_key(report.results)[silent.key]
     assert (result.outcome, result.code, result.metadata["no_note"]) == ("committed", "audio_no_speech", True)
     assert report.failed == ()
     assert status(diary.ledger, silent) == ("completed", "audio_no_speech")
     assert note_of(diary.ledger, diary.store, silent.key) is None
     assert not list(tmp_path.rglob(f"{silent.key}.md"))
-    again = WriteNotes(diary.ledger, diary.store, OfflineWriter())(diary.claim("note", [silent]))
+    again = WriteNotes(diary.ledger, diary.store, offline_notes())(diary.claim("note", [silent]))
     assert [r.outcome for r in again.results] == ["found"]
 
 
@@ -150,7 +155,7 @@ def test_a_note_that_was_not_said_fails_alone(
     diary: Diary, walk: Recording, ride: Recording, lie: dict[str, object], because: tuple[str, str]
 ) -> None:
     code, check = because
-    report = WriteNotes(diary.ledger, diary.store, Forger(**lie))(diary.claim("note", [walk, ride]))
+    report = WriteNotes(diary.ledger, diary.store, offline_notes(Forger(**lie)))(diary.claim("note", [walk, ride]))
     results = by_key(report.results)
     assert (results[walk.key].outcome, results[walk.key].code) == ("failed", code)
     assert check in results[walk.key].message
@@ -163,7 +168,7 @@ def test_a_note_that_was_not_said_fails_alone(
 def test_a_crash_costs_one_recording_and_tells_no_diary_text(
     diary: Diary, walk: Recording, ride: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
-    report = WriteNotes(diary.ledger, diary.store, Broken())(diary.claim("note", [walk, ride]))
+    report = WriteNotes(diary.ledger, diary.store, offline_notes(Broken()))(diary.claim("note", [walk, ride]))
     results = by_key(report.results)
     assert (results[walk.key].outcome, results[walk.key].code) == ("failed", "internal_error")
     assert "ValueError" in results[walk.key].message
@@ -175,12 +180,14 @@ def test_a_note_of_a_replaced_transcript_is_dropped(diary: Diary, walk: Recordin
     class Slow(OfflineWriter):
         """Writes while somebody transcribes anew."""
 
-        def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
+        def write(
+            self, transcript: Transcript, recorded: RecordedAt, title: str | None, wanted: str | None = None
+        ) -> DiaryNote:
             """Let the transcript change under the note."""
             diary.transcribe([walk], ("I walked by the lake.",))
-            return super().write(transcript, recorded, title)
+            return super().write(transcript, recorded, title, wanted)
 
-    report = WriteNotes(diary.ledger, diary.store, Slow())(diary.claim("note", [walk]))
+    report = WriteNotes(diary.ledger, diary.store, offline_notes(Slow()))(diary.claim("note", [walk]))
     assert [(r.outcome, r.code) for r in report.results] in (
         [("skipped", "transcript_replaced")],
         [("skipped", "fenced")],
@@ -192,7 +199,7 @@ def test_a_lease_that_was_taken_over_publishes_nothing(diary: Diary, walk: Recor
     batch = diary.claim("note", [walk])
     lease = Lease(walk.key, batch.leases[0].epoch - 1, "run-0")
     late = Batch(batch.id, "note", (lease,), held=("elsewhere",), settled=("done",))
-    report = WriteNotes(diary.ledger, diary.store, OfflineWriter())(late)
+    report = WriteNotes(diary.ledger, diary.store, offline_notes())(late)
     assert [(r.outcome, r.code) for r in report.results] == [
         ("skipped", "fenced"),
         ("skipped", "held_elsewhere"),
@@ -205,7 +212,7 @@ def test_a_recording_without_transcript_says_what_to_run_first(diary: Diary) -> 
     (recording,) = diary.accept("new.m4a")
     claimed = diary.claim("note", [recording])
     batch = replace(claimed, leases=(*claimed.leases, Lease("2026-03-04-nobody-0", 1, "run-1")))
-    report = WriteNotes(diary.ledger, diary.store, OfflineWriter())(batch)
+    report = WriteNotes(diary.ledger, diary.store, offline_notes())(batch)
     assert [(r.outcome, r.code) for r in report.results] == [
         ("failed", "transcript_missing"),
         ("failed", "recording_missing"),
@@ -221,17 +228,19 @@ def test_what_was_written_before_the_surrounding_broke_is_committed(diary: Diary
 
         written = 0
 
-        def write(self, transcript: Transcript, recorded: RecordedAt, title: str | None) -> DiaryNote:
+        def write(
+            self, transcript: Transcript, recorded: RecordedAt, title: str | None, wanted: str | None = None
+        ) -> DiaryNote:
             """Write one note."""
             if self.written:
                 raise ServiceMissing("llm_unreachable", "The model's server does not answer.")
             self.written += 1
-            return super().write(transcript, recorded, title)
+            return super().write(transcript, recorded, title, wanted)
 
     some = sorted((spoken(diary, f"{n}.m4a", WALK) for n in range(3)), key=lambda r: r.key)
     batch, told = diary.claim("note", some), list[Result]()
     with pytest.raises(ServiceMissing, match="does not answer"):
-        WriteNotes(diary.ledger, diary.store, Tired())(batch, told.append)
+        WriteNotes(diary.ledger, diary.store, offline_notes(Tired()))(batch, told.append)
     assert [r.outcome for r in told] == ["committed"]
     release(diary.ledger, batch)
     assert [status(diary.ledger, r)[0] for r in some] == ["completed", "generating_notes", "generating_notes"]
@@ -240,6 +249,6 @@ def test_what_was_written_before_the_surrounding_broke_is_committed(diary: Diary
 def test_a_full_disk_costs_the_file_and_never_the_note(diary: Diary, walk: Recording, tmp_path: Path) -> None:
     blocked = tmp_path / "notes"
     blocked.write_text("a file where the folder should be")
-    report = WriteNotes(diary.ledger, diary.store, OfflineWriter(), blocked)(diary.claim("note", [walk]))
+    report = WriteNotes(diary.ledger, diary.store, offline_notes(), blocked)(diary.claim("note", [walk]))
     assert [r.outcome for r in report.results] == ["committed"]
     assert "note_file" not in report.results[0].metadata

@@ -203,6 +203,7 @@ def test_a_topic_is_a_noun_said_in_two_sentences() -> None:
         ([], ["We buried him in the rain, and it was terrible."], "negative"),
         (["I felt happy for her, but also a bit sad."], [], "mixed"),
         ([], ["We drove to the coast."], "neutral"),
+        ([], ["He found a dead starling.", "We had scones.", "Helen rang.", "I got a rose."], "neutral"),
     ],
 )
 def test_the_mood_is_that_of_what_was_felt(own: list[str], rest: list[str], expected: str) -> None:

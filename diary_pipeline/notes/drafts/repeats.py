@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from rapidfuzz import fuzz
 
-from diary_pipeline.notes.evidence.grounding import normalise, numbers
+from diary_pipeline.notes.evidence.grounding import normalise
+from diary_pipeline.notes.evidence.numbers import numbers
 from diary_pipeline.notes.language.english import DAYS, MONTHS, NEGATIONS, listed
 
 _ALIKE = 90.0

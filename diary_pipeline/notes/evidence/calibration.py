@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from diary_pipeline.core.note import NoteItem
 from diary_pipeline.notes.evidence import planting
 from diary_pipeline.notes.evidence.checks import names_supported, numbers_supported, summary_supported
+from diary_pipeline.notes.evidence.clauses import sentences_of
 from diary_pipeline.notes.evidence.faults import (
     item_faults,
     large_numbers,
+    sentence_faults,
     strange_names,
     strange_numbers,
+    title_faults,
 )
 from diary_pipeline.notes.evidence.grounding import Said, names_in
 from diary_pipeline.notes.evidence.reference_notes import Half, Reference
@@ -63,6 +66,7 @@ def planted_errors(
         _names(chosen, rng),
         _numbers(chosen, rng),
         _foreign_notes(chosen, references, rng),
+        _foreign_sentences(chosen, references, rng),
         *_quotes(chosen, references, rng),
         _items("due date not said", chosen, lambda r: planting.with_another_day(r, rng)),
         _items("quote of another item", chosen, lambda r: planting.with_another_quote(r, rng)),
@@ -76,7 +80,8 @@ def _names(chosen: Sequence[Reference], rng: random.Random) -> Counted:
     planted = caught = good = flagged = 0
     for reference in chosen:
         said = Said(reference.transcript)
-        found = [bool(strange_names(t, said, "en")) for t in planting.with_foreign_names(reference, rng)]
+        language = reference.note.language
+        found = [bool(strange_names(t, said, language)) for t in planting.with_foreign_names(reference, rng)]
         planted, caught = planted + len(found), caught + sum(found)
         names = [n for t in planting.told(reference.note) for n in names_in(t)]
         names += [i.text for i in reference.note.items if i.kind in ("person", "place")]
@@ -118,6 +123,19 @@ def _rejects(reference: Reference, said: Said) -> bool:
     return any(not c.passed and c.severity == "ERROR" for c in checks)
 
 
+def _foreign_sentences(chosen: Sequence[Reference], others: Sequence[Reference], rng: random.Random) -> Counted:
+    planted = caught = good = flagged = 0
+    for reference in chosen:
+        said, day = Said(reference.transcript), reference.day
+        other = rng.choice([o for o in others if o.key != reference.key])
+        found = [bool(sentence_faults(s, said, day)) for s in sentences_of(other.note.summary)]
+        planted, caught = planted + len(found), caught + sum(found)
+        right = [bool(sentence_faults(s, said, day)) for s in sentences_of(reference.note.summary)]
+        right.append(bool(title_faults(reference.note.title, said, day)))
+        good, flagged = good + len(right), flagged + sum(right)
+    return Counted("sentence of another recording", planted, caught, good, flagged)
+
+
 def _quotes(chosen: Sequence[Reference], others: Sequence[Reference], rng: random.Random) -> Iterator[Counted]:
     invented = kept = verbatim = lost = misspelt = unfound = 0
     for reference in chosen:
@@ -141,4 +159,4 @@ def _items(kind: str, chosen: Sequence[Reference], plant: Callable[[Reference], 
         planted, caught = planted + len(found), caught + sum(found)
         right = [bool(item_faults(item, said, reference.day)) for item in reference.note.items]
         good, flagged = good + len(right), flagged + sum(right)
-    return Counted(kind, planted, caught, good, flagged)
+    return Counted(kind, planted, caught, good, flagged, most_flagged=0.10)

@@ -191,7 +191,7 @@ def _sentence_faults(sentence: str, given: _Asked) -> Iterator[str]:
         return
     if said.support(sentence) < _IN_SENTENCE and said.together(sentence) < _SENTENCE_NEAR:
         yield "unsupported"
-    if given.english(home) and taken_back(sentence, (said.segments[home].text,)):
+    if given.english(home) and taken_back(sentence, said.on_from(home)):
         yield "taken_back"
     if is_lifted(sentence, said):
         return
@@ -248,7 +248,8 @@ def _place_faults(item: NoteItem, said: Said) -> Iterator[str]:
 
 
 def _told_faults(item: NoteItem, given: _Asked, segment: Segment) -> Iterator[str]:
-    lifted = is_lifted(item.text, given.said)
+    said = given.said
+    lifted = is_lifted(item.text, said)
     if item.due_date and item.due_date not in _days_said((segment.text, item.text if lifted else ""), given.note_date):
         yield "due_not_said"
     if not given.english(segment.id):
@@ -259,11 +260,11 @@ def _told_faults(item: NoteItem, given: _Asked, segment: Segment) -> Iterator[st
         yield "no_event"
     if item.kind == "reflection" and is_no_thought(item.text):
         yield "no_thought"
-    if taken_back(item.text, (segment.text,)):
+    if taken_back(item.text, said.on_from(segment.id)):
         yield "taken_back"
     if lifted:
         return
-    yield from turned(item.text, given.said, (segment.id,))
+    yield from turned(item.text, said, (segment.id,))
     if item.kind == "event":
         yield from _tenses(item.text, (segment.text,))
 

@@ -30,7 +30,6 @@ _TITLES = listed("mr mrs ms miss dr doctor prof professor aunt uncle")
 # A capital that opens a sentence proves nothing, unless what it opens acts without an article and is none of these.
 _ACTS = re.compile(r"(?:^|[.!?…]\s+)(?P<name>[^\W\d_]{3,})\s+(?P<verb>[^\W\d_]+)")
 _ANYBODY = listed("somebody everybody everyone anybody people mother father parents neither another afterwards dinner")
-_NO_CONTENT = STOP_WORDS.union(NUMBER_WORDS)
 _NO_NAMES = STOP_WORDS.union(DAYS, MONTHS, _TITLES, ("i",))
 # What is told in other words is mostly told in another tense.
 _ROOTS = dict(
@@ -93,7 +92,7 @@ def root(word: str) -> str:
 @lru_cache(maxsize=4096)
 def roots(text: str) -> frozenset[str]:
     """Give the roots of the words that carry meaning."""
-    return frozenset(root(w) for w in normalise(text).split() if _carries(w))
+    return frozenset(root(w) for w in normalise(text).split() if _tells(w))
 
 
 def names_in(text: str) -> list[str]:
@@ -155,6 +154,10 @@ class Said:
         at = self.ids.index(segment_id)
         return self.ids[max(0, at - 1) : at + 2]
 
+    def on_from(self, segment_id: int) -> str:
+        """Give the text of a segment and of the next one, where a speaker may take something back."""
+        return " ".join(self.segments[i].text for i in self.near(segment_id) if i >= segment_id)
+
     def share(self, text: str, ids: Iterable[int]) -> float:
         """Share (0 to 1) of a text's content that the named segments hold together."""
         wanted = roots(text)
@@ -209,8 +212,12 @@ def _in_capitals(text: str) -> bool:
 
 
 def _carries(word: str) -> bool:
-    """Tell whether a word carries meaning; numbers do in numbers.py, which knows how they are spoken."""
-    return (len(word) > 2 or _is_ideograph(word)) and word not in _NO_CONTENT and not word.isdigit()
+    return (len(word) > 2 or _is_ideograph(word)) and word not in STOP_WORDS
+
+
+def _tells(word: str) -> bool:
+    """Tell whether a word shows where a text comes from; numbers are looked up in numbers.py's ways."""
+    return _carries(word) and word not in NUMBER_WORDS and not word.isdigit()
 
 
 def _is_ideograph(word: str) -> bool:

@@ -24,7 +24,7 @@ from diary_pipeline.notes.evidence.clauses import (
 from diary_pipeline.notes.evidence.grounding import Said, normalise, root, roots
 from diary_pipeline.notes.evidence.numbers import numbers
 from diary_pipeline.notes.language.cues import told
-from diary_pipeline.notes.language.english import DAYS, MONTHS, is_past, listed
+from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, is_past, listed
 from diary_pipeline.notes.language.given_names import GIVEN_NAMES
 from diary_pipeline.notes.language.mood import feeling
 
@@ -34,7 +34,7 @@ _SHORTEST_COPY = 4
 _TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W\d_]+)*")
 _CORRECTED = re.compile(
     r"[,.;]?\s+(?:no|wait|no\s+wait|sorry|actually|i\s+mean|i\s+meant|or\s+rather|scratch\s+that|make\s+that|correction)"
-    r"(?:,?\s+(?:no|wait|sorry|actually|i\s+mean|it\s+was|it's|that's))*[,.]?\s+",
+    r"(?:,?\s+(?:no|wait|sorry|actually|i\s+mean|it\s+was|it's|that's))*,?\s+",
     re.IGNORECASE,
 )
 _MENTAL = re.compile(
@@ -110,17 +110,17 @@ def told_as_open(text: str, sources: Sequence[str]) -> bool:
     return bool(own) and all(c.past and not c.open and not c.denied for c in own) and _mostly(text, own)
 
 
-def taken_back(text: str, sources: Sequence[str]) -> bool:
+def taken_back(text: str, spoken: str) -> bool:
     """Tell whether a claim holds the number, day or name that its speaker corrected in the same breath."""
     words = set(normalise(text).split())
-    for source in map(straight, sources):
-        for corrected in _CORRECTED.finditer(source):
-            before = _TOKEN.findall(source[: corrected.start()])[-_REACH:]
-            after = _TOKEN.findall(source[corrected.end() :])[:_REACH]
-            for kind in (_days, _numbers, _names):
-                wrong, right = kind(before), kind(after)
-                if wrong and right and wrong[-1] != right[0] and _holds(wrong[-1], words, text):
-                    return not _holds(right[0], words, text)
+    spoken = straight(spoken)
+    for corrected in _CORRECTED.finditer(spoken):
+        before = _TOKEN.findall(spoken[: corrected.start()])[-_REACH:]
+        after = _TOKEN.findall(re.split(r"[.!?]", spoken[corrected.end() :], maxsplit=1)[0])[:_REACH]
+        for kind in (_days, _numbers, _names):
+            wrong, right = kind(before), kind(after)
+            if wrong and right and wrong[-1] != right[0] and _holds(wrong[-1], words, text):
+                return not _holds(right[0], words, text)
     return False
 
 
@@ -253,7 +253,7 @@ def _past_beside(clause: Clause, text: str) -> bool:
 def _mostly(text: str, own: Sequence[Clause]) -> bool:
     wanted = roots(text)
     held = frozenset[str]().union(*(roots(c.text) for c in own))
-    return bool(wanted) and len(wanted & held) >= _HALF * len(wanted)
+    return bool(wanted) and len(wanted & held) > _HALF * len(wanted)
 
 
 def _plain(word: str) -> str:
@@ -269,7 +269,7 @@ def _numbers(words: Sequence[str]) -> list[float]:
 
 
 def _names(words: Sequence[str]) -> list[str]:
-    return [normalise(w) for w in words if w[:1].isupper() and w.casefold() not in (*DAYS, *MONTHS, "i", "no", "it")]
+    return [normalise(w) for w in words if w[:1].isupper() and w.casefold() not in {*DAYS, *MONTHS, *STOP_WORDS}]
 
 
 def _holds(value: object, words: set[str], text: str) -> bool:

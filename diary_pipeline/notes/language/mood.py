@@ -22,6 +22,7 @@ _DEGREE = dict.fromkeys(("strangely", "ridiculously", "terribly", "awfully", "in
 # A word list misreads facts ("what I had missed", "cut it to twelve"): only loud ones count.
 _STRONG_FACT = 0.45
 _ENOUGH_FOR_VERY = 3
+_FEW_FACTS = 3
 # "A noise like a dying cow" is not liked.
 _COMPARED = re.compile(
     r"(?<!\bI )(?<!\bwe )(?<!really )(?<!would )(?<!'d )(?<!n't )(?<!not )\blike\b|(?<=as I )like\b", re.IGNORECASE
@@ -40,7 +41,9 @@ def feeling(text: str) -> float:
 def mood(own: Sequence[str], rest: Sequence[str]) -> Mood:
     """Name the mood of what was felt (`own`) and of what else was told; `mixed` when good and bad are both strong."""
     strong = [score for text in own for score in _both(text) if abs(score) > _STRONG]
-    strong += [score for score in map(feeling, rest) if abs(score) > _STRONG_FACT]
+    facts = [score for score in map(feeling, rest) if abs(score) > _STRONG_FACT]
+    # One sad thing that was seen does not make a day of many other things a sad one.
+    strong += facts if strong or len(facts) > 1 or len(rest) <= _FEW_FACTS else []
     if not strong:
         return "neutral"
     mean = sum(strong) / len(strong)

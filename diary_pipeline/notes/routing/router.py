@@ -78,10 +78,11 @@ class Router:
         recording_key: str,
         owner: str,
         local_only: bool = False,
+        among: Callable[[Route], bool] = lambda _: True,
     ) -> Accepted[T]:
-        """Give the first acceptable answer; NoRoute where no route gives one."""
+        """Give the first acceptable answer; NoRoute where no route `among` those wanted gives one."""
         note = Asking(recording_key, owner, self._answers_of(owner, recording_key))
-        for one in self._lanes:
+        for one in (lane for lane in self._lanes if among(lane.route)):
             if why := obstacle(one.route, local_only=local_only):
                 note.drop(one, why)
             else:

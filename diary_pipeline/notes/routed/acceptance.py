@@ -1,0 +1,153 @@
+"""Whether an answer is a note: read, assembled, held against what was said, and repaired or freed of what was not.
+
+The same functions check what is stored, so that nothing is published that would fail there. What surprises: a model is
+told of its faults once. What is still wrong in its second answer is dropped, entry by entry, and an answer that is
+wrong in most of them is no note at all.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from diary_pipeline.core.batch import Check
+from diary_pipeline.core.note import NOT_TRANSLATED, DiaryNote
+from diary_pipeline.notes.diary_time import with_diary_time
+from diary_pipeline.notes.drafts.assembling import UNSUPPORTED, Assembled, assemble_draft
+from diary_pipeline.notes.drafts.finding import assemble_found
+from diary_pipeline.notes.drafts.merging import untold_end
+from diary_pipeline.notes.drafts.parsing import Draft, DraftInvalid, parse
+from diary_pipeline.notes.drafts.repair import ONLY_PARTS, Fault, advice, form_advice
+from diary_pipeline.notes.drafts.schema import FoundDraft, NoteDraft
+from diary_pipeline.notes.evidence.checks import check_note
+from diary_pipeline.notes.evidence.clauses import sentences_of
+from diary_pipeline.notes.evidence.faults import FAULTS, item_faults, sentence_faults, title_faults
+from diary_pipeline.notes.providers.exchange import Failure
+from diary_pipeline.notes.routed.work import Work
+from diary_pipeline.notes.routing.outcome import Rejected
+from diary_pipeline.notes.routing.route import Route
+
+MOST_FAULTY = 0.5
+"""Of the entries that a draft offered: above it the rest is not believed either."""
+ENOUGH_WORDS = 15
+"""Of a summary: as many as `note_complete` asks for."""
+
+
+class Acceptance:
+    """Judges the answers of all routes for one note that is asked in one question."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._told: set[str] = set()
+        """Routes that were told of their faults."""
+
+    def __call__(self, text: str, route: Route) -> DiaryNote:
+        """Make a note of an answer, or raise Rejected."""
+        work = self._work
+        assignment = work.assignment(prose=route.prose)
+        if not route.prose:
+            found = restored(text, FoundDraft, work)
+            return settled(assemble_found([found], assignment, work.spoken, work.offline_note), work, prose=False)
+        assembled = assemble_draft(restored(text, NoteDraft, work), assignment, work.spoken)
+        if route.name not in self._told:
+            self._told.add(route.name)
+            faults = [*_lost(assembled), *_faults(assembled, work)]
+            # A topic in other words than were spoken is no reason to pay for a second answer.
+            if any(not (where.startswith("topics") and code == UNSUPPORTED) for where, code in faults):
+                raise Rejected(Failure.UNGROUNDED, advice(text, faults, FAULTS))
+        return settled(assembled, work, prose=True)
+
+
+def restored(text: str, shape: type[Draft], work: Work) -> Draft:
+    """Read an answer as a draft with everything in it that was hidden; Rejected when it is none."""
+    try:
+        draft = parse(text, shape)
+    except DraftInvalid as error:
+        told = form_advice(error.fields)
+    else:
+        return work.redaction.restored(draft)
+    raise Rejected(Failure.INVALID, told)  # out here: the error's context holds the answer
+
+
+def settled(assembled: Assembled, work: Work, *, prose: bool) -> DiaryNote:
+    """Drop what is not supported and give the note that is left; Rejected when it may not be published."""
+    note, faulty = assembled.note, {place for place, _ in _item_faults(assembled, work)}
+    kept = [item for item in note.items if item.id not in faulty]
+    lost = sum(place.field != "topics" for place in (lost.place for lost in assembled.lost))
+    offered = len(assembled.places) + lost
+    if prose and len(faulty) + lost > MOST_FAULTY * offered:
+        raise Rejected(Failure.UNGROUNDED)
+    note = replace(note, items=tuple(replace(item, id=n) for n, item in enumerate(kept)))
+    if prose:
+        note = replace(note, summary=_summary(note, work), title=_title(note, work))
+    note = with_diary_time(note, work.asked.transcript)
+    failed = [c for c in checks_of(note, work) if not c.passed and c.severity == "ERROR"]
+    if failed or (prose and untold_end(note.items, work.asked.transcript.speech)):
+        raise Rejected(Failure.UNGROUNDED)
+    return note
+
+
+def checks_of(note: DiaryNote, work: Work, judged: Check | None = None) -> tuple[Check, ...]:
+    """Make the checks that the note will have to pass when it is stored."""
+    _, wanted = work.offline.form(work.asked)
+    return check_note(
+        note,
+        work.asked.transcript,
+        work.asked.recording.recorded_at.day,
+        given_title=work.given_title,
+        language=None if NOT_TRANSLATED in note.limits else wanted,
+        judged=judged,
+    )
+
+
+def _summary(note: DiaryNote, work: Work) -> str:
+    """The sentences without a fault; where too little is left, the speaker's own words say what no model's may."""
+    told = sentences_of(note.summary)
+    kept = [sentence for sentence in told if not _sentence_faults(sentence, note, work)]
+    if len(kept) == len(told):
+        return note.summary
+    return " ".join(kept) if sum(len(s.split()) for s in kept) >= ENOUGH_WORDS else work.offline_note.summary
+
+
+def _title(note: DiaryNote, work: Work) -> str:
+    return work.offline_note.title if _title_faults(note, work) else note.title
+
+
+def _lost(assembled: Assembled) -> Iterator[Fault]:
+    for lost in assembled.lost:
+        yield f"{lost.place.field} {lost.place.index}", lost.code
+
+
+def _faults(assembled: Assembled, work: Work) -> Iterator[Fault]:
+    note = assembled.note
+    for item_id, code in _item_faults(assembled, work):
+        place = assembled.places[item_id]
+        yield f"{place.field} {place.index}", code
+    for sentence in sentences_of(note.summary):
+        for code in _sentence_faults(sentence, note, work):
+            yield "summary", code
+    for code in _title_faults(note, work):
+        yield "title", code
+    if untold_end(note.items, work.asked.transcript.speech):
+        yield "draft", ONLY_PARTS
+
+
+def _item_faults(assembled: Assembled, work: Work) -> list[tuple[int, str]]:
+    """Item id and code; only of what a model claimed, the offline writer's own items are lifted."""
+    note = assembled.note
+    return [
+        (item.id, code)
+        for n, item in enumerate(note.items)
+        if item.id in assembled.places
+        for code in item_faults(
+            item, work.said, note.note_date, language=note.language, asked=work.rules, earlier=note.items[:n]
+        )
+    ]
+
+
+def _sentence_faults(sentence: str, note: DiaryNote, work: Work) -> Sequence[str]:
+    return sentence_faults(sentence, work.said, note.note_date, language=note.language, asked=work.rules)
+
+
+def _title_faults(note: DiaryNote, work: Work) -> Sequence[str]:
+    if work.given_title and work.given_title.strip():
+        return ()
+    return title_faults(note.title, work.said, note.note_date, language=note.language, asked=work.rules)

@@ -1,0 +1,207 @@
+"""The notes of a batch, written by the routes of a deployment: many at once, each by itself, and none lost.
+
+Choosing a route, waiting and paying are routing/'s business, judging is acceptance.py's. Where no route gives a note
+that may be published, the offline writer's takes its place, marked `degraded`, and a later run tries again.
+
+What surprises: nothing of this fails a recording. Only what speaks of the surroundings is handed on as an error, such
+as a missing SDK.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from diary_pipeline.core.batch import Check
+from diary_pipeline.core.errors import PermanentError
+from diary_pipeline.core.note import DiaryNote
+from diary_pipeline.core.owner import Owner
+from diary_pipeline.notes.drafts.prompt import prompt_version
+from diary_pipeline.notes.drafts.redaction import Kind
+from diary_pipeline.notes.evidence.judge import Judgement, faithful, judge_prompt, read_judgement, worth_judging
+from diary_pipeline.notes.offline.notes import OfflineNotes
+from diary_pipeline.notes.providers.exchange import Failure, LLMError, Prompt
+from diary_pipeline.notes.renderers.template import Template
+from diary_pipeline.notes.routed.acceptance import Acceptance, checks_of
+from diary_pipeline.notes.routed.long_note import long_note
+from diary_pipeline.notes.routed.work import Work
+from diary_pipeline.notes.routing.outcome import Accepted, NoRoute, Rejected, Why
+from diary_pipeline.notes.routing.route import Route
+from diary_pipeline.notes.routing.router import Router
+from diary_pipeline.notes.writer import OwnerOf, TemplatesOf, ToWrite, Written, note_version
+from diary_pipeline.observability.logs import log
+
+T = TypeVar("T")
+AT_ONCE = 16
+"""Notes in flight: more only wait for a route's slots, each with its transcript opened."""
+logger = log(__name__)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What holds for every note of a deployment."""
+
+    redact: Collection[Kind] = ()
+    local_only: bool = False
+    judge: str | None = None
+    """Name of the route that checks notes of another provider's models."""
+
+
+class RoutedNotes:
+    """Notes by language models, with the offline writer behind them."""
+
+    writer: Literal["llm"] = "llm"
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        open_router: Callable[[str], Router],
+        owners: OwnerOf,
+        templates: TemplatesOf,
+        wishes: Wishes | None = None,
+    ) -> None:
+        """`open_router` gives the router of a run, whose budget is its own."""
+        self._routes = routes
+        self._open_router = open_router
+        self._owners = owners
+        self._templates = templates
+        self._wishes = wishes or Wishes()
+        self._offline = OfflineNotes(owners, templates)
+
+    def prompt_versions(self, owner: Owner) -> frozenset[str]:
+        """Name the questions that this owner's routes may be asked, of short and of long recordings."""
+        forms = self._templates(owner)
+        return frozenset(
+            prompt_version(form, form.language or owner.note_language, prose=prose, long=long)
+            for form in (forms.usual, *forms.by_tag.values())
+            for prose in self._kinds(owner)
+            for long in (False, True)
+        )
+
+    def versions(self, asked: ToWrite) -> frozenset[str]:
+        """Name the versions that any route may have given."""
+        form, wanted = self.form(asked)
+        recording = asked.recording
+        made_with = {
+            prompt_version(form, wanted, prose=prose, long=long)
+            for prose in self._kinds(self._owners(recording.owner))
+            for long in (False, True)
+        }
+        return frozenset(note_version(asked.transcript, m, recording.recorded_at, recording.title) for m in made_with)
+
+    def form(self, asked: ToWrite) -> tuple[Template, str | None]:
+        """Give the template of a recording's note, and the language that its owner wants."""
+        return self._offline.form(asked)
+
+    def write(self, asked: Sequence[ToWrite], run: str) -> Iterator[tuple[str, Written | Exception]]:
+        """Write side by side."""
+        yield from asyncio.run(self._write_all(asked, run))
+
+    async def _write_all(self, asked: Sequence[ToWrite], run: str) -> list[tuple[str, Written | Exception]]:
+        room = asyncio.Semaphore(AT_ONCE)
+        async with self._open_router(run) as router:
+
+            async def one(work: ToWrite) -> Written | Exception:
+                async with room:
+                    try:
+                        return await self._write(router, Work(work, self._offline, self._wishes.redact))
+                    except Exception as error:  # noqa: BLE001 - this recording's, or told to who runs the batch
+                        return error
+
+            found = await asyncio.gather(*map(one, asked))
+        return [(work.recording.key, outcome) for work, outcome in zip(asked, found, strict=True)]
+
+    async def _write(self, router: Router, work: Work) -> Written:
+        try:
+            note, provider = await self._accepted(router, work)
+        except (NoRoute, Rejected, PermanentError) as error:
+            reason = _reason(error)
+            logger.warning("note_degraded", key=work.asked.recording.key, reason=reason, attempts=len(work.attempts))
+            return Written(work.stand_in())
+        judged = await self._judged(router, note, work, provider)
+        return Written(replace(note, cost_usd=work.cost_usd), judged)
+
+    async def _accepted(self, router: Router, work: Work) -> tuple[DiaryNote, str]:
+        """The note, and whose model wrote it; of a long recording in pieces that the largest context holds."""
+        able = self._able(work.asked.recording.owner)
+        largest = max((route.context_tokens for route in able), default=0)
+        if not able or work.fits_one_question(largest):
+            accepted = await self._ask(router, work, lambda _: True, work.prompt, Acceptance(work))
+            return accepted.value, accepted.route.provider
+        prose = any(route.prose for route in able)
+        alike = [route for route in able if route.prose == prose]
+        contexts = sorted({route.context_tokens for route in alike}, reverse=True)
+        for context, smaller in zip(contexts, [*contexts[1:], None], strict=True):
+
+            async def ask(prompt_for: Callable[[Route], Prompt], accept: Callable[[str, Route], T]) -> Accepted[T]:
+                return await self._ask(router, work, lambda route: route in alike, prompt_for, accept)
+
+            try:
+                return await long_note(ask, work, context, prose=prose), alike[0].provider
+            except NoRoute as error:
+                # Whoever could have read pieces of this size failed; the others need smaller ones.
+                if smaller is None or Why.TOO_LONG not in error.reasons.values():
+                    raise
+        raise AssertionError("a route is able, so a context was tried")
+
+    async def _judged(self, router: Router, note: DiaryNote, work: Work, provider: str) -> Check | None:
+        """Ask the judge where rules have doubts or are blind; none where it is the writer's own family or silent."""
+        judge = next((r for r in self._routes if r.name == self._wishes.judge), None)
+        if judge is None or judge.provider == provider or not worth_judging(note, work.said, checks_of(note, work)):
+            return None
+        prompt = judge_prompt(note, work.asked.transcript)
+        prompt = replace(prompt, user=work.hide(judge)(prompt.user))
+
+        def accept(text: str, _: Route) -> Judgement:
+            try:
+                return read_judgement(text, note, work.asked.transcript)
+            except LLMError:
+                pass
+            raise Rejected(Failure.INVALID)
+
+        try:
+            found = await self._ask(router, work, lambda route: route.name == judge.name, lambda _: prompt, accept)
+        except NoRoute:
+            return None
+        return faithful(found.value)
+
+    async def _ask(
+        self,
+        router: Router,
+        work: Work,
+        among: Callable[[Route], bool],
+        prompt_for: Callable[[Route], Prompt],
+        accept: Callable[[str, Route], T],
+    ) -> Accepted[T]:
+        recording = work.asked.recording
+        try:
+            accepted = await router.run(
+                prompt_for,
+                accept,
+                recording_key=recording.key,
+                owner=recording.owner,
+                local_only=self._is_private(self._owners(recording.owner)),
+                among=among,
+            )
+        except NoRoute as error:
+            work.attempts += error.attempts
+            raise
+        work.attempts += accepted.attempts
+        return accepted
+
+    def _able(self, owner: str) -> list[Route]:
+        private = self._is_private(self._owners(owner))
+        return [route for route in self._routes if route.is_usable and (route.local or not private)]
+
+    def _kinds(self, owner: Owner) -> frozenset[bool]:
+        """Whether some route's own sentences may be published, and whether some route's may not."""
+        return frozenset(route.prose for route in self._able(owner.user_id))
+
+    def _is_private(self, owner: Owner) -> bool:
+        return self._wishes.local_only or owner.local_only
+
+
+def _reason(error: NoRoute | Rejected | PermanentError) -> str:
+    if isinstance(error, NoRoute):
+        return str(error.reason)
+    return str(error.kind) if isinstance(error, Rejected) else error.code
