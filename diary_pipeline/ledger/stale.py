@@ -21,7 +21,8 @@ from diary_pipeline.ledger.tables import MADE, commits, pointers, work
 DEGRADED_RETRY_S, RETRY_MAX_S = 900.0, 86_400.0
 """A provider that is down is back within minutes or hours; a key that is missing may be missing for a week."""
 CurrentOf = Callable[[str], frozenset[str]]
-"""What an owner's notes are made with today; a note made with anything else is stale."""
+"""What an owner's notes are made with today; a note made with anything else is stale. Empty: no route could write one,
+and what is there is not to be had better."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ def stale_notes(
     """
     at = now(conn)
     found: list[StaleNote] = []
-    for made_with in _made_with(conn, owner):
-        if not _is_stale(made_with, current, upgrades) or len(found) >= limit:
-            continue
+    for made_with in _stale(conn, owner, current, upgrades):
+        if len(found) >= limit:
+            break
         due = _made(owner, made_with) & (pointers.c.again_at <= at)
         chosen = sa.select(pointers.c.subject).where(MADE, due).order_by(pointers.c.again_at)
         keys = conn.execute(chosen.limit(limit - len(found))).scalars()
@@ -76,15 +77,20 @@ def stale_notes(
 
 def stale_groups(conn: sa.Connection, owner: str, current: frozenset[str], *, upgrades: bool) -> list[StaleGroup]:
     """Count an owner's stale notes, those included that are planned already; for people, because it reads them all."""
+    note = (work.c.recording_key == pointers.c.subject) & (work.c.stage == "note")
+    counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(work.c.audio_s), 0.0))
     groups: list[StaleGroup] = []
-    for made_with in _made_with(conn, owner):
-        if _is_stale(made_with, current, upgrades):
-            note = (work.c.recording_key == pointers.c.subject) & (work.c.stage == "note")
-            counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(work.c.audio_s), 0.0))
-            joined = counted.select_from(pointers.outerjoin(work, note)).where(MADE, _made(owner, made_with))
-            notes, audio_s = conn.execute(joined).one()
-            groups.append(StaleGroup(owner, made_with, int(notes), float(audio_s)))
+    for made_with in _stale(conn, owner, current, upgrades):
+        joined = counted.select_from(pointers.join(work, note)).where(MADE, _made(owner, made_with))
+        notes, audio_s = conn.execute(joined).one()
+        groups.append(StaleGroup(owner, made_with, int(notes), float(audio_s)))
     return groups
+
+
+def newest_made_with(conn: sa.Connection, owner: str, made_with: str, limit: int) -> list[str]:
+    """Return recordings of an owner whose notes were made with this, the latest day first; for people as well."""
+    chosen = sa.select(pointers.c.subject).where(MADE, _made(owner, made_with)).order_by(pointers.c.subject.desc())
+    return list(conn.execute(chosen.limit(limit)).scalars())
 
 
 def owners_with_notes(conn: sa.Connection) -> Iterator[str]:
@@ -97,10 +103,6 @@ def first_again_at(made_with: str | None, at: float) -> float | None:
     if made_with is None:
         return None
     return at + DEGRADED_RETRY_S if made_with.startswith(DEGRADED) else 0.0
-
-
-def _is_stale(made_with: str, current: frozenset[str], upgrades: bool) -> bool:
-    return upgrades if made_with.startswith(DEGRADED) else made_with not in current
 
 
 def _due(conn: sa.Connection, current_of: CurrentOf, limit: int, upgrades: bool) -> Iterator[StaleNote]:
@@ -117,8 +119,11 @@ def _waiting(conn: sa.Connection, limit: int) -> int:
     return int(conn.execute(sa.select(sa.func.count()).select_from(waiting.subquery())).scalar_one())
 
 
-def _made_with(conn: sa.Connection, owner: str) -> Iterator[str]:
-    return _hops(conn, pointers.c.made_with, pointers.c.owner == owner)
+def _stale(conn: sa.Connection, owner: str, current: frozenset[str], upgrades: bool) -> Iterator[str]:
+    """Give what an owner's stale notes were made with."""
+    for made_with in _hops(conn, pointers.c.made_with, pointers.c.owner == owner) if current else ():
+        if upgrades if made_with.startswith(DEGRADED) else made_with not in current:
+            yield made_with
 
 
 def _hops(conn: sa.Connection, column: sa.Column[str], among: sa.ColumnElement[bool]) -> Iterator[str]:
