@@ -92,7 +92,7 @@ class Settings(BaseModel):
     model_dir: AbsolutePath = _setting(
         "Places",
         Path("~/.cache/diary_pipeline/models"),
-        "Folder of Whisper weights; outside the home folder, because projects share it.",
+        "Folder of the weights of models; outside the home folder, because projects share it.",
     )
     dagster_home: AbsolutePath = _setting(
         "Places", _below("dagster"), "Folder of Dagster's own state and dagster.yaml.", env="DAGSTER_HOME"

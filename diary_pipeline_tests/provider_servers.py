@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,7 +71,8 @@ class Asked:
 class Reply:
     """What a server sends back: an answer of a model, or a body as it is."""
 
-    text: str = "good"
+    text: str | Callable[[Asked], str] = "good"
+    """What the model writes, or what it makes of what it is asked."""
     ended: Ending = "stop"
     model: str | None = None
     """None: the one that was asked for."""
@@ -200,9 +201,10 @@ def as_told_by(provider: ProviderName, asked: Asked, reply: Reply) -> dict[str, 
     """Write an answer as this provider does."""
     model = reply.model or asked.body["model"]
     ended = ENDINGS[provider][reply.ended]
+    text = reply.text if isinstance(reply.text, str) else reply.text(asked)
     if provider == "anthropic":
         assert asked.path == "/v1/messages"
-        content = [] if reply.ended in ("refusal", "filtered") else [{"type": "text", "text": reply.text}]
+        content = [] if reply.ended in ("refusal", "filtered") else [{"type": "text", "text": text}]
         return {
             "id": "msg-1",
             "type": "message",
@@ -219,7 +221,7 @@ def as_told_by(provider: ProviderName, asked: Asked, reply: Reply) -> dict[str, 
             },
         }
     assert asked.path == "/v1/chat/completions"
-    said: dict[str, Any] = {"role": "assistant", "content": None if reply.ended == "refusal" else reply.text}
+    said: dict[str, Any] = {"role": "assistant", "content": None if reply.ended == "refusal" else text}
     if reply.ended == "refusal" and provider == "openai":
         said["refusal"] = "I cannot help with that."
     return {

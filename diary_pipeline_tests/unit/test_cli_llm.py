@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from diary_pipeline.cli.llm import DEFAULT_MODEL, route_block
+from diary_pipeline.cli.llm import route_block
 from diary_pipeline.cli.main import main
 from diary_pipeline.notes.local_model.server import LocalServer, key_in
 from diary_pipeline.notes.local_model.weights import DEFAULT, pinned
@@ -59,19 +59,28 @@ def test_the_models_are_listed_with_what_they_are_good_for(capsys: pytest.Captur
     assert all(row["use"] and row["licence"] for row in rows.values())
 
 
-def test_the_default_of_the_command_is_the_default_of_the_room() -> None:
-    assert DEFAULT_MODEL == DEFAULT
+def test_without_the_extra_it_is_said_what_to_install(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    own = tmp_path / "own.gguf"
+    own.write_bytes(b"GGUF")
+    assert ended("llm", "serve", str(own)) == 3
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "diary-pipeline[local-llm]" in told.err
+    assert "Ollama" in told.err
 
 
-def test_the_printed_route_is_toml_that_names_the_server_and_where_its_key_lies(tmp_path: Path) -> None:
+def test_the_printed_route_is_toml_that_names_the_server_and_the_variable_of_its_key() -> None:
     with subprocess.Popen([sys.executable, "-c", ""], text=True) as process:
         running = LocalServer("http://127.0.0.1:8095/v1", "secret", "small", 4096, 2, process)
-        block = route_block(running, tmp_path / "key")
+        block = route_block(running)
     (route,) = tomllib.loads(block)["llm"]["routes"]
     assert route["base_url"] == running.url
     assert (route["model"], route["context_tokens"], route["concurrency"]) == ("small", 4096, 2)
     assert (route["local"], route["prose"]) == (True, False)
-    assert route["api_key_file"] == str(tmp_path / "key")
+    assert route["api_key_env"] == "LOCAL_LLM_KEY"
     assert "secret" not in block
 
 

@@ -21,9 +21,9 @@ _NEAR = 0.2
 Chunk = tuple[Segment, ...]
 
 
-def question_bytes(context_tokens: int) -> int:
-    """Give how many bytes of diary one question to such a model may hold."""
-    return _BYTES_A_TOKEN * int(min(_SHARE_OF_CONTEXT * context_tokens, MOST_TOKENS))
+def question_bytes(context_tokens: int, output_tokens: int = 0) -> int:
+    """Give how many bytes one question to such a model may hold, so that an answer of that length fits beside it."""
+    return _BYTES_A_TOKEN * int(min(_SHARE_OF_CONTEXT * context_tokens, MOST_TOKENS, context_tokens - output_tokens))
 
 
 def chunks(speech: Sequence[Segment], most_bytes: int, hide: Hide = shown) -> tuple[Chunk, ...]:

@@ -26,7 +26,7 @@ from diary_pipeline.notes.providers.exchange import Prompt
 from diary_pipeline.notes.renderers.template import DEFAULT, Template
 
 Hide = Callable[[str], str]
-_OUTPUT_TOKENS = {"note": 4000, "found": 400, "head": 1500}
+OUTPUT_TOKENS = {"note": 4000, "found": 400, "head": 1500}
 """Small models that loop are stopped early; the others have room for a full draft."""
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _LANGUAGES = {code: name.title() for name, code in reversed(CODES.items())}
@@ -101,7 +101,7 @@ def _prompt(name: str, shape: type[BaseModel], assignment: Assignment, diary: st
         user="\n\n".join((" ".join(known), diary, _task(name, assignment))),
         schema=schema,
         shape=f"{name}-{hashed}",
-        max_output_tokens=_OUTPUT_TOKENS[name],
+        max_output_tokens=OUTPUT_TOKENS[name],
     )
 
 

@@ -16,7 +16,8 @@ from rapidfuzz import fuzz
 
 from diary_pipeline.core.note import NoteItem
 from diary_pipeline.core.transcript import Segment
-from diary_pipeline.notes.evidence.clauses import REMINDER, clauses, straight
+from diary_pipeline.notes.evidence.clauses import clauses
+from diary_pipeline.notes.evidence.fields import misplaced
 from diary_pipeline.notes.evidence.grounding import Said, names_in, names_that_act, normalise, roots
 from diary_pipeline.notes.evidence.inventions import (
     currency_added,
@@ -25,16 +26,9 @@ from diary_pipeline.notes.evidence.inventions import (
     obeys,
     says_nothing,
 )
+from diary_pipeline.notes.evidence.named import is_no_person, is_no_place, stands_together
 from diary_pipeline.notes.evidence.numbers import number_readings
-from diary_pipeline.notes.evidence.told_differently import (
-    is_no_event,
-    is_no_thought,
-    own_clauses,
-    taken_back,
-    told_as_done,
-    told_as_open,
-    turned,
-)
+from diary_pipeline.notes.evidence.told_differently import taken_back, told_as_done, told_as_open, turned
 from diary_pipeline.notes.language.plain import stains
 from diary_pipeline.notes.language.spoken_dates import spoken_dates
 
@@ -42,6 +36,7 @@ FAULTS = {
     "unsupported": "too few of its words were said in one place",
     "not_in_its_segment": "its words were said elsewhere than where it points",
     "name_not_said": "it names somebody or something that was not said",
+    "not_a_name": "it is no person, or no place, where it was said",
     "number_not_said": "it holds a number that was not said",
     "taken_back": "it holds what the speaker corrected right away",
     "quote_not_said": "its quote does not stand in its segment",
@@ -170,15 +165,25 @@ def _item_faults(item: NoteItem, given: _Asked, earlier: Collection[NoteItem]) -
     if any(e.kind == item.kind and fuzz.ratio(normalise(e.text), normalise(item.text)) >= _SAME for e in earlier):
         yield "repeated"
     yield from _text_faults(item.text, given)
-    if item.kind in ("person", "place") and not said.has_name(item.text):
-        yield "name_not_said"
+    if item.kind in ("person", "place"):
+        yield from _name_faults(item, given)
     if item.kind == "topic" and given.comparable(item.segment_id) and said.share(item.text, said.ids) < _IN_ONE_PLACE:
         yield "unsupported"
     if item.kind in _TOLD:
+        if says_nothing(item.text):
+            yield "says_nothing"
         if given.comparable(item.segment_id):
             yield from _place_faults(item, said)
         if segment is not None:
             yield from _told_faults(item, given, segment)
+
+
+def _name_faults(item: NoteItem, given: _Asked) -> Iterator[str]:
+    said = given.said
+    if not said.has_name(item.text) or not stands_together(item.text, said):
+        yield "name_not_said"
+    elif given.all_english() and (is_no_person if item.kind == "person" else is_no_place)(item.text, said):
+        yield "not_a_name"
 
 
 def _sentence_faults(sentence: str, given: _Asked) -> Iterator[str]:
@@ -191,9 +196,11 @@ def _sentence_faults(sentence: str, given: _Asked) -> Iterator[str]:
         return
     if said.support(sentence) < _IN_SENTENCE and said.together(sentence) < _SENTENCE_NEAR:
         yield "unsupported"
-    if given.english(home) and taken_back(sentence, said.on_from(home)):
+    lifted = is_lifted(sentence, said)
+    # What was lifted stands beside its correction, or is no better than what the speaker left.
+    if given.english(home) and taken_back(sentence, said.segments[home].text if lifted else said.on_from(home)):
         yield "taken_back"
-    if is_lifted(sentence, said):
+    if lifted:
         return
     # A sentence of a summary may join two places: each part is held against its own.
     for part in clauses(sentence):
@@ -254,27 +261,15 @@ def _told_faults(item: NoteItem, given: _Asked, segment: Segment) -> Iterator[st
         yield "due_not_said"
     if not given.english(segment.id):
         return
-    if item.kind == "action":
-        yield from _action_faults(item, segment, lifted=lifted)
-    if item.kind == "event" and is_no_event(item.text, (segment.text,)):
-        yield "no_event"
-    if item.kind == "reflection" and is_no_thought(item.text):
-        yield "no_thought"
-    if taken_back(item.text, said.on_from(segment.id)):
+    if fault := misplaced(item.kind, item.text, segment.text, lifted=lifted):
+        yield fault
+    if taken_back(item.text, segment.text if lifted else said.on_from(segment.id)):
         yield "taken_back"
     if lifted:
         return
     yield from turned(item.text, said, (segment.id,))
     if item.kind == "event":
         yield from _tenses(item.text, (segment.text,))
-
-
-def _action_faults(item: NoteItem, segment: Segment, *, lifted: bool) -> Iterator[str]:
-    own = own_clauses(item.text, segment.text, least=0.5) or clauses(segment.text)
-    # What was lifted whole may go on over segments; its cue stands where it stands.
-    reminded = REMINDER.search(straight(segment.text))
-    if not reminded and not any(c.open for c in (*own, *(clauses(item.text) if lifted else ()))):
-        yield "memory_as_action" if any(c.past for c in own) else "not_open"
 
 
 def _tenses(text: str, sources: Sequence[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ import re
 from functools import lru_cache
 
 from diary_pipeline.notes.evidence.grounding import Said, normalise, root, roots
+from diary_pipeline.notes.evidence.numbers import NUMBER_WORDS
 from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, listed
 
 # One line a feeling: who says one of them has said the others.
@@ -64,6 +65,7 @@ _ORDER = re.compile(
     re.IGNORECASE,
 )
 _EMPTY = STOP_WORDS.union(
+    NUMBER_WORDS,
     DAYS,
     MONTHS,
     listed("""

@@ -20,7 +20,7 @@ _UNITS = {word: n for n, word in enumerate(_UNDER_TWENTY)}
 _NTH = {word: n for word, n in ORDINALS.items() if " " not in word}
 _TENS = {w: 10 * n for n, w in enumerate(listed("twenty thirty forty fifty sixty seventy eighty ninety"), start=2)}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
-NUMBER_WORDS = frozenset((*_UNITS, *_TENS, *_SCALES))
+NUMBER_WORDS = frozenset((*_UNITS, *_NTH, *_TENS, *_SCALES))
 # "Half past four" is written 4:30, "a dozen" 12, "a fortnight" 14.
 _HINTS = {"half": (30.0, 0.5), "quarter": (15.0, 45.0, 0.25, 25.0), "dozen": (12.0,), "fortnight": (14.0, 2.0)}
 

@@ -21,12 +21,11 @@ from diary_pipeline.notes.evidence.clauses import (
     straight,
     who_is,
 )
-from diary_pipeline.notes.evidence.grounding import Said, normalise, root, roots
+from diary_pipeline.notes.evidence.grounding import Said, normalise, roots
 from diary_pipeline.notes.evidence.numbers import numbers
-from diary_pipeline.notes.language.cues import told
-from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, is_past, listed
+from diary_pipeline.notes.evidence.sources import mostly_from, own_clauses
+from diary_pipeline.notes.language.english import DAYS, MONTHS, STOP_WORDS, listed
 from diary_pipeline.notes.language.given_names import GIVEN_NAMES
-from diary_pipeline.notes.language.mood import feeling
 
 # Below, a text is no copy of its source, and word by word it shows nothing.
 _NEAR_COPY = 80.0
@@ -37,26 +36,7 @@ _CORRECTED = re.compile(
     r"(?:,?\s+(?:no|wait|sorry|actually|i\s+mean|it\s+was|it's|that's))*,?\s+",
     re.IGNORECASE,
 )
-_MENTAL = re.compile(
-    r"\b(?:think|thought|know|knew|remember|feel|felt|reali[sz]e|understand|understood|learn|believe|wish|hope|say|said|"
-    r"wonder|mean|meant|decide|love|like|want|miss|forgot|notice|imagine|expect|lesson)\w*\b",
-    re.IGNORECASE,
-)
-_FELT = 0.1
 _REACH = 5
-_HALF = 0.5
-
-
-def own_clauses(text: str, source: str, *, least: float = 1.0) -> list[Clause]:
-    """Find the clauses of a source that a claim is made from: those that share `least` of what the closest shares.
-
-    A fragment ("and order a lamp") is handed out with what it goes on from.
-    """
-    wanted = roots(text)
-    cut = clauses(source)
-    shared = [len(wanted & roots(c.text)) for c in cut]
-    best = max(shared, default=0)
-    return [_whole(cut, n) for n, score in enumerate(shared) if best and score >= max(1, least * best)]
 
 
 def turned(text: str, said: Said, near: Iterable[int], *, whole: str | None = None) -> list[str]:
@@ -83,23 +63,7 @@ def told_as_done(text: str, sources: Sequence[str]) -> bool:
     if any(c.open or c.supposed for c in told_so) or not any(c.past for c in told_so):
         return False
     own = [clause for source in sources for clause in own_clauses(text, source, least=0.6)]
-    return bool(own) and all(c.open and not c.happened for c in own) and _mostly(text, own)
-
-
-def is_no_event(text: str, sources: Sequence[str]) -> bool:
-    """Tell whether what a text says is still to do, wanted, needed or a rule, and so did not happen."""
-    own = [c for source in sources for c in own_clauses(text, source, least=0.3) if not c.subordinate]
-    return bool(own) and all(c.due and not _past_beside(c, text) for c in own) and _mostly(text, own)
-
-
-def is_no_thought(text: str) -> bool:
-    """Tell whether a text only tells what happened or is to do: no feeling, thought or denial is in it."""
-    return (
-        told(text) in ("event", "action")
-        and abs(feeling(text)) < _FELT
-        and not Clause(text).denied
-        and not _MENTAL.search(text)
-    )
+    return bool(own) and all(c.open and not c.happened for c in own) and mostly_from(text, own)
 
 
 def told_as_open(text: str, sources: Sequence[str]) -> bool:
@@ -107,7 +71,7 @@ def told_as_open(text: str, sources: Sequence[str]) -> bool:
     if not any(c.open and not c.past for c in clauses(text)):
         return False
     own = [clause for source in sources for clause in own_clauses(text, source)]
-    return bool(own) and all(c.past and not c.open and not c.denied for c in own) and _mostly(text, own)
+    return bool(own) and all(c.past and not c.open and not c.denied for c in own) and mostly_from(text, own)
 
 
 def taken_back(text: str, spoken: str) -> bool:
@@ -122,14 +86,6 @@ def taken_back(text: str, spoken: str) -> bool:
             if wrong and right and wrong[-1] != right[0] and _holds(wrong[-1], words, text):
                 return not _holds(right[0], words, text)
     return False
-
-
-def _whole(cut: Sequence[Clause], at: int) -> Clause:
-    if not cut[at].fragment:
-        return cut[at]
-    before = [c for c in cut[:at] if not c.fragment and not c.subordinate]
-    still_open = [c for c in before if c.open and not cut[at].past]
-    return Clause(f"{(still_open or before)[-1].text} {cut[at].text}") if before else cut[at]
 
 
 def _in_copy(claim: str, source: str, *, loose: bool) -> Iterable[str]:
@@ -242,18 +198,6 @@ def _cannot_be(told: str, spoken: str, *, loose: bool) -> bool:
     if told in pronouns and spoken in pronouns:
         return {told, spoken} == {"he", "she"}
     return told not in pronouns and spoken not in pronouns
-
-
-def _past_beside(clause: Clause, text: str) -> bool:
-    """Tell whether the clause itself holds, in the past tense, what the claim tells in it ("I promised")."""
-    pasts = {root(w) for w in map(str.casefold, _TOKEN.findall(straight(clause.text))) if is_past(w)}
-    return bool(pasts & {root(w) for w in map(str.casefold, _TOKEN.findall(straight(text))) if is_past(w)})
-
-
-def _mostly(text: str, own: Sequence[Clause]) -> bool:
-    wanted = roots(text)
-    held = frozenset[str]().union(*(roots(c.text) for c in own))
-    return bool(wanted) and len(wanted & held) > _HALF * len(wanted)
 
 
 def _plain(word: str) -> str:

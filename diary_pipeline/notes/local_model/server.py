@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class LocalServer:
 
     url: str
     """As a route's `base_url` names it, ending in /v1."""
-    api_key: str
+    api_key: str = field(repr=False)
     model: str
     context_tokens: int
     """As the server says, which may be less than was asked for."""

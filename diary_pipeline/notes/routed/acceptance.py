@@ -27,6 +27,7 @@ from diary_pipeline.notes.routing.route import Route
 
 MOST_FAULTY = 0.5
 """Of the entries that a draft offered: above it the rest is not believed either."""
+REPEATED = "repeated"
 ENOUGH_WORDS = 15
 """Of a summary: as many as `note_complete` asks for."""
 
@@ -69,8 +70,10 @@ def restored(text: str, shape: type[Draft], work: Work) -> Draft:
 
 def settled(assembled: Assembled, work: Work, *, prose: bool) -> DiaryNote:
     """Drop what is not supported and give the note that is left; Rejected when it may not be published."""
-    note, faulty = assembled.note, {place for place, _ in _item_faults(assembled, work)}
-    kept = [item for item in note.items if item.id not in faulty]
+    note, found = assembled.note, _item_faults(assembled, work)
+    faulty = {item_id for item_id, code in found if code != REPEATED}  # a repeat is dull, not untrue
+    dropped = {item_id for item_id, _ in found}
+    kept = [item for item in note.items if item.id not in dropped]
     lost = sum(place.field != "topics" for place in (lost.place for lost in assembled.lost))
     offered = len(assembled.places) + lost
     if prose and len(faulty) + lost > MOST_FAULTY * offered:

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.notes.drafts.assembling import assemble
-from diary_pipeline.notes.drafts.chunks import Chunk, chunks, question_bytes
+from diary_pipeline.notes.drafts.chunks import Chunk, chunks
 from diary_pipeline.notes.drafts.finding import assemble_found
 from diary_pipeline.notes.drafts.merging import merge
 from diary_pipeline.notes.drafts.prompt import head_prompt
@@ -39,8 +39,8 @@ class Ask(Protocol):
 
 async def long_note(ask: Ask, work: Work, context_tokens: int, *, prose: bool) -> DiaryNote:
     """Write the note; NoRoute or Rejected where it cannot be."""
-    rules = len(work.rules.encode())
-    pieces = chunks(work.asked.transcript.speech, question_bytes(context_tokens) - rules, work.redaction.hide)
+    room = max(1, work.room(context_tokens, prose=prose))
+    pieces = chunks(work.asked.transcript.speech, room, work.redaction.hide)
     assignment = work.assignment(prose=prose, long=True)
     if not prose:
         found = await asyncio.gather(*(_piece(ask, work, FoundDraft, pieces, n) for n in range(len(pieces))))
@@ -48,9 +48,8 @@ async def long_note(ask: Ask, work: Work, context_tokens: int, *, prose: bool) -
         return settled(assembled, work, prose=False)
     drafts = await asyncio.gather(*(_piece(ask, work, NoteDraft, pieces, n) for n in range(len(pieces))))
     claims = merge(drafts, pieces)
-    most = question_bytes(context_tokens) - rules
     head = await ask(
-        lambda route: head_prompt(assignment, claims, hide=work.hide(route), most_bytes=most),
+        lambda route: head_prompt(assignment, claims, hide=work.hide(route), most_bytes=room),
         lambda text, _: restored(text, HeadDraft, work),
     )
     return settled(assemble(claims, head.value, assignment, work.spoken), work, prose=True)

@@ -124,8 +124,7 @@ class RoutedNotes:
     async def _accepted(self, router: Router, work: Work) -> tuple[DiaryNote, str]:
         """The note, and whose model wrote it; of a long recording in pieces that the largest context holds."""
         able = self._able(work.asked.recording.owner)
-        largest = max((route.context_tokens for route in able), default=0)
-        if not able or work.fits_one_question(largest):
+        if not able or any(work.fits_one_question(r.context_tokens, prose=r.prose) for r in able):
             accepted = await self._ask(router, work, lambda _: True, work.prompt, Acceptance(work))
             return accepted.value, accepted.route.provider
         prose = any(route.prose for route in able)

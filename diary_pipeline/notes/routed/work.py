@@ -13,7 +13,15 @@ from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.transcript import Segment
 from diary_pipeline.notes.drafts.assignment import Assignment
 from diary_pipeline.notes.drafts.chunks import question_bytes
-from diary_pipeline.notes.drafts.prompt import Hide, found_prompt, line_of, note_prompt, prompt_version, shown
+from diary_pipeline.notes.drafts.prompt import (
+    OUTPUT_TOKENS,
+    Hide,
+    found_prompt,
+    line_of,
+    note_prompt,
+    prompt_version,
+    shown,
+)
 from diary_pipeline.notes.drafts.redaction import Kind, Redaction
 from diary_pipeline.notes.drafts.spoken import Spoken
 from diary_pipeline.notes.evidence.grounding import Said
@@ -23,6 +31,8 @@ from diary_pipeline.notes.routing.route import Route
 from diary_pipeline.notes.writer import ToWrite, note_version
 
 DEGRADED = "degraded/"
+_ROUND_ABOUT = 500
+"""Bytes of a question that are neither rules nor diary: the day, the fence, the task."""
 
 
 @dataclass
@@ -94,10 +104,15 @@ class Work:
         """Give what changes the words that a route sees."""
         return shown if route.local else self.redaction.hide
 
-    def fits_one_question(self, context_tokens: int) -> bool:
+    def room(self, context_tokens: int, *, prose: bool) -> int:
+        """Give how many bytes of a diary one question to a model with such a context may hold, beside the rules."""
+        output_tokens = OUTPUT_TOKENS["note" if prose else "found"]
+        return question_bytes(context_tokens, output_tokens) - len(self.rules.encode()) - _ROUND_ABOUT
+
+    def fits_one_question(self, context_tokens: int, *, prose: bool) -> bool:
         """Tell whether the whole diary can be asked at once of a model with such a context."""
         size = sum(len(line_of(s, self.redaction.hide).encode()) + 1 for s in self.asked.transcript.speech)
-        return size <= question_bytes(context_tokens)
+        return size <= self.room(context_tokens, prose=prose)
 
     def stand_in(self) -> DiaryNote:
         """Give the offline writer's note in place of one that no route gave."""
