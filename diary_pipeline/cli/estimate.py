@@ -43,8 +43,3 @@ def forecast_of(wiring: "Wiring", asked: "Sequence[ToWrite]") -> "Forecast":
             Policy(policy.usd_per_second, policy.patience_s, policy.deadline_s, policy.tries),
         ),
     )
-
-
-def usd(amount: float | None) -> str:
-    """Write an amount of money for a person."""
-    return "an unknown sum (a route has no price)" if amount is None else f"${amount:.4f}"

@@ -95,9 +95,11 @@ def _stale_rows(counted: "Sequence[Stale]") -> Rows:
 
 
 def _route_rows(wiring: "Wiring", found: "Forecast", share: float) -> Rows:
+    if not any(each.notes for each in found.routes.values()):
+        return []
     models = {route.name: route.model for route in wiring.settings.llm.usable}
     rows = [_row(name, models[name], each.scaled(share), share) for name, each in found.routes.items()]
-    return [*rows, _row(TOTAL, "", found.total.scaled(share), share)] if rows else []
+    return [*rows, _row(TOTAL, "", found.total.scaled(share), share)]
 
 
 def _row(name: str, model: str, each: "Sum", share: float) -> tuple[object, ...]:
@@ -134,4 +136,4 @@ def _tell(wiring: "Wiring", counted: "Sequence[Stale]", found: "Forecast", looke
         say(f"No usable route may see {looked_at - found.total.notes} of {looked_at} of them; those stay as they are.")
     if found.total.usd and found.total.usd * notes / looked_at > policy.day_budget_usd:
         say(f"That is more than day_budget_usd ({policy.day_budget_usd:g}) allows a day; the rest follows later.")
-    say("Nothing was spent. A running daemon writes them, what is new first.")
+    say("A running daemon writes them, what is new first.")

@@ -5,13 +5,14 @@ run uses them. Nothing is committed here.
 """
 
 import difflib
+import sys
 import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
-from diary_pipeline.cli.estimate import forecast_of, to_write, usd
+from diary_pipeline.cli.estimate import forecast_of, to_write
 from diary_pipeline.cli.output import say
 from diary_pipeline.core.errors import ServiceMissing, UsageError
 
@@ -73,11 +74,15 @@ def _stale_key(wiring: "Wiring", counted: "Sequence[Stale]", said: str) -> str:
 def _agreed(wiring: "Wiring", asked: "Sequence[ToWrite]") -> bool:
     if wiring.note_writer.writer == "offline":
         return True
+    if not sys.stdin.isatty():
+        raise UsageError("nobody_to_ask", "A sample costs what a note costs: add --yes where nobody can be asked.")
     total = forecast_of(wiring, asked).total
     notes = f"{len(asked)} notes" if len(asked) > 1 else "1 note"
-    return typer.confirm(
-        f"Writing {notes} costs about {usd(total.usd)}, at most {usd(total.most_usd)}. Go on?", err=True
-    )
+    if total.usd is None or total.most_usd is None:
+        costs = "an unknown sum, because a route has no price"
+    else:
+        costs = f"about ${total.usd:.4f}, and ${total.most_usd:.4f} are set aside for it"
+    return typer.confirm(f"Writing {notes} costs {costs}. Go on?", err=True)
 
 
 def _written(wiring: "Wiring", asked: "dict[str, ToWrite]") -> list[tuple[str, str]]:
