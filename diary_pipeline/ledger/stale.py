@@ -8,8 +8,9 @@ changes here. And whoever is tried in vain waits for about as long as the note i
 routes are not asked in every tick, and no counter has to be kept.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import sqlalchemy as sa
 
@@ -20,26 +21,41 @@ from diary_pipeline.ledger.tables import MADE, commits, pointers, work
 
 DEGRADED_RETRY_S, RETRY_MAX_S = 900.0, 86_400.0
 """A provider that is down is back within minutes or hours; a key that is missing may be missing for a week."""
+# From pair to next pair through the index, which neither database does by itself for a DISTINCT. On SQLite 10,000 owners
+# take 0.5 s (15 s with statements of their own for each), 200,000 notes of a single owner 25 ms.
+_PAIRS = sa.text("""
+WITH RECURSIVE pair(owner, made_with) AS (
+    SELECT * FROM (
+        SELECT owner, made_with FROM pointers
+        WHERE made_with IS NOT NULL AND owner > '' ORDER BY owner, made_with LIMIT 1
+    ) AS first
+    UNION ALL
+    SELECT found.owner, found.made_with FROM pair
+    JOIN pointers AS found ON found.kind = 'note' AND found.subject = (
+        SELECT subject FROM pointers
+        WHERE made_with IS NOT NULL AND (owner, made_with) > (pair.owner, pair.made_with)
+        ORDER BY owner, made_with LIMIT 1
+    )
+)
+SELECT owner, made_with FROM pair
+""")
 CurrentOf = Callable[[str], frozenset[str]]
 """What an owner's notes are made with today; a note made with anything else is stale. Empty: no route could write one,
 and what is there is not to be had better."""
 
 
 @dataclass(frozen=True)
-class StaleNote:
-    """A note that would be written otherwise today."""
+class Made:
+    """Notes of one owner that were made with the same."""
 
-    key: str
     owner: str
     made_with: str
 
 
 @dataclass(frozen=True)
-class StaleGroup:
-    """Stale notes of one owner that were made with the same."""
+class StaleGroup(Made):
+    """How many of them there are."""
 
-    owner: str
-    made_with: str
     notes: int
     audio_s: float
 
@@ -52,50 +68,31 @@ def plan_stale(ledger: Ledger, current_of: CurrentOf, limit: int, *, upgrades: b
     """
     with ledger.reading() as conn:  # an idle tick does not queue behind writers
         room = limit - _waiting(conn, limit)
-        found = list(_due(conn, current_of, room, upgrades)) if room > 0 else []
-    return ledger.write(lambda tx: _want_again(tx, {note.key: note.made_with for note in found})) if found else 0
+        found = _due(conn, stale_notes(conn, current_of, upgrades=upgrades), room) if room > 0 else {}
+    return ledger.write(lambda tx: _want_again(tx, found)) if found else 0
 
 
-def stale_notes(
-    conn: sa.Connection, owner: str, current: frozenset[str], limit: int, *, upgrades: bool
-) -> list[StaleNote]:
-    """Return an owner's stale notes that may be made again now, the longest due first of each kind.
-
-    Costs what the answer costs, and one look for each thing the owner's notes were ever made with.
-    """
-    at = now(conn)
-    found: list[StaleNote] = []
-    for made_with in _stale(conn, owner, current, upgrades):
-        if len(found) >= limit:
-            break
-        due = _made(owner, made_with) & (pointers.c.again_at <= at)
-        chosen = sa.select(pointers.c.subject).where(MADE, due).order_by(pointers.c.again_at)
-        keys = conn.execute(chosen.limit(limit - len(found))).scalars()
-        found += [StaleNote(key, owner, made_with) for key in keys]
-    return found
+def stale_notes(conn: sa.Connection, current_of: CurrentOf, *, upgrades: bool) -> Iterator[Made]:
+    """Give whose notes are stale, and what those were made with; costs a look at the index for each such pair."""
+    for owner, pairs in groupby(conn.execute(_PAIRS).all(), key=lambda pair: pair.owner):
+        current = current_of(owner)
+        for _, made_with in pairs if current else ():
+            if upgrades if made_with.startswith(DEGRADED) else made_with not in current:
+                yield Made(owner, made_with)
 
 
-def stale_groups(conn: sa.Connection, owner: str, current: frozenset[str], *, upgrades: bool) -> list[StaleGroup]:
-    """Count an owner's stale notes, those included that are planned already; for people, because it reads them all."""
+def counted(conn: sa.Connection, made: Made) -> StaleGroup:
+    """Count notes, those included that are planned already; for people, because it reads them all."""
     note = (work.c.recording_key == pointers.c.subject) & (work.c.stage == "note")
-    counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(work.c.audio_s), 0.0))
-    groups: list[StaleGroup] = []
-    for made_with in _stale(conn, owner, current, upgrades):
-        joined = counted.select_from(pointers.join(work, note)).where(MADE, _made(owner, made_with))
-        notes, audio_s = conn.execute(joined).one()
-        groups.append(StaleGroup(owner, made_with, int(notes), float(audio_s)))
-    return groups
+    summed = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(work.c.audio_s), 0.0))
+    notes, audio_s = conn.execute(summed.select_from(pointers.join(work, note)).where(MADE, _are(made))).one()
+    return StaleGroup(made.owner, made.made_with, int(notes), float(audio_s))
 
 
-def newest_made_with(conn: sa.Connection, owner: str, made_with: str, limit: int) -> list[str]:
-    """Return recordings of an owner whose notes were made with this, the latest day first; for people as well."""
-    chosen = sa.select(pointers.c.subject).where(MADE, _made(owner, made_with)).order_by(pointers.c.subject.desc())
+def newest(conn: sa.Connection, made: Made, limit: int) -> list[str]:
+    """Return recordings with such a note, the latest day first; for people as well."""
+    chosen = sa.select(pointers.c.subject).where(MADE, _are(made)).order_by(pointers.c.subject.desc())
     return list(conn.execute(chosen.limit(limit)).scalars())
-
-
-def owners_with_notes(conn: sa.Connection) -> Iterator[str]:
-    """Give every owner of a note, without reading their notes."""
-    return _hops(conn, pointers.c.owner, sa.true())
 
 
 def first_again_at(made_with: str | None, at: float) -> float | None:
@@ -105,13 +102,16 @@ def first_again_at(made_with: str | None, at: float) -> float | None:
     return at + DEGRADED_RETRY_S if made_with.startswith(DEGRADED) else 0.0
 
 
-def _due(conn: sa.Connection, current_of: CurrentOf, limit: int, upgrades: bool) -> Iterator[StaleNote]:
-    for owner in owners_with_notes(conn):
-        found = stale_notes(conn, owner, current_of(owner), limit, upgrades=upgrades)
-        yield from found
-        limit -= len(found)
-        if limit <= 0:
-            return
+def _due(conn: sa.Connection, stale: Iterable[Made], limit: int) -> dict[str, str]:
+    """Return recordings whose stale notes may be made again now, the longest due of a pair first, and with what."""
+    at, found = now(conn), dict[str, str]()
+    for made in stale:
+        due = sa.select(pointers.c.subject).where(MADE, _are(made), pointers.c.again_at <= at)
+        keys = conn.execute(due.order_by(pointers.c.again_at).limit(limit - len(found))).scalars()
+        found |= dict.fromkeys(keys, made.made_with)
+        if len(found) >= limit:
+            break
+    return found
 
 
 def _waiting(conn: sa.Connection, limit: int) -> int:
@@ -119,24 +119,8 @@ def _waiting(conn: sa.Connection, limit: int) -> int:
     return int(conn.execute(sa.select(sa.func.count()).select_from(waiting.subquery())).scalar_one())
 
 
-def _stale(conn: sa.Connection, owner: str, current: frozenset[str], upgrades: bool) -> Iterator[str]:
-    """Give what an owner's stale notes were made with."""
-    for made_with in _hops(conn, pointers.c.made_with, pointers.c.owner == owner) if current else ():
-        if upgrades if made_with.startswith(DEGRADED) else made_with not in current:
-            yield made_with
-
-
-def _hops(conn: sa.Connection, column: sa.Column[str], among: sa.ColumnElement[bool]) -> Iterator[str]:
-    """Give the values of an indexed column in its order, one look at the index for each."""
-    last = ""
-    chosen = sa.select(column).where(MADE, among, column > sa.bindparam("last")).order_by(column).limit(1)
-    while (value := conn.execute(chosen, {"last": last}).scalar()) is not None:
-        yield value
-        last = value
-
-
-def _made(owner: str, made_with: str) -> sa.ColumnElement[bool]:
-    return (pointers.c.owner == owner) & (pointers.c.made_with == made_with)
+def _are(made: Made) -> sa.ColumnElement[bool]:
+    return (pointers.c.owner == made.owner) & (pointers.c.made_with == made.made_with)
 
 
 def _want_again(tx: sa.Connection, made_with: Mapping[str, str]) -> int:

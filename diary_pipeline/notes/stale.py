@@ -50,18 +50,14 @@ class StaleNotes:
     def counted(self, owner: str | None = None) -> list[Stale]:
         """Count the stale notes of an owner, or of all."""
         with self._ledger.reading() as conn:
-            owners: Sequence[str] = [owner] if owner else list(stale.owners_with_notes(conn))
-            groups = [
-                group
-                for name in owners
-                for group in stale.stale_groups(conn, name, self._current_of(name), upgrades=self._upgrades)
-            ]
+            found = stale.stale_notes(conn, self._current_of, upgrades=self._upgrades)
+            groups = [stale.counted(conn, made) for made in found if owner in (None, made.owner)]
         return [Stale(self._reason(group), group) for group in groups]
 
     def newest(self, group: StaleGroup, limit: int) -> list[str]:
         """Give recordings of a group, the latest day first."""
         with self._ledger.reading() as conn:
-            return stale.newest_made_with(conn, group.owner, group.made_with, limit)
+            return stale.newest(conn, group, limit)
 
     def _current_of(self, owner: str) -> frozenset[str]:
         return self._writer.prompt_versions(self._owners(owner))
