@@ -137,6 +137,7 @@ def _noted(f: FinishedNote, calls: Sequence[Attempt]) -> _Entry:
         f.note.version if f.note is not None else no_note_version(f.transcript),
         f.reason_code,
         requires=("transcript", f.transcript.version),
+        made_with=f.note.made_with if f.note is not None else None,
     )
     ended = outcome_row(f.recording, f.transcript, status, reason_code=f.reason_code, at=_now())
     noted = note_rows(f.recording, f.note, f.markdown, f.checks)

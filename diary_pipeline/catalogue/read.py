@@ -51,6 +51,12 @@ def notes_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[st
     }
 
 
+def markdown_of(ledger: Ledger, store: ObjectStore, key: str) -> str | None:
+    """Return the current note of a recording as people read it, or None when there is none."""
+    mine = _current_rows(ledger, store, [key], "note", ("notes",)).get(key)
+    return str(mine["notes"][0]["markdown"]) if mine else None
+
+
 _ByKey = Mapping[str, Mapping[str, Sequence[Row]]]
 
 

@@ -8,6 +8,8 @@ ENGLISH_CUES_ONLY = "english_cues_only"
 """A limit of the writer: events, reflections, actions and mood are recognised in English alone."""
 NOT_TRANSLATED = "not_translated"
 """A limit of the writer: the owner wants notes in another language, this one is in the language that was spoken."""
+DEGRADED = "degraded/"
+"""How what a note was made with begins where it stands in for one that a language model should have written."""
 ItemKind = Literal["event", "reflection", "action", "person", "place", "topic", "quote"]
 Writer = Literal["llm", "offline"]
 Outcome = Literal["done", "dropped"]
@@ -82,6 +84,11 @@ class DiaryNote:
     """What the writer could not do for this recording, as codes (`english_cues_only`, `not_translated`)."""
     completions: tuple[Completion, ...] = ()
     """What this recording says is done or dropped, for the actions of earlier ones."""
+
+    @property
+    def made_with(self) -> str:
+        """What must be current for the note to be: its prompt or rules, and that it is no stand-in."""
+        return f"{DEGRADED}{self.prompt_version}" if self.degraded else self.prompt_version
 
     def of(self, kind: ItemKind) -> tuple[NoteItem, ...]:
         """The items of one kind, in their order."""

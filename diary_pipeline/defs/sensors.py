@@ -1,4 +1,5 @@
-"""What starts runs: files that arrive, transcripts that are finished, commits that are not yet published.
+"""What starts runs: files that arrive, transcripts that are finished, notes that are stale, commits that are not yet
+published.
 
 Sensors keep no cursor: the ledger knows what was asked for and what came of it, so a tick that is lost or repeated
 changes nothing.
@@ -20,9 +21,14 @@ from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger import commits
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.notes.stale import StaleNotes
 
 INTERVAL_S = 5
 """The daemon's loop takes at least 5 s, whatever is asked for."""
+STALE_INTERVAL_S = 60
+"""Nobody waits for these, and each tick looks at every owner."""
+STALE_WAITING = 500
+"""Notes that may wait to be written: as many as one run takes, so that a change of mind costs one run at most."""
 RUNNING = dg.DefaultSensorStatus.RUNNING
 AFTER_FAILURE_S = 60.0
 
@@ -55,6 +61,18 @@ def finished_transcripts(
 ) -> dg.SensorResult | dg.SkipReason:
     """Ask for a run for each batch of transcripts that have no note yet."""
     return _requests(context, dispatcher, "note", "no transcript without a note")
+
+
+@dg.sensor(job=write_notes, minimum_interval_seconds=STALE_INTERVAL_S, default_status=RUNNING)
+def stale_notes(stale: dg.ResourceParam[StaleNotes]) -> dg.SkipReason:
+    """Plan notes that would be written otherwise today: changed prompts and templates, upgrades of degraded ones.
+
+    Asks for no run itself: a run key is good for one run of its own sensor, and a batch that two ask for runs twice.
+    """
+    planned = stale.plan(STALE_WAITING)
+    if not planned:
+        return dg.SkipReason("no stale note to plan: all are current, waiting, or were tried a while ago")
+    return dg.SkipReason(f"{planned} stale notes planned; {finished_transcripts.name} asks for their runs")
 
 
 @dg.sensor(job=publish_job, minimum_interval_seconds=INTERVAL_S, default_status=RUNNING)

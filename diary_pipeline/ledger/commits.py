@@ -14,8 +14,10 @@ from typing import Literal
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage, Status
+from diary_pipeline.core.note import DEGRADED
 from diary_pipeline.ledger.connect import Ledger, each, now, upsert
 from diary_pipeline.ledger.settling import Settlement
+from diary_pipeline.ledger.stale import first_again_at
 from diary_pipeline.ledger.tables import clock, commits, history, pointers, published, recordings, submissions
 
 PointerKind = Literal["transcript", "note", "outcome"]
@@ -36,6 +38,8 @@ class Change:
     message: str = ""
     requires: tuple[str, str] | None = None
     """(kind, version): the pointer of that kind must still be at that version."""
+    made_with: str | None = None
+    """Of a note: DiaryNote.made_with."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class Committed:
     stale: tuple[str, ...] = ()
     """What it was computed from is no longer current: planned again."""
     kept: tuple[str, ...] = ()
-    """Failed now, but what users see stays: an earlier good version, or a recording that waits for another stage."""
+    """What users see stays: an earlier good version of what failed now or is a stand-in now, or a recording that waits
+    for another stage."""
 
     @property
     def dropped(self) -> frozenset[str]:
@@ -70,6 +75,8 @@ class Pointer:
     object_id: str | None
     """None: erased."""
     seq: int
+    made_with: str | None = None
+    """Of a note; see tables.py."""
 
 
 def record(ledger: Ledger, *, kind: Stage, object_id: str, size_bytes: int, changes: Sequence[Change]) -> Committed:
@@ -137,9 +144,7 @@ def pointers_since(conn: sa.Connection, watermark: int) -> list[Pointer]:
     return [Pointer(*row) for row in rows]
 
 
-_POINTERS = sa.select(
-    pointers.c.subject, pointers.c.kind, pointers.c.owner, pointers.c.version, pointers.c.object_id, pointers.c.seq
-)
+_POINTERS = sa.select(*(pointers.c[name] for name in Pointer.__dataclass_fields__))
 
 
 def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, changes: Sequence[Change]) -> Committed:
@@ -151,7 +156,8 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
     if set(verdicts.values()) == {"new"}:
         owners = dict(map(tuple, each(tx, sa.select(recordings.c.key, recordings.c.owner), recordings.c.key, keys)))
         _commit(tx, kind, object_id, size_bytes, seq=seq, at=settlement.at)
-        _move(tx, kind, [Pointer(c.key, kind, owners[c.key], c.version, object_id, seq) for c in changes if c.version])
+        moved = [c for c in changes if c.version]
+        _move(tx, kind, [Pointer(c.key, kind, owners[c.key], c.version, object_id, seq, c.made_with) for c in moved])
         ended = [(c.key, outcome_version(c)) for c in changes if c.status in ENDED]
         _move(tx, "outcome", [Pointer(key, "outcome", owners[key], how, object_id, seq) for key, how in ended])
         settlement.commit(changes, seq)
@@ -196,17 +202,27 @@ def _verdict(
         return "kept"  # asked for by hand before there is a transcript: the recording goes its way
     if there is None or there.object_id is None:
         return "new"
-    if change.version is None:
+    if change.version is None or _stands_in_for_good(change, there, current):
         return "kept"
-    return "already" if there.version == change.version else "new"
+    return "already" if there.version == change.version and there.made_with in (change.made_with, None) else "new"
+
+
+def _stands_in_for_good(change: Change, there: Pointer, current: Mapping[tuple[str, str], Pointer]) -> bool:
+    """Tell whether a degraded note would take the place of a good one of the same transcript."""
+    is_good = not (there.made_with or "").startswith(DEGRADED)
+    return change.status == "degraded" and is_good and _is_of_transcript(there, current)
+
+
+def _is_of_transcript(note: Pointer | None, current: Mapping[tuple[str, str], Pointer]) -> bool:
+    # Note commits are fenced on the transcript pointer, so a note that is younger than the transcript belongs to it.
+    transcript = current.get((note.subject, "transcript")) if note else None
+    return bool(note and note.object_id and transcript and note.seq > transcript.seq)
 
 
 def _find(settlement: Settlement, change: Change, current: Mapping[tuple[str, str], Pointer]) -> None:
     transcript, note, outcome = (current.get((change.key, kind)) for kind in ("transcript", "note", "outcome"))
-    # Note commits are fenced on the transcript pointer, so a note that is younger than the transcript belongs to it.
-    noted = bool(note and note.object_id and transcript and note.seq > transcript.seq)
-    how = outcome.version if outcome else None
-    settlement.find(change, noted=noted, outcome=how, seq=max(p.seq for p in (transcript, note, outcome) if p))
+    how, seq = outcome.version if outcome else None, max(p.seq for p in (transcript, note, outcome) if p)
+    settlement.find(change, noted=_is_of_transcript(note, current), outcome=how, seq=seq)
 
 
 def _commit(tx: sa.Connection, kind: PointerKind, object_id: str, size_bytes: int, *, seq: int, at: float) -> None:
@@ -221,5 +237,7 @@ def _move(tx: sa.Connection, kind: PointerKind, moved: Sequence[Pointer]) -> Non
     subjects = [p.subject for p in moved]
     each(tx, pointers.delete().where(pointers.c.kind == kind), pointers.c.subject, subjects)
     rows = [asdict(p) for p in moved]
-    tx.execute(pointers.insert(), rows)
+    at = now(tx)
+    again = [{"again_at": first_again_at(p.made_with, at)} for p in moved]
+    tx.execute(pointers.insert(), [row | due for row, due in zip(rows, again, strict=True)])
     tx.execute(history.insert(), [{name: row[name] for name in history.c.keys()} for row in rows])  # noqa: SIM118 - a collection of columns

@@ -11,7 +11,16 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger.connect import Ledger, now, queue
-from diary_pipeline.ledger.tables import LLM_TABLES, clock, metadata, published, recordings, schema_version
+from diary_pipeline.ledger.tables import (
+    LLM_TABLES,
+    clock,
+    metadata,
+    pointers,
+    pointers_made_with,
+    published,
+    recordings,
+    schema_version,
+)
 
 Step = Callable[[sa.Connection], None]
 
@@ -31,7 +40,14 @@ def _language_models(tx: sa.Connection) -> None:
     metadata.create_all(tx, tables=LLM_TABLES)
 
 
-STEPS: Sequence[Step] = (_create, _vocabulary_of_recordings, _language_models)
+def _what_notes_were_made_with(tx: sa.Connection) -> None:
+    for column, kind in ((pointers.c.made_with, "TEXT"), (pointers.c.again_at, "FLOAT")):
+        if not _has(tx, column):
+            tx.exec_driver_sql(f"ALTER TABLE pointers ADD COLUMN {column.name} {kind}")
+    pointers_made_with.create(tx, checkfirst=True)
+
+
+STEPS: Sequence[Step] = (_create, _vocabulary_of_recordings, _language_models, _what_notes_were_made_with)
 """Step n brings version n - 1 to version n."""
 
 

@@ -135,7 +135,8 @@ class Settlement:
         each(self.tx, shown, recordings.c.key, keys)
 
     def _answer(self, keys: Sequence[str], status: str, reason: Reason, seq: int) -> None:
-        """Open submissions follow their recording; ended ones keep their answer, but a failure since put right.
+        """Open submissions follow their recording; ended ones keep their answer, but a failure since put right, and a
+        stand-in that the note itself has replaced.
 
         The note of an older transcript does not put right that another one could not be made.
         """
@@ -145,8 +146,8 @@ class Settlement:
         if status in ENDED and status != "failed":
             met = [k for k in keys if not (self.stage == "note" and self.work[k, "transcript"].reason_code)]
             # An expression, because a plain `status = ...` leads SQLite to walk all that have that status.
-            failed = submissions.c.status.concat("") == "failed"
-            each(self.tx, told.where(failed), submissions.c.recording_key, met)
+            worse = ("failed", "degraded") if status == "completed" else ("failed",)
+            each(self.tx, told.where(submissions.c.status.concat("").in_(worse)), submissions.c.recording_key, met)
 
     def _note_is_ready(self, keys: Sequence[str]) -> None:
         known = [k for k in keys if (k, "note") in self.work]

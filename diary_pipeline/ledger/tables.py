@@ -193,8 +193,20 @@ pointers = sa.Table(  # what is current: (subject, kind) -> object; NULL object:
     sa.Column("version", sa.Text),
     sa.Column("object_id", sa.Text),
     sa.Column("seq", sa.BigInteger, nullable=False),
+    # Prompt or rules of a note. NULL: no note (nothing was said too), or one from before this was written down.
+    sa.Column("made_with", sa.Text),
+    sa.Column("again_at", sa.Float),  # of a note: when it may be made again, if it should; 0: at once
 )
 sa.Index("pointers_seq", pointers.c.seq)
+MADE = sa.text("made_with IS NOT NULL")
+pointers_made_with = sa.Index(
+    "pointers_made_with",
+    pointers.c.owner,
+    pointers.c.made_with,
+    pointers.c.again_at,
+    sqlite_where=MADE,
+    postgresql_where=MADE,
+)
 sa.Index("pointers_object", pointers.c.object_id)
 
 history = sa.Table(  # every object that ever held rows of a subject: what erasure rewrites, a rollback points back to

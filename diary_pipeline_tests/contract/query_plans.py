@@ -16,7 +16,7 @@ def plans(ledger: Ledger, ask: Callable[[sa.Connection], object]) -> list[str]:
     said: list[tuple[str, object]] = []
 
     def note(_conn: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
-        if statement.lstrip().startswith(("SELECT", "UPDATE")):
+        if statement.lstrip().startswith(("SELECT", "UPDATE", "WITH")):
             said.append((statement, parameters))
 
     with ledger.writing() as conn:
