@@ -21,8 +21,8 @@ from diary_pipeline.ledger.tables import MADE, commits, pointers, work
 
 DEGRADED_RETRY_S, RETRY_MAX_S = 900.0, 86_400.0
 """A provider that is down is back within minutes or hours; a key that is missing may be missing for a week."""
-# From pair to next pair through the index, which neither database does by itself for a DISTINCT. On SQLite 10,000 owners
-# take 0.5 s (15 s with statements of their own for each), 200,000 notes of a single owner 25 ms.
+# From pair to next pair through the index, which neither database does by itself for a DISTINCT. On SQLite 10,000
+# owners take 0.5 s (15 s with a statement for each), 200,000 notes of a single owner 25 ms.
 _PAIRS = sa.text("""
 WITH RECURSIVE pair(owner, made_with) AS (
     SELECT * FROM (
