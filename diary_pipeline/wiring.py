@@ -24,6 +24,7 @@ from diary_pipeline.notes.routed.notes import RoutedNotes, Wishes
 from diary_pipeline.notes.routing.choosing import Policy
 from diary_pipeline.notes.routing.ledger_memory import LedgerMemory, LedgerPurse, StoredAnswers
 from diary_pipeline.notes.routing.router import Router
+from diary_pipeline.notes.stale import StaleNotes
 from diary_pipeline.notes.writer import NoteWriter
 from diary_pipeline.settings import Settings
 from diary_pipeline.storage.folder import FolderStore
@@ -112,6 +113,12 @@ class Wiring:
             return OfflineNotes(s.owner, self.templates)
         wishes = Wishes(policy.redact, policy.local_only, policy.judge)
         return RoutedNotes(s.llm.routes, self.router, s.owner, self.templates, wishes)
+
+    @cached_property
+    def stale_notes(self) -> StaleNotes:
+        """The notes that would be written otherwise today."""
+        s = self.settings
+        return StaleNotes(self.ledger, self.note_writer, s.owner, tuple(s.templates))
 
     def router(self, run: str) -> Router:
         """Open the routes for a run, which has a budget of its own."""

@@ -56,11 +56,10 @@ def plan(
         raise UsageError("format_unfit", "A comparison is no table: use --format table or json with --sample.")
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.notes.stale import StaleNotes
     from diary_pipeline.wiring import Wiring
 
     wiring = Wiring(settings)
-    notes = StaleNotes(wiring.ledger, wiring.note_writer, settings.owner, tuple(settings.templates))
+    notes = wiring.stale_notes
     counted = notes.counted(user)
     looked_at = _newest(wiring, notes, counted, limit)
     found = forecast_of(wiring, looked_at)

@@ -12,7 +12,6 @@ from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.report import Reporter
-from diary_pipeline.notes.stale import StaleNotes
 from diary_pipeline.wiring import Wiring
 
 OURS = "diary: "
@@ -60,7 +59,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "reporter": lambda: Reporter(wiring.ledger, s.previews),
         "transcribe": lambda: wiring.transcribe,
         "write_note": lambda: wiring.write_note,
-        "stale": lambda: StaleNotes(wiring.ledger, wiring.write_note.writer, s.owner, tuple(s.templates)),
+        "stale": lambda: wiring.stale_notes,
         "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
     }
     return {name: _resource(make) for name, make in makers.items()}

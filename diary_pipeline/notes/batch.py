@@ -166,6 +166,8 @@ class WriteNotes:
             return Result(key, "skipped", "transcript_replaced", f"The transcript of {key} changed; planned again.")
         if isinstance(tried, Failed):
             return Result(key, "failed", tried.code, tried.message)
+        if key in committed.kept:
+            return Result(key, "skipped", "better_kept", f"No route gave a note of {key}; the good one stays.")
         return Result(
             key,
             "found" if key in committed.already else "committed",

@@ -259,7 +259,8 @@ def test_looking_for_stale_notes_reads_no_current_one(diary: Diary) -> None:
         stale._want_again(conn, {"a": "note-old"})
 
     said = plans(diary.ledger, tick)
-    assert any("pointers_made_with" in plan_ for plan_ in said)
+    if diary.ledger.engine.dialect.name == "sqlite":
+        assert any("pointers_made_with (owner=? AND made_with>?)" in plan_ for plan_ in said)
     for plan_ in said:
         for rows_in_hand in ("anon_1", "first", "pair"):
             plan_ = plan_.replace(f"SCAN {rows_in_hand}", "")  # noqa: PLW2901 - what a statement has found already

@@ -197,6 +197,29 @@ def test_with_every_route_down_the_note_is_degraded_and_upgraded_by_the_next_run
     assert len(model.asked) == asked
 
 
+def test_a_stand_in_takes_neither_the_place_nor_the_file_of_a_good_note(
+    diary: Diary, model: ProviderDouble, tmp_path: Path
+) -> None:
+    recording = spoken(diary)
+    short = Templates(template_from("short", {"sections": [{"shows": ["event"]}]}))
+    before, after = writer(diary, route(model)), writer(diary, route(model), templates=short, local_only=True)
+    WriteNotes(diary.ledger, diary.store, before, tmp_path / "notes")(diary.claim("note", [recording]))
+    [file] = (tmp_path / "notes").rglob("*.md")
+    good = file.read_text()
+    report = WriteNotes(diary.ledger, diary.store, after, tmp_path / "notes")(diary.claim("note", [recording]))
+    assert [(r.outcome, r.code) for r in report.results] == [("skipped", "better_kept")]
+    assert file.read_text() == good
+    assert (stored(diary, recording).writer, status(diary, recording)) == ("llm", "completed")
+
+
+def test_a_key_that_is_missing_for_a_day_makes_no_note_stale(diary: Diary, model: ProviderDouble) -> None:
+    found = route(model, name="home", local=True, prose=False)
+    with_key, without = route(model), route(model, api_key=None)
+    assert writer(diary, with_key, found).prompt_versions(Owner()) == writer(diary, without, found).prompt_versions(
+        Owner()
+    )
+
+
 def test_an_answer_is_paid_once_whatever_happens_to_its_note(diary: Diary, model: ProviderDouble) -> None:
     recording = spoken(diary)
     batch = diary.claim("note", [recording])

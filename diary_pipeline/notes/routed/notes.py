@@ -189,12 +189,18 @@ class RoutedNotes:
         return accepted
 
     def _able(self, owner: str) -> list[Route]:
-        private = self._is_private(self._owners(owner))
-        return [route for route in self._routes if route.is_usable and (route.local or not private)]
+        return [route for route in self._trusted(self._owners(owner)) if route.is_usable]
+
+    def _trusted(self, owner: Owner) -> list[Route]:
+        private = self._is_private(owner)
+        return [route for route in self._routes if route.local or not private]
 
     def _kinds(self, owner: Owner) -> frozenset[bool]:
-        """Whether some route's own sentences may be published, and whether some route's may not."""
-        return frozenset(route.prose for route in self._able(owner.user_id))
+        """Whether some route's own sentences may be published, and whether some route's may not.
+
+        Also of routes that cannot be used now: a key that is missing for a day makes no good note stale.
+        """
+        return frozenset(route.prose for route in self._trusted(owner))
 
     def _is_private(self, owner: Owner) -> bool:
         return self._wishes.local_only or owner.local_only

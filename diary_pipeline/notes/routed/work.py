@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from diary_pipeline.core.llm_call import Attempt, cost_of
-from diary_pipeline.core.note import DiaryNote
+from diary_pipeline.core.note import DEGRADED, DiaryNote
 from diary_pipeline.core.transcript import Segment
 from diary_pipeline.notes.drafts.assignment import Assignment
 from diary_pipeline.notes.drafts.chunks import question_bytes
@@ -30,7 +30,6 @@ from diary_pipeline.notes.providers.exchange import Prompt
 from diary_pipeline.notes.routing.route import Route
 from diary_pipeline.notes.writer import ToWrite, note_version
 
-DEGRADED = "degraded/"
 _ROUND_ABOUT = 500
 """Bytes of a question that are neither rules nor diary: the day, the fence, the task."""
 
