@@ -33,7 +33,7 @@ CHUNK = 500
 
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
-TRIES = 5
+TRIES = 12
 _REPEATABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 
 
@@ -78,7 +78,7 @@ class Ledger:
             except (GaveWay, sa.exc.DBAPIError) as error:
                 if not _may_repeat(error):
                     raise
-            time.sleep(random.uniform(0.01, 0.05) * 2**attempt)
+            time.sleep(min(1.0, random.uniform(0.01, 0.05) * 2**attempt))
         with self.writing() as tx:
             return verb(tx)
 
