@@ -48,14 +48,14 @@ class Acceptance:
             found = restored(text, FoundDraft, work)
             return settled(assemble_found([found], assignment, work.spoken, work.offline_note), work, prose=False)
         assembled = assemble_draft(restored(text, NoteDraft, work), assignment, work.spoken)
-        found = _item_faults(assembled, work)
+        wrong = _item_faults(assembled, work)
         if route.name not in self._told:
             self._told.add(route.name)
-            faults = [*_lost(assembled), *_faults(assembled, found, work)]
+            faults = [*_lost(assembled), *_faults(assembled, wrong, work)]
             # A topic in other words than were spoken is no reason to pay for a second answer.
             if any(not (where.startswith("topics") and code == UNSUPPORTED) for where, code in faults):
                 raise Rejected(Failure.UNGROUNDED, advice(text, faults, FAULTS))
-        return settled(assembled, work, found, prose=True)
+        return settled(assembled, work, wrong, prose=True)
 
 
 def restored(text: str, shape: type[Draft], work: Work) -> Draft:
