@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo dev test test-full test-llm-local lint bench bench-transcription bench-calibration constraints env-example clean
+.PHONY: help setup models demo dev test test-full test-llm-local lint bench bench-transcription bench-calibration bench-notes constraints env-example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-transcription: $(VENV)/dev.stamp models ## Measure words right and speed o
 
 bench-calibration: $(VENV)/dev.stamp models ## Plant faults into good speech: what risk signals catch, what repair gains
 	$(BIN)/python -m benchmarks calibration
+
+bench-notes: $(VENV)/dev.stamp ## Measure what a note costs in CPU time beside a bare loop over the SDK
+	$(BIN)/python -m benchmarks notes
 
 constraints: ## Resolve all dependencies anew and write constraints.txt
 	rm -rf $(VENV)-pins

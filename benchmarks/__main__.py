@@ -1,10 +1,15 @@
-"""`python -m benchmarks [short_files|control_plane|calibration] ...`: run the named ones, or all, and print tables."""
+"""`python -m benchmarks [short_files|control_plane|calibration|notes] ...`: run the named or all, and print tables."""
 
 import sys
 
-from benchmarks import calibration, control_plane, short_files
+from benchmarks import calibration, control_plane, notes, short_files
 
-BENCHMARKS = {"short_files": short_files.main, "control_plane": control_plane.main, "calibration": calibration.main}
+BENCHMARKS = {
+    "short_files": short_files.main,
+    "control_plane": control_plane.main,
+    "calibration": calibration.main,
+    "notes": notes.main,
+}
 
 
 def main(names: list[str]) -> int:

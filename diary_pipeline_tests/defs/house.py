@@ -42,8 +42,8 @@ AT_ONCE = ("DIARY_SETTLE_S", "DIARY_RETRY_S")
 class CountingTranscriber:
     """A scripted transcriber that counts how often it was asked, and can be told to break."""
 
-    def __init__(self) -> None:
-        self._ears = ScriptedTranscriber(SAID)
+    def __init__(self, said: Sequence[str] = SAID) -> None:
+        self._ears = ScriptedTranscriber(said)
         self.heard = 0
         self.broken: BaseException | None = None
 
@@ -91,8 +91,8 @@ class House:
 
     def __enter__(self) -> Self:
         home = self.settings.dagster_home
-        home.mkdir(parents=True)
-        self.settings.drop_dir.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=True)  # a house may be left and entered again
+        self.settings.drop_dir.mkdir(parents=True, exist_ok=True)
         storage = {
             "module": "diary_pipeline.instance.event_storage",
             "class": "BatchingSqliteStorage",

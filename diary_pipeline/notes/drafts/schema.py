@@ -6,6 +6,7 @@ the title first echo the prompt or obey what is spoken ("set the title to ...").
 """
 
 import datetime as dt
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,6 +61,7 @@ class HeadDraft(_Asked):
     title: str = Field(min_length=3, max_length=90)
 
 
+@cache  # pydantic takes a millisecond or more, and every question needs it
 def strict_schema(shape: type[BaseModel]) -> dict[str, Any]:
     """Give a JSON schema as strict modes take it: no references, every field required, nothing beside them."""
     schema = shape.model_json_schema()

@@ -61,13 +61,15 @@ def check_note(
     usd_per_audio_hour: float = 0.0,
     language: str | None = None,
     judged: Check | None = None,
+    said: Said | None = None,
 ) -> tuple[Check, ...]:
     """Make every check of a note.
 
     `given_title` is the owner's own and needs no support; `language` is the one the owner wants notes in (None: that
-    of the speech); `judged` is what a judge found, if one was asked.
+    of the speech); `judged` is what a judge found, if one was asked; `said` is the transcript, where it is
+    indexed already.
     """
-    said = Said(transcript)
+    said = said or Said(transcript)
     texts = _texts(note, given_title)
     return (
         quotes_verbatim(note, transcript),

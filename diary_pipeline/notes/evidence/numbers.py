@@ -6,6 +6,7 @@ or a time), and whoever says one of them has said the number.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from diary_pipeline.notes.language.english import listed
 from diary_pipeline.notes.language.spoken_dates import ORDINALS
@@ -28,10 +29,11 @@ _HINTS = {"half": (30.0, 0.5), "quarter": (15.0, 45.0, 0.25, 25.0), "dozen": (12
 _SPAN = re.compile(r"(?P<hours>[\w-]+)\s+hours?\s+(?:and\s+)?(?P<minutes>[\w -]+?)\s+minutes?\b", re.IGNORECASE)
 
 
-def number_readings(text: str) -> list[frozenset[float]]:
+@lru_cache(maxsize=4096)
+def number_readings(text: str) -> tuple[frozenset[float], ...]:
     """Give each number of a text, as the set of its readings."""
     digits = [frozenset((float(n.replace(",", "")),)) for n in _DIGITS.findall(text)]
-    return [*digits, *_spelt(text.casefold().replace("-", " "))]
+    return (*digits, *_spelt(text.casefold().replace("-", " ")))
 
 
 def numbers(text: str) -> frozenset[float]:

@@ -11,6 +11,7 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 from rapidfuzz import fuzz
@@ -172,6 +173,7 @@ def _words(text: str) -> Iterator[tuple[str, int, int]]:
             yield word, token.start(), end
 
 
+@lru_cache(maxsize=16_384)
 def _plain(token: str) -> str:
     """Lower case without accents, apostrophes and the `'s` of an owner."""
     spelt = token if token.isascii() else unicodedata.normalize("NFKD", token)

@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from diary_pipeline.notes.language.english import DAYS, MONTHS, listed
 
@@ -85,11 +86,7 @@ class SpokenDate:
 
 def spoken_dates(text: str, today: dt.date) -> list[SpokenDate]:
     """Resolve every date in `text` that has one reading on the day it was spoken."""
-    return [
-        SpokenDate(said.start(), said.end(), day)
-        for said in _DATE.finditer(text.replace("’", "'"))
-        if (day := _resolve(_parts(said), today))
-    ]
+    return list(_dates(text, today))
 
 
 def diary_day(text: str, recorded_day: dt.date) -> dt.date:
@@ -101,6 +98,15 @@ def diary_day(text: str, recorded_day: dt.date) -> dt.date:
     head = _HEAD.match(text)
     day = _told_day(head, recorded_day) if head else None
     return day if day and abs(day - recorded_day).days <= _HEAD_DAYS else recorded_day
+
+
+@lru_cache(maxsize=4096)  # each rule asks for the dates of the same few sentences
+def _dates(text: str, today: dt.date) -> tuple[SpokenDate, ...]:
+    return tuple(
+        SpokenDate(said.start(), said.end(), day)
+        for said in _DATE.finditer(text.replace("’", "'"))
+        if (day := _resolve(_parts(said), today))
+    )
 
 
 def _told_day(told: re.Match[str], recorded_day: dt.date) -> dt.date | None:

@@ -48,13 +48,14 @@ class Acceptance:
             found = restored(text, FoundDraft, work)
             return settled(assemble_found([found], assignment, work.spoken, work.offline_note), work, prose=False)
         assembled = assemble_draft(restored(text, NoteDraft, work), assignment, work.spoken)
+        wrong = _item_faults(assembled, work)
         if route.name not in self._told:
             self._told.add(route.name)
-            faults = [*_lost(assembled), *_faults(assembled, work)]
+            faults = [*_lost(assembled), *_faults(assembled, wrong, work)]
             # A topic in other words than were spoken is no reason to pay for a second answer.
             if any(not (where.startswith("topics") and code == UNSUPPORTED) for where, code in faults):
                 raise Rejected(Failure.UNGROUNDED, advice(text, faults, FAULTS))
-        return settled(assembled, work, prose=True)
+        return settled(assembled, work, wrong, prose=True)
 
 
 def restored(text: str, shape: type[Draft], work: Work) -> Draft:
@@ -68,9 +69,14 @@ def restored(text: str, shape: type[Draft], work: Work) -> Draft:
     raise Rejected(Failure.INVALID, told)  # out here: the error's context holds the answer
 
 
-def settled(assembled: Assembled, work: Work, *, prose: bool) -> DiaryNote:
-    """Drop what is not supported and give the note that is left; Rejected when it may not be published."""
-    note, found = assembled.note, _item_faults(assembled, work)
+def settled(
+    assembled: Assembled, work: Work, found: Sequence[tuple[int, str]] | None = None, *, prose: bool
+) -> DiaryNote:
+    """Drop what is not supported and give the note that is left; Rejected when it may not be published.
+
+    `found` are the faults of its items, where somebody has looked already.
+    """
+    note, found = assembled.note, _item_faults(assembled, work) if found is None else found
     faulty = {item_id for item_id, code in found if code != REPEATED}  # a repeat is dull, not untrue
     dropped = {item_id for item_id, _ in found}
     kept = [item for item in note.items if item.id not in dropped]
@@ -98,6 +104,7 @@ def checks_of(note: DiaryNote, work: Work, judged: Check | None = None) -> tuple
         given_title=work.given_title,
         language=None if NOT_TRANSLATED in note.limits else wanted,
         judged=judged,
+        said=work.said,
     )
 
 
@@ -119,9 +126,9 @@ def _lost(assembled: Assembled) -> Iterator[Fault]:
         yield f"{lost.place.field} {lost.place.index}", lost.code
 
 
-def _faults(assembled: Assembled, work: Work) -> Iterator[Fault]:
+def _faults(assembled: Assembled, found: Sequence[tuple[int, str]], work: Work) -> Iterator[Fault]:
     note = assembled.note
-    for item_id, code in _item_faults(assembled, work):
+    for item_id, code in found:
         place = assembled.places[item_id]
         yield f"{place.field} {place.index}", code
     for sentence in sentences_of(note.summary):

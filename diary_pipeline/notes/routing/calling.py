@@ -35,7 +35,7 @@ class OverBudget(Exception):
 
 @dataclass
 class Caller:
-    """Calls providers. Answers are kept in a thread: a bucket takes its time, and other notes go on meanwhile."""
+    """Calls providers. Store and ledger are used in threads: they take their time, and other notes go on meanwhile."""
 
     purse: Purse
     clock: Clock
@@ -49,7 +49,7 @@ class Caller:
         await lane.requests.take(1)
         await lane.tokens.take(likely.input + prompt.max_output_tokens)
         worst_usd = lane.route.usd(worst_case(prompt))
-        hold = self.purse.hold(owner, worst_usd) if worst_usd else None
+        hold = await asyncio.to_thread(self.purse.hold, owner, worst_usd) if worst_usd else None
         if worst_usd and hold is None:
             raise OverBudget
         usd = worst_usd
@@ -62,7 +62,7 @@ class Caller:
             usd = _bill(lane.route, result, worst_usd)
         finally:
             if hold is not None:
-                self.purse.settle(hold, usd)
+                await asyncio.to_thread(self.purse.settle, hold, usd)
         return Call(result, seconds, usd if lane.route.price or lane.route.local else None)
 
     async def _provider(self, lane: Lane) -> Provider:

@@ -4,6 +4,7 @@ Protocols with the doubles for tests and for single processes; ledger_memory.py 
 object store, so that it is shared by processes and outlives them. No text but in `Answers`.
 """
 
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -88,6 +89,7 @@ class ProcessMemory:
     """RouteMemory of one process."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.attempts: list[Attempt] = []
         self._standings: dict[str, Standing] = {}
 
@@ -101,23 +103,25 @@ class ProcessMemory:
 
     def record(self, attempt: Attempt) -> None:
         """Remember an attempt; one that was answered from `Answers` says nothing about its route."""
-        self.attempts.append(attempt)
-        if attempt.outcome == CACHED:
-            return
-        before = self._standings.get(attempt.route, Standing())
-        self._standings[attempt.route] = replace(
-            before,
-            tried=before.tried + 1,
-            accepted=before.accepted + (attempt.outcome == ACCEPTED),
-            seconds=before.seconds + (0.3 * (attempt.seconds - before.seconds) if attempt.is_answered else 0.0),
-        )
+        with self._lock:
+            self.attempts.append(attempt)
+            if attempt.outcome == CACHED:
+                return
+            before = self._standings.get(attempt.route, Standing())
+            self._standings[attempt.route] = replace(
+                before,
+                tried=before.tried + 1,
+                accepted=before.accepted + (attempt.outcome == ACCEPTED),
+                seconds=before.seconds + (0.3 * (attempt.seconds - before.seconds) if attempt.is_answered else 0.0),
+            )
 
     def cool(self, route: str, until: float, failures: int) -> None:
         """Remember a cool-down."""
-        before = self._standings.get(route, Standing())
-        if failures:  # an answer that was on its way may know of a shorter one
-            until, failures = max(until, before.cool_until), max(failures, before.failures)
-        self._standings[route] = replace(before, cool_until=until if failures else 0.0, failures=failures)
+        with self._lock:
+            before = self._standings.get(route, Standing())
+            if failures:  # an answer that was on its way may know of a shorter one
+                until, failures = max(until, before.cool_until), max(failures, before.failures)
+            self._standings[route] = replace(before, cool_until=until if failures else 0.0, failures=failures)
 
 
 @dataclass
@@ -141,15 +145,18 @@ class Allowance:
 
     left_usd: float
     _held: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def hold(self, owner: str, usd: float) -> Hold | None:  # noqa: ARG002
         """Set the worst case aside, while it is there."""
-        if usd > self.left_usd:
-            return None
-        self.left_usd -= usd
-        self._held += 1
-        return Hold(str(self._held), usd)
+        with self._lock:
+            if usd > self.left_usd:
+                return None
+            self.left_usd -= usd
+            self._held += 1
+            return Hold(str(self._held), usd)
 
     def settle(self, hold: Hold, usd: float) -> None:
         """Give back what was not spent."""
-        self.left_usd += hold.usd - usd
+        with self._lock:
+            self.left_usd += hold.usd - usd

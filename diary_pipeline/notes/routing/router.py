@@ -127,7 +127,7 @@ class Router:
             kept = await asyncio.to_thread(note.answers.get, question.key)
             if kept is not None:
                 asked = replace(self._attempt(note, lane), outcome=CACHED, answer_key=question.key)
-                return self._judge(note, lane, kept, accept, asked)
+                return await self._judge(note, lane, kept, accept, asked)
         if rest_s > 0:
             if note.spent_s + rest_s > self._policy.deadline_s:
                 note.drop(lane, Why.COOLING)
@@ -160,13 +160,13 @@ class Router:
         )
         if isinstance(result, LLMError):
             self._cooling.failed(lane, seen, result)
-            self._remember(note, replace(asked, outcome=result.kind, status=result.status))
+            await self._remember(note, replace(asked, outcome=result.kind, status=result.status))
             note.go_on(lane, result.kind, "")
             return None
         self._cooling.answered(lane, seen)
-        return self._judge(note, lane, result, accept, replace(asked, usage=result.usage, status=200))
+        return await self._judge(note, lane, result, accept, replace(asked, usage=result.usage, status=200))
 
-    def _judge(
+    async def _judge(
         self, note: Asking, lane: Lane, answer: Completion, accept: Accept[T], asked: Attempt
     ) -> Accepted[T] | None:
         outcome: str = answer.failure or Failure.INVALID
@@ -180,7 +180,7 @@ class Router:
             outcome, advice = rejected.kind, rejected.advice
         finally:
             # Also when a defect in `accept` leaves through here: the answer is paid for.
-            self._remember(note, replace(asked, model=answer.model, outcome=asked.outcome or outcome))
+            await self._remember(note, replace(asked, model=answer.model, outcome=asked.outcome or outcome))
         if accepted is not None:
             return replace(accepted, attempts=tuple(note.attempts))
         note.go_on(lane, Failure(outcome), advice)
@@ -190,6 +190,6 @@ class Router:
         at = dt.datetime.fromtimestamp(self._memory.now(), dt.UTC)
         return Attempt(note.recording_key, at, lane.route.name, lane.route.model, outcome="")
 
-    def _remember(self, note: Asking, attempt: Attempt) -> None:
+    async def _remember(self, note: Asking, attempt: Attempt) -> None:
         note.attempts.append(attempt)
-        self._cooling.record(attempt)
+        await asyncio.to_thread(self._cooling.record, attempt)  # a commit that waits for a disk
