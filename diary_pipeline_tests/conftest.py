@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.observability.logs import ROOT
 from diary_pipeline_tests.servers import Postgres, postgres_server
+
+settings.register_profile("untimed", deadline=None)  # a test times nothing: machines are busy
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from diary_pipeline.core.transcript import Segment, Word
@@ -148,13 +148,11 @@ def transcripts(draw: st.DrawFn) -> tuple[Segment, ...]:
     return tuple(found)
 
 
-@settings(deadline=None)
 @given(transcripts())
 def test_without_rules_nothing_changes(segments: tuple[Segment, ...]) -> None:
     assert replaced(segments, ()) == segments
 
 
-@settings(deadline=None)
 @given(transcripts(), rules)
 def test_what_was_heard_can_be_read_and_text_words_and_times_agree(
     segments: tuple[Segment, ...], said: dict[str, str]
