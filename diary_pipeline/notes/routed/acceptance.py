@@ -43,18 +43,22 @@ class Acceptance:
     def __call__(self, text: str, route: Route) -> DiaryNote:
         """Make a note of an answer, or raise Rejected."""
         work = self._work
-        assignment = work.assignment(prose=route.prose)
-        if not route.prose:
-            found = restored(text, FoundDraft, work)
-            return settled(assemble_found([found], assignment, work.spoken, work.offline_note), work, prose=False)
-        assembled = assemble_draft(restored(text, NoteDraft, work), assignment, work.spoken)
-        if route.name not in self._told:
+        draft = restored(text, NoteDraft if route.prose else FoundDraft, work)
+        assembled = assembled_of(draft, work)
+        if route.prose and route.name not in self._told:
             self._told.add(route.name)
             faults = [*_lost(assembled), *_faults(assembled, work)]
             # A topic in other words than were spoken is no reason to pay for a second answer.
             if any(not (where.startswith("topics") and code == UNSUPPORTED) for where, code in faults):
                 raise Rejected(Failure.UNGROUNDED, advice(text, faults, FAULTS))
-        return settled(assembled, work, prose=True)
+        return settled(assembled, work, prose=route.prose)
+
+
+def assembled_of(draft: NoteDraft | FoundDraft, work: Work) -> Assembled:
+    """Put an answer to the whole question together with what was said."""
+    if isinstance(draft, FoundDraft):
+        return assemble_found([draft], work.assignment(prose=False), work.spoken, work.offline_note)
+    return assemble_draft(draft, work.assignment(prose=True), work.spoken)
 
 
 def restored(text: str, shape: type[Draft], work: Work) -> Draft:
@@ -70,7 +74,7 @@ def restored(text: str, shape: type[Draft], work: Work) -> Draft:
 
 def settled(assembled: Assembled, work: Work, *, prose: bool) -> DiaryNote:
     """Drop what is not supported and give the note that is left; Rejected when it may not be published."""
-    note, found = assembled.note, _item_faults(assembled, work)
+    note, found = assembled.note, item_faults_of(assembled, work)
     faulty = {item_id for item_id, code in found if code != REPEATED}  # a repeat is dull, not untrue
     dropped = {item_id for item_id, _ in found}
     kept = [item for item in note.items if item.id not in dropped]
@@ -121,7 +125,7 @@ def _lost(assembled: Assembled) -> Iterator[Fault]:
 
 def _faults(assembled: Assembled, work: Work) -> Iterator[Fault]:
     note = assembled.note
-    for item_id, code in _item_faults(assembled, work):
+    for item_id, code in item_faults_of(assembled, work):
         place = assembled.places[item_id]
         yield f"{place.field} {place.index}", code
     for sentence in sentences_of(note.summary):
@@ -133,8 +137,8 @@ def _faults(assembled: Assembled, work: Work) -> Iterator[Fault]:
         yield "draft", ONLY_PARTS
 
 
-def _item_faults(assembled: Assembled, work: Work) -> list[tuple[int, str]]:
-    """Item id and code; only of what a model claimed, the offline writer's own items are lifted."""
+def item_faults_of(assembled: Assembled, work: Work) -> list[tuple[int, str]]:
+    """Give item id and code, by item; only of what a model claimed, the offline writer's own items are lifted."""
     note = assembled.note
     return [
         (item.id, code)
