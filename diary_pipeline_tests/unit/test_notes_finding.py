@@ -64,6 +64,23 @@ def test_a_text_only_finds_a_sentence_and_the_sentence_is_told(field: str, text:
         assert made.note.items[item_id].text == told, why
 
 
+def test_what_a_model_says_of_a_person_is_no_part_of_the_name() -> None:
+    said = make_transcript(["Today I met Quentin van Dyke at the tram.", "He lives with Nora across the street."])
+    made = found(said, people=("Nora across the street", "Quentin van Dyke", "the man at the tram"))
+    people = {item.text for item in made.note.of("person")}
+    assert {"Nora", "Quentin van Dyke"} <= people
+    assert not any("street" in name or "tram" in name for name in people)
+
+
+def test_a_sentence_that_is_found_twice_keeps_no_reflection_of_the_offline_writer_out() -> None:
+    said = make_transcript(["The hotel room is tiny and looks out over the water.", "I am so happy for Daniel."])
+    made = found(said, events=("hotel room is tiny",), reflections=("The hotel room is tiny",))
+    assert [(item.kind, item.segment_id) for item in made.note.items if item.kind in ("event", "reflection")] == [
+        ("event", 0),
+        ("reflection", 2),
+    ]
+
+
 def test_the_cue_writers_to_dos_are_kept_and_the_models_join_them_once() -> None:
     offline = OfflineWriter().write(TRANSCRIPT, RECORDED, None)
     made = found(actions=("call the dentist", "send Nora the photos"))
