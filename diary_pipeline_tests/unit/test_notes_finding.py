@@ -27,6 +27,8 @@ SAID = (
     "Should I sell the boat?",
     "I have to call the dentist tomorrow.",
     "The meeting in Porto with Quentin took three hours.",
+    "For the gift it could be a photograph or a recipe.",
+    "Why is the moon still there in the morning.",
 )
 TRANSCRIPT = make_transcript(SAID)
 NOTHING: dict[str, Any] = dict.fromkeys(("events", "reflections", "actions", "people", "places"), ())
@@ -48,6 +50,8 @@ def found(transcript: Transcript = TRANSCRIPT, **fields: Any) -> Assembled:
         ("reflections", "The meeting took hours", SAID[6], "told as what it is: something that happened"),
         ("events", "swim as a boy in summer", WRONG_KIND, "a memory is no event of the day"),
         ("events", "call the dentist", WRONG_KIND, "what is still to do has not happened"),
+        ("events", "the gift could be a photograph", WRONG_KIND, "what may come has not happened"),
+        ("events", "Why the moon is still there", WRONG_KIND, "a question is no event, with its mark or without"),
         ("actions", "sell the boat", WRONG_KIND, "a question is no to-do"),
         ("actions", "repair the old watch", WRONG_KIND, "a to-do needs a cue, and this one says the opposite"),
         ("actions", "meeting with Quentin", WRONG_KIND, "what happened is not to do"),

@@ -17,7 +17,7 @@ from diary_pipeline.notes.drafts.repeats import distinct
 from diary_pipeline.notes.drafts.schema import FoundDraft
 from diary_pipeline.notes.drafts.spoken import Spoken
 from diary_pipeline.notes.evidence.grounding import content_stems, names_in, normalise
-from diary_pipeline.notes.language.cues import Told, is_question, statements
+from diary_pipeline.notes.language.cues import Told, is_question, may_have_happened, statements
 from diary_pipeline.notes.language.english import LONG_AGO, listed
 from diary_pipeline.notes.language.plain import is_plain
 from diary_pipeline.notes.language.sentences import Evidence, Passage
@@ -100,6 +100,8 @@ def _part(home: Passage, text: str, language: str) -> tuple[Passage, Told | None
 def _may_tell(kind: Told, part: Passage, told: Told | None) -> bool:
     if told is not None or kind == "action":
         return (told == "action") == (kind == "action")
+    if kind == "event":
+        return may_have_happened(part.text)
     return not is_question(part.text) and not LONG_AGO.search(part.text)
 
 
