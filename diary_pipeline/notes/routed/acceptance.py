@@ -5,7 +5,7 @@ told of its faults once. What is still wrong in its second answer is dropped, en
 wrong in most of them is no note at all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from diary_pipeline.core.batch import Check
@@ -26,7 +26,10 @@ from diary_pipeline.notes.routing.outcome import Rejected
 from diary_pipeline.notes.routing.route import Route
 
 MOST_FAULTY = 0.5
-"""Of the entries that a draft offered: above it the rest is not believed either."""
+"""Of the entries that a draft offered, and of its claims alone: above it the rest is not believed either."""
+CLAIMS = frozenset(("events", "reflections", "actions"))
+"""What a small model gets wrong, while the names and topics beside it are easily right."""
+_NO_TOPICS = CLAIMS.union(("people", "places", "quotes"))
 REPEATED = "repeated"
 ENOUGH_WORDS = 15
 """Of a summary: as many as `note_complete` asks for."""
@@ -78,9 +81,7 @@ def settled(assembled: Assembled, work: Work, *, prose: bool) -> DiaryNote:
     faulty = {item_id for item_id, code in found if code != REPEATED}  # a repeat is dull, not untrue
     dropped = {item_id for item_id, _ in found}
     kept = [item for item in note.items if item.id not in dropped]
-    lost = sum(place.field != "topics" for place in (lost.place for lost in assembled.lost))
-    offered = len(assembled.places) + lost
-    if prose and len(faulty) + lost > MOST_FAULTY * offered:
+    if prose and any(_mostly_wrong(assembled, faulty, fields) for fields in (_NO_TOPICS, CLAIMS)):
         raise Rejected(Failure.UNGROUNDED)
     note = replace(note, items=tuple(replace(item, id=n) for n, item in enumerate(kept)))
     if prose:
@@ -90,6 +91,13 @@ def settled(assembled: Assembled, work: Work, *, prose: bool) -> DiaryNote:
     if failed or (prose and untold_end(note.items, work.asked.transcript.speech)):
         raise Rejected(Failure.UNGROUNDED)
     return note
+
+
+def _mostly_wrong(assembled: Assembled, faulty: Collection[int], fields: Collection[str]) -> bool:
+    """Tell whether most of what a draft offered in some fields is not so."""
+    lost = sum(lost.place.field in fields for lost in assembled.lost)
+    kept = {item_id for item_id, place in assembled.places.items() if place.field in fields}
+    return lost + len(kept.intersection(faulty)) > MOST_FAULTY * (lost + len(kept))
 
 
 def checks_of(note: DiaryNote, work: Work, judged: Check | None = None) -> tuple[Check, ...]:
