@@ -46,8 +46,7 @@ class Acceptance:
     def __call__(self, text: str, route: Route) -> DiaryNote:
         """Make a note of an answer, or raise Rejected."""
         work = self._work
-        draft = restored(text, NoteDraft if route.prose else FoundDraft, work)
-        assembled = assembled_of(draft, work)
+        assembled = assembled_of(draft_of(text, work, prose=route.prose), work)
         if route.prose and route.name not in self._told:
             self._told.add(route.name)
             faults = [*_lost(assembled), *_faults(assembled, work)]
@@ -55,6 +54,11 @@ class Acceptance:
             if any(not (where.startswith("topics") and code == UNSUPPORTED) for where, code in faults):
                 raise Rejected(Failure.UNGROUNDED, advice(text, faults, FAULTS))
         return settled(assembled, work, prose=route.prose)
+
+
+def draft_of(text: str, work: Work, *, prose: bool) -> NoteDraft | FoundDraft:
+    """Read an answer to the whole question; Rejected when it is none."""
+    return restored(text, NoteDraft, work) if prose else restored(text, FoundDraft, work)
 
 
 def assembled_of(draft: NoteDraft | FoundDraft, work: Work) -> Assembled:

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from diary_pipeline.notes.drafts.schema import FoundDraft, NoteDraft
-from diary_pipeline.notes.routed.acceptance import REPEATED, assembled_of, item_faults_of, restored
+from diary_pipeline.notes.routed.acceptance import REPEATED, assembled_of, draft_of, item_faults_of
 from diary_pipeline.notes.routed.work import Work
 
 FIELDS = ("events", "reflections", "actions", "people", "places")
@@ -32,7 +31,7 @@ class Offered:
 
 def offered(answer: str, work: Work, *, prose: bool) -> Offered:
     """Count them; Rejected where the answer is no draft at all."""
-    draft = restored(answer, NoteDraft if prose else FoundDraft, work)
+    draft = draft_of(answer, work, prose=prose)
     assembled = assembled_of(draft, work)
     entries = sum(len(getattr(draft, field)) for field in FIELDS)
     became = {item_id for item_id, place in assembled.places.items() if place.field in FIELDS}
