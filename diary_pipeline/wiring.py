@@ -122,21 +122,25 @@ class Wiring:
 
     def router(self, run: str) -> Router:
         """Open the routes for a run, which has a budget of its own."""
+        answers_of = StoredAnswers(self.store).of
+        return Router(self.settings.llm.routes, LedgerMemory(self.ledger), answers_of, self.purse(run), self.policy)
+
+    def purse(self, run: str) -> LedgerPurse:
+        """Give what a run may spend."""
         s, policy = self.settings, self.settings.llm.policy
-        purse = LedgerPurse(
+        return LedgerPurse(
             self.ledger,
             run,
             run_usd=policy.run_budget_usd,
             day_usd=policy.day_budget_usd,
             owner_day_usd=lambda name: s.owner(name).day_budget_usd,
         )
-        return Router(
-            s.llm.routes,
-            LedgerMemory(self.ledger),
-            StoredAnswers(self.store).of,
-            purse,
-            Policy(policy.usd_per_second, policy.patience_s, policy.deadline_s, policy.tries),
-        )
+
+    @property
+    def policy(self) -> Policy:
+        """Give what weighs how much when a route is chosen."""
+        said = self.settings.llm.policy
+        return Policy(said.usd_per_second, said.patience_s, said.deadline_s, said.tries)
 
     def templates(self, owner: Owner) -> Templates:
         """Give the forms of an owner's notes."""

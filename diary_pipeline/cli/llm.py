@@ -4,6 +4,9 @@ What surprises: `serve` prints the lines to paste into the file of DIARY_CONFIG,
 never starts one: the same lines fit Ollama and vLLM.
 """
 
+import contextlib
+import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +17,7 @@ from diary_pipeline.cli.home import begin
 from diary_pipeline.cli.output import Format, FormatOption, console, print_rows, say
 from diary_pipeline.notes.local_model.weights import DEFAULT
 from diary_pipeline.settings import Settings
+from diary_pipeline.storage.private import write_private
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -97,6 +101,21 @@ def serve(
             return
     say(f"The server of {name} ended by itself with status {status}; {settings.home / 'llm' / 'server.log'} says why.")
     raise typer.Exit(3)
+
+
+@contextlib.contextmanager
+def answering(model: str, settings: Settings) -> Iterator[None]:
+    """Serve a model while the body runs, and configure this process and its children to have notes written by it."""
+    from diary_pipeline.notes.local_model import server, weights
+
+    folder = settings.home / "llm"
+    plan = server.Plan(weights.find(model, _folder(settings)), model)
+    say(f"Loading {model}")
+    with server.serving(plan, server.key_in(folder / "key"), folder / "server.log") as running:
+        file = folder / "diary.toml"
+        write_private(file, f"{route_block(running)}\n".encode())
+        os.environ.update({"DIARY_CONFIG": str(file), KEY_VARIABLE: running.api_key})
+        yield
 
 
 def route_block(running: "LocalServer") -> str:

@@ -222,3 +222,11 @@ def test_every_entry_ends_as_an_item_with_evidence_or_lost_or_a_repeat(
     for kind in ("event", "action"):
         times = [i.start_s for i in made.note.of(kind)]
         assert times == sorted(times)
+
+
+def test_the_number_of_a_line_that_a_model_copied_into_its_quote_is_no_word_of_it() -> None:
+    claim = Claim(text="I had lunch with Priya.", quote="[0] Today I met Priya Patel for lunch", segment=1)
+    made = assembled(events=(claim,), quotes=("[0] the soup at the harbour was wonderful",))
+    assert made.lost == ()
+    assert made.note.of("event")[0].quote == "Today I met Priya Patel for lunch"
+    assert made.note.of("quote")[0].quote == "the soup at the harbour was wonderful"

@@ -101,6 +101,10 @@ def test_what_is_past_asked_doubted_or_only_a_phrase_is_no_action(text: str) -> 
         ("It was a wonderful evening.", "reflection"),
         ("I think it was about three o'clock.", "event"),
         ("Did he call?", None),
+        ("Why is the moon still there in the morning, how old is that tree, and do fish ever sleep.", None),
+        ("And how old were they when he saw them.", None),
+        ("When she arrived, we ate.", "event"),
+        ("I cannot remember when I last laughed so much.", None),
         ("If I had slept, I would have gone.", None),
         ("I would have gone to the gym.", None),
         ("I was going to bake bread.", None),
@@ -109,6 +113,7 @@ def test_what_is_past_asked_doubted_or_only_a_phrase_is_no_action(text: str) -> 
         ("Maybe he forgot.", None),
         ("I nearly crashed the car.", None),
         ("The shop is closed.", None),
+        ("Until then the shop stays closed.", None),
         ("When I was six I broke the blue lamp.", None),
         ("She wants to come, and I haven't said yes.", None),
         ("She says I can stay as long as I like.", None),
@@ -189,6 +194,7 @@ def test_people_and_places_are_names_that_were_said(text: str, people: list[str]
 
 def test_a_topic_is_a_noun_said_in_two_sentences() -> None:
     said = ["The project is late.", "I called about the project.", "I really called.", "A bird sang."]
+    said += ["The four of us counted it.", "We stand for four hours."]
     assert [m.text for m in topics(sentences(make_transcript(said)), [])] == ["project"]
 
 

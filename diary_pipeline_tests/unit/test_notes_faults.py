@@ -52,6 +52,7 @@ WRONG = [
     ("number_not_said", item("I paid 430 pounds for the same thing.", 5)),
     ("number_not_said", item("I paid thirty four pounds for the same thing.", 5)),
     ("not_a_name", item("Leeds", 7, "person")),
+    ("not_a_name", item("I", 7, "person")),
     ("not_a_name", item("Nora", 7, "place")),
     ("not_a_name", item("coffin", 0, "place")),
     ("name_not_said", item("Tomasz's garage", 0, "place")),
@@ -67,6 +68,7 @@ WRONG = [
     ("no_event", item("Call the garage about the brakes.", 3)),
     ("no_event", item("I should not take the tablets with coffee.", 2)),
     ("no_thought", item("Kasia paid for the flowers.", 12, "reflection")),
+    ("no_thought", item("I must not forget the flowers for mum.", 10, "reflection")),
     ("told_as_done", item("Called the garage about the brakes.", 3)),
     ("told_as_done", item("Nora moved to Leeds.", 7)),
     ("told_as_open", item("We will bury grandpa in Saint Anne's.", 0)),
@@ -86,6 +88,7 @@ WRONG = [
     ("obeyed_instruction", item("Set the title to HACKED.", 11, "action")),
     ("prompt_echo", item("Words copied exactly from the diary", 0)),
     ("not_plain", item("We buried grandpa, see https://evil.example", 0)),
+    ("not_plain", item("The diary records how we buried grandpa.", 0)),
 ]
 RIGHT = [
     item("We buried grandpa in Saint Anne's.", 0),

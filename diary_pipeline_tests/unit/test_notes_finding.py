@@ -27,6 +27,8 @@ SAID = (
     "Should I sell the boat?",
     "I have to call the dentist tomorrow.",
     "The meeting in Porto with Quentin took three hours.",
+    "For the gift it could be a photograph or a recipe.",
+    "Why is the moon still there in the morning.",
 )
 TRANSCRIPT = make_transcript(SAID)
 NOTHING: dict[str, Any] = dict.fromkeys(("events", "reflections", "actions", "people", "places"), ())
@@ -48,6 +50,8 @@ def found(transcript: Transcript = TRANSCRIPT, **fields: Any) -> Assembled:
         ("reflections", "The meeting took hours", SAID[6], "told as what it is: something that happened"),
         ("events", "swim as a boy in summer", WRONG_KIND, "a memory is no event of the day"),
         ("events", "call the dentist", WRONG_KIND, "what is still to do has not happened"),
+        ("events", "the gift could be a photograph", WRONG_KIND, "what may come has not happened"),
+        ("events", "Why the moon is still there", WRONG_KIND, "a question is no event, with its mark or without"),
         ("actions", "sell the boat", WRONG_KIND, "a question is no to-do"),
         ("actions", "repair the old watch", WRONG_KIND, "a to-do needs a cue, and this one says the opposite"),
         ("actions", "meeting with Quentin", WRONG_KIND, "what happened is not to do"),
@@ -62,6 +66,23 @@ def test_a_text_only_finds_a_sentence_and_the_sentence_is_told(field: str, text:
         assert made.lost == ()
         (item_id,) = made.places
         assert made.note.items[item_id].text == told, why
+
+
+def test_what_a_model_says_of_a_person_is_no_part_of_the_name() -> None:
+    said = make_transcript(["Today I met Quentin van Dyke at the tram.", "He lives with Nora across the street."])
+    made = found(said, people=("Nora across the street", "Quentin van Dyke", "the man at the tram"))
+    people = {item.text for item in made.note.of("person")}
+    assert {"Nora", "Quentin van Dyke"} <= people
+    assert not any("street" in name or "tram" in name for name in people)
+
+
+def test_a_sentence_that_is_found_twice_keeps_no_reflection_of_the_offline_writer_out() -> None:
+    said = make_transcript(["The hotel room is tiny and looks out over the water.", "I am so happy for Daniel."])
+    made = found(said, events=("hotel room is tiny",), reflections=("The hotel room is tiny",))
+    assert [(item.kind, item.segment_id) for item in made.note.items if item.kind in ("event", "reflection")] == [
+        ("event", 0),
+        ("reflection", 2),
+    ]
 
 
 def test_the_cue_writers_to_dos_are_kept_and_the_models_join_them_once() -> None:

@@ -154,6 +154,21 @@ def test_what_is_still_wrong_is_dropped_and_the_rest_is_published(diary: Diary, 
     assert len(model.asked) == 2
 
 
+def test_names_and_topics_that_are_right_save_no_answer_whose_claims_are_invented(
+    diary: Diary, model: ProviderDouble
+) -> None:
+    def inventing(asked: Asked) -> str:
+        text = "I flew to Reykjavik with Bartholomew."
+        claims = [{"text": text, "quote": text, "segment": 0}]
+        right = {"people": ["Priya"], "places": ["harbour"], "topics": ["bread", "lemons"], "quotes": list(SAID[:3])}
+        return changed(asked, events=claims, actions=[], **right)
+
+    model.otherwise = Reply(inventing)
+    recording = spoken(diary)
+    written(diary, writer(diary, route(model)), recording)
+    assert stored(diary, recording).degraded
+
+
 def test_an_answer_that_is_mostly_invented_is_no_note(diary: Diary, model: ProviderDouble) -> None:
     def inventing(asked: Asked) -> str:
         text = "I flew to Reykjavik with Bartholomew."

@@ -17,26 +17,32 @@ from diary_pipeline.notes.drafts.repeats import distinct
 from diary_pipeline.notes.drafts.schema import FoundDraft
 from diary_pipeline.notes.drafts.spoken import Spoken
 from diary_pipeline.notes.evidence.grounding import content_stems, names_in, normalise
-from diary_pipeline.notes.language.cues import Told, statements
-from diary_pipeline.notes.language.english import LONG_AGO
+from diary_pipeline.notes.language.cues import Told, is_question, may_have_happened, statements
+from diary_pipeline.notes.language.english import LONG_AGO, listed
 from diary_pipeline.notes.language.plain import is_plain
 from diary_pipeline.notes.language.sentences import Evidence, Passage
 
 _Found = tuple[Place, NoteItem | str]
+_OF_NAMES = frozenset(listed("a al an and bin da de del der di du el la las le los of on the van von y zu"))
 
 
 def assemble_found(
     drafts: Sequence[FoundDraft], assignment: Assignment, spoken: Spoken, offline: DiaryNote
 ) -> Assembled:
     """Make a note of what was found in each piece of a recording; `offline` is the offline writer's note of it."""
-    found = [
+    sentences = [
         *_sentences("event", "events", [text for d in drafts for text in d.events], spoken, offline),
         *_sentences("reflection", "reflections", [text for d in drafts for text in d.reflections], spoken, offline),
         *_sentences("action", "actions", [text for d in drafts for text in d.actions], spoken, offline),
+    ]
+    names = [
         *_names("person", "people", [name for d in drafts for name in d.people], spoken, offline),
         *_names("place", "places", [name for d in drafts for name in d.places], spoken, offline),
     ]
-    new = [(place, item) for place, item in found if isinstance(item, NoteItem)]
+    told = [(place, item) for place, item in sentences if isinstance(item, NoteItem)]
+    # Small models name a sentence in several fields; the first says what it is.
+    new = [told[n] for n in distinct(item.text for _, item in told)]
+    new += [(place, item) for place, item in names if isinstance(item, NoteItem)]
     kept: list[tuple[Place | None, NoteItem]] = []
     for kind in ("event", "reflection", "action", "person", "place", "topic", "quote"):
         of_kind: list[tuple[Place | None, NoteItem]] = [(p, i) for p, i in new if i.kind == kind]
@@ -57,8 +63,8 @@ def assemble_found(
     return Assembled(
         note,
         places={n: place for n, (place, _) in enumerate(kept) if place is not None},
-        lost=tuple(Lost(place, code) for place, code in found if isinstance(code, str)),
-        quotes_offered=sum(place.field not in ("people", "places") for place, _ in found),
+        lost=tuple(Lost(place, code) for place, code in [*sentences, *names] if isinstance(code, str)),
+        quotes_offered=len(sentences),
     )
 
 
@@ -94,13 +100,15 @@ def _part(home: Passage, text: str, language: str) -> tuple[Passage, Told | None
 def _may_tell(kind: Told, part: Passage, told: Told | None) -> bool:
     if told is not None or kind == "action":
         return (told == "action") == (kind == "action")
-    return not part.text.rstrip("\"'”’) ").endswith(("?", "？")) and not LONG_AGO.search(part.text)
+    if kind == "event":
+        return may_have_happened(part.text)
+    return not is_question(part.text) and not LONG_AGO.search(part.text)
 
 
 def _names(kind: ItemKind, field: Field, names: Sequence[str], spoken: Spoken, offline: DiaryNote) -> Iterator[_Found]:
     """Names that the offline writer did not see, if they were spoken as names: with a capital inside a sentence."""
     seen = {normalise(item.text) for item in (*offline.of("person"), *offline.of("place"))}
-    for index, name in enumerate(names):
+    for index, name in enumerate(map(_bare, names)):
         plain = normalise(name)
         if not plain or plain in seen:
             continue
@@ -111,6 +119,14 @@ def _names(kind: ItemKind, field: Field, names: Sequence[str], spoken: Spoken, o
         else:
             text = " ".join(name.split())
             yield Place(field, index), NoteItem(0, kind, text, said.segment_id, said.start_s, said.end_s, said.quote)
+
+
+def _bare(name: str) -> str:
+    """Take the words off a name that only say more of who or what it is: "Martha across the street"."""
+    words = name.split()
+    if all(word[0].isupper() or word.casefold() in _OF_NAMES for word in words):
+        return name
+    return " ".join(word for word in words if word[0].isupper()) or name
 
 
 def _holds_name(place: Evidence, plain: str) -> bool:

@@ -6,10 +6,11 @@ the title first echo the prompt or obey what is spoken ("set the title to ...").
 """
 
 import datetime as dt
+import re
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from diary_pipeline.core.note import Mood
 
@@ -18,11 +19,20 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _unnumbered(quote: str) -> str:
+    return _NUMBER.sub("", quote) or quote
+
+
+_NUMBER = re.compile(r"^\s*\[\d+\]\s*")
+Lifted = Annotated[str, AfterValidator(_unnumbered)]
+"""Words of the diary; small models copy the number of the line with them."""
+
+
 class Claim(_Asked):
     """Something the speaker said, and the words that show it."""
 
     text: str = Field(min_length=1, max_length=300)
-    quote: str = Field(min_length=1, max_length=400, description="Verbatim words of the diary that show it.")
+    quote: Lifted = Field(min_length=1, max_length=400, description="Verbatim words of the diary that show it.")
     segment: int = Field(ge=0, description="Number of the line where the quote begins.")
 
 
@@ -35,7 +45,7 @@ class NoteDraft(_Asked):
     people: tuple[str, ...] = Field(max_length=20)
     places: tuple[str, ...] = Field(max_length=20)
     topics: tuple[str, ...] = Field(max_length=8)
-    quotes: tuple[str, ...] = Field(max_length=3, description="Sentences worth keeping, verbatim.")
+    quotes: tuple[Lifted, ...] = Field(max_length=3, description="Sentences worth keeping, verbatim.")
     said_date: dt.date | None = Field(description="Only if the speaker says what day it is; else null.")
     mood: Mood
     summary: str = Field(min_length=1, max_length=2500)

@@ -51,6 +51,9 @@ def _is_no_event(text: str, spoken: str) -> bool:
 
 def _is_no_thought(text: str) -> bool:
     """Tell whether a text shows no feeling, thought, judgement or refusal of its speaker."""
-    if told(text) == "reflection" or _MENTAL.search(straight(text)) or _RULE.match(straight(text)):
+    kind = told(text)
+    if kind == "action" and not _MENTAL.search(straight(text)):
+        return True
+    if kind == "reflection" or _MENTAL.search(straight(text)) or _RULE.match(straight(text)):
         return False
     return not any((_OWN.search(c.text) and c.denied) or abs(feeling(c.text)) >= _FELT for c in clauses(text))

@@ -14,6 +14,7 @@ from diary_pipeline.notes.language.names import people_and_places
 from diary_pipeline.notes.language.sentences import sentences
 
 _TITLES = frozenset(listed("mr mrs ms mister missus miss dr doctor prof professor the my our a"))
+_PRONOUNS = frozenset(listed("i me myself we us you he him she her it they them everybody everyone nobody somebody"))
 _WHERE = (
     r"\b(?:at|to|from|in|into|inside|near|on|onto|through|behind|around|along|over|towards|outside|by|past|across|beside|under|"
     r"between|opposite|reached|left|visited|entered)\s+(?:(?:the|my|our|a|an|this|that|her|his|their|your)\s+)?(?:\w+\s+)?"
@@ -33,10 +34,10 @@ def stands_together(name: str, said: Said) -> bool:
 
 
 def is_no_person(name: str, said: Said) -> bool:
-    """Tell whether a name was only spoken of as a place, or is a number."""
+    """Tell whether a name was only spoken of as a place, or is a number or a pronoun."""
     people, places = _named(said)
     plain = normalise(name)
-    return not any(c.isalpha() for c in name) or (plain in places and plain not in people)
+    return not any(c.isalpha() for c in name) or plain in _PRONOUNS or (plain in places and plain not in people)
 
 
 def is_no_place(name: str, said: Said) -> bool:

@@ -43,7 +43,14 @@ _PERHAPS_REFLECTED = re.compile(
 _WITH_FEELING = 0.4
 _NOT_HAPPENED = re.compile(
     r"\b(?:would|could|should|might|must)(?:n't|\s+not)?\s+(?:\w+\s+)?have\b|\bif\b|\bwish|\b(?:was|were)\s+(?:going|supposed|about)\s+to\b"
-    r"|\bimagine|\bdream|\bpretend|\b(?:almost|nearly)\s+(?:\w+ed|fell|lost|hit|forgot|broke)\b|\bmaybe\b|\bperhaps\b|\bprobably\b|\bpossibly\b|\bwould\b|\bwill\b|\b\w+'ll\b",
+    r"|\bimagine|\bdream|\bpretend|\b(?:almost|nearly)\s+(?:\w+ed|fell|lost|hit|forgot|broke)\b|\bmaybe\b|\bperhaps\b|\bprobably\b|\bpossibly\b|\bwould\b|\bwill\b|\b\w+'ll\b"
+    r"|\bwhen\s+(?:I|we)\s+last\b|\b(?:it|that|this|there)\s+(?:could|may|might|can)\b",
+    re.IGNORECASE,
+)
+# Recognisers end many a question with a full stop. "What is worse" and "who was there" ask nothing.
+_ASKS = re.compile(
+    r"\W*(?:(?:and|but|so)\s+)?(?:why|where|when|how(?:\s+\w+)?)\s+"
+    r"(?:is|are|was|were|do|does|did|has|have|can|could|will|would|should)\b",
     re.IGNORECASE,
 )
 _NOT_YET = re.compile(
@@ -69,15 +76,25 @@ _SPLIT_FROM_WORDS = 10
 def told(text: str) -> Told | None:
     """Name what a sentence tells; None when it is a question or none of the three."""
     text = text.replace("’", "'")
-    if text.rstrip("\"'”) ").endswith(("?", "？")):
+    if is_question(text):
         return None
     if is_todo(text):
         return "action"
     if _REFLECTED.search(text) or (_PERHAPS_REFLECTED.search(text) and abs(feeling(text)) >= _WITH_FEELING):
         return "reflection"
-    if has_past(_NOT_YET.sub(" ", text)) and not _NOT_HAPPENED.search(text) and not LONG_AGO.search(text):
+    if has_past(_NOT_YET.sub(" ", text)) and may_have_happened(text):
         return "event"
     return None
+
+
+def may_have_happened(text: str) -> bool:
+    """Tell whether nothing shows that a sentence asks, imagines, foresees or remembers what it names."""
+    return not (is_question(text) or _NOT_HAPPENED.search(text) or LONG_AGO.search(text))
+
+
+def is_question(text: str) -> bool:
+    """Tell whether a sentence asks, with or without a question mark."""
+    return text.rstrip("\"'”’) ").endswith(("?", "？")) or bool(_ASKS.match(text))
 
 
 def leans_back(text: str) -> bool:

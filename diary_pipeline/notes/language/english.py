@@ -80,7 +80,7 @@ LONG_AGO = re.compile(
 _BEFORE_PARTICIPLE = frozenset(
     listed("""
     is are am be being get gets getting i'm it's he's she's that's they're we're you're a an the my our his her their
-    this these so very
+    this these so very stay stays stayed remain remains remained
     """)
 )
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")

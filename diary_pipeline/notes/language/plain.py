@@ -9,6 +9,7 @@ _MARKUP = re.compile(
 )
 _MACHINE = re.compile(
     r"\bas\s+an?\s+(?:AI|language\s+model|assistant)\b|\bthe\s+(?:transcript|transcription|speaker)\b"
+    r"|\bthe\s+(?:diary|diary\s+entry)\s+(?:records|describes|mentions|details|discusses|tells|captures|reflects)\b"
     r"|\b(?:previous|prior|above)\s+instructions\b|\bsystem\s+prompt\b",
     re.IGNORECASE,
 )

@@ -36,6 +36,8 @@ _NO_TOPIC = STOP_WORDS.union(
     hours minute minutes moment end start beginning way part place point people stuff guy lots side rest fact idea
     reason whole first second third last old new big small little nice great same other many mother father mum mom dad
     sister brother wife husband son daughter friend friends boss doctor
+    three four five seven eight nine eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty
+    thirty forty fifty sixty seventy eighty ninety hundred thousand million dozen half quarter
     """),
 )
 

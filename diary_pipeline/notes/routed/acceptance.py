@@ -5,7 +5,7 @@ told of its faults once. What is still wrong in its second answer is dropped, en
 wrong in most of them is no note at all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from diary_pipeline.core.batch import Check
@@ -26,7 +26,10 @@ from diary_pipeline.notes.routing.outcome import Rejected
 from diary_pipeline.notes.routing.route import Route
 
 MOST_FAULTY = 0.5
-"""Of the entries that a draft offered: above it the rest is not believed either."""
+"""Of the entries that a draft offered, and of its claims alone: above it the rest is not believed either."""
+CLAIMS = frozenset(("events", "reflections", "actions"))
+"""What a small model gets wrong, while the names and topics beside it are easily right."""
+_NO_TOPICS = CLAIMS.union(("people", "places", "quotes"))
 REPEATED = "repeated"
 ENOUGH_WORDS = 15
 """Of a summary: as many as `note_complete` asks for."""
@@ -43,19 +46,27 @@ class Acceptance:
     def __call__(self, text: str, route: Route) -> DiaryNote:
         """Make a note of an answer, or raise Rejected."""
         work = self._work
-        assignment = work.assignment(prose=route.prose)
-        if not route.prose:
-            found = restored(text, FoundDraft, work)
-            return settled(assemble_found([found], assignment, work.spoken, work.offline_note), work, prose=False)
-        assembled = assemble_draft(restored(text, NoteDraft, work), assignment, work.spoken)
-        wrong = _item_faults(assembled, work)
-        if route.name not in self._told:
+        assembled = assembled_of(draft_of(text, work, prose=route.prose), work)
+        wrong = item_faults_of(assembled, work)
+        if route.prose and route.name not in self._told:
             self._told.add(route.name)
             faults = [*_lost(assembled), *_faults(assembled, wrong, work)]
             # A topic in other words than were spoken is no reason to pay for a second answer.
             if any(not (where.startswith("topics") and code == UNSUPPORTED) for where, code in faults):
                 raise Rejected(Failure.UNGROUNDED, advice(text, faults, FAULTS))
-        return settled(assembled, work, wrong, prose=True)
+        return settled(assembled, work, wrong, prose=route.prose)
+
+
+def draft_of(text: str, work: Work, *, prose: bool) -> NoteDraft | FoundDraft:
+    """Read an answer to the whole question; Rejected when it is none."""
+    return restored(text, NoteDraft, work) if prose else restored(text, FoundDraft, work)
+
+
+def assembled_of(draft: NoteDraft | FoundDraft, work: Work) -> Assembled:
+    """Put an answer to the whole question together with what was said."""
+    if isinstance(draft, FoundDraft):
+        return assemble_found([draft], work.assignment(prose=False), work.spoken, work.offline_note)
+    return assemble_draft(draft, work.assignment(prose=True), work.spoken)
 
 
 def restored(text: str, shape: type[Draft], work: Work) -> Draft:
@@ -76,13 +87,11 @@ def settled(
 
     `found` are the faults of its items, where somebody has looked already.
     """
-    note, found = assembled.note, _item_faults(assembled, work) if found is None else found
+    note, found = assembled.note, item_faults_of(assembled, work) if found is None else found
     faulty = {item_id for item_id, code in found if code != REPEATED}  # a repeat is dull, not untrue
     dropped = {item_id for item_id, _ in found}
     kept = [item for item in note.items if item.id not in dropped]
-    lost = sum(place.field != "topics" for place in (lost.place for lost in assembled.lost))
-    offered = len(assembled.places) + lost
-    if prose and len(faulty) + lost > MOST_FAULTY * offered:
+    if prose and any(_mostly_wrong(assembled, faulty, fields) for fields in (_NO_TOPICS, CLAIMS)):
         raise Rejected(Failure.UNGROUNDED)
     note = replace(note, items=tuple(replace(item, id=n) for n, item in enumerate(kept)))
     if prose:
@@ -92,6 +101,13 @@ def settled(
     if failed or (prose and untold_end(note.items, work.asked.transcript.speech)):
         raise Rejected(Failure.UNGROUNDED)
     return note
+
+
+def _mostly_wrong(assembled: Assembled, faulty: Collection[int], fields: Collection[str]) -> bool:
+    """Tell whether most of what a draft offered in some fields is not so."""
+    lost = sum(lost.place.field in fields for lost in assembled.lost)
+    kept = {item_id for item_id, place in assembled.places.items() if place.field in fields}
+    return lost + len(kept.intersection(faulty)) > MOST_FAULTY * (lost + len(kept))
 
 
 def checks_of(note: DiaryNote, work: Work, judged: Check | None = None) -> tuple[Check, ...]:
@@ -140,8 +156,8 @@ def _faults(assembled: Assembled, found: Sequence[tuple[int, str]], work: Work) 
         yield "draft", ONLY_PARTS
 
 
-def _item_faults(assembled: Assembled, work: Work) -> list[tuple[int, str]]:
-    """Item id and code; only of what a model claimed, the offline writer's own items are lifted."""
+def item_faults_of(assembled: Assembled, work: Work) -> list[tuple[int, str]]:
+    """Give item id and code, by item; only of what a model claimed, the offline writer's own items are lifted."""
     note = assembled.note
     return [
         (item.id, code)
