@@ -5,7 +5,7 @@
     time_zone = "Europe/Berlin"         # decides the day of a recording that carries no offset
     vocabulary = ["Zillertal", "Mika"]  # names and terms, hints for the model
     note_language = "de"                # of notes, whatever was spoken; leave out: the language of most of the speech
-    template = "work"                   # of notes, by name
+    template = "short"                  # of notes, by name
     tag_templates = {dream = "dreams"}  # of recordings with a tag
     local_only = true                   # only routes marked `local` may see this diary
     day_budget_usd = 0.5                # for language models, by UTC
@@ -13,7 +13,10 @@
     [owners.anna.replacements]          # heard = meant: whole words, exactly as spelled; the raw text is kept
     "confu i" = "ComfyUI"
 
-    [templates.dreams]                  # a form of notes; all of it may be left out
+    [templates.short]                   # a form of notes; all of it may be left out
+    sections = [{heading = "What happened", shows = ["event"]}, {shows = ["action"]}]
+
+    [templates.dreams]
     tone = "Present tense, no interpretation."
     sections = [{heading = "The dream", shows = ["event"]}, {shows = ["reflection", "mood"]}]
 

@@ -5,10 +5,10 @@
     day_budget_usd = 5.0                    # of the whole deployment, by UTC
     audio_hour_budget_usd = 0.10            # a note that cost more is published with a warning
     local_only = false                      # true: no text leaves the machines of routes marked `local`
-    redact = ["email", "phone", "card", "iban", "id_number", "url"]  # hidden from all other routes
+    redact = ["email", "phone"]             # hidden from routes that are not `local`; all six kinds unless said
     usd_per_second = 0.0                    # what waiting is worth: 0 takes the cheapest route however slow it is
     patience_s = 10.0                       # a route that cools down for longer is left for the next one
-    deadline_s = 600.0                      # for one note, all attempts together
+    deadline_s = 600.0                      # for one question: no rest of a route is begun that would end later
     tries = 3                               # for one note on one route, where trying again may help
     judge = "haiku"                         # a route of another model family that checks notes; leave out for none
 
@@ -51,7 +51,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -164,7 +164,8 @@ class LlmPolicy(_Row):
     audio_hour_budget_usd: Usd = 0.10
     """Above what the dearest model measured took for an hour (facts of 2026-11: 0.002 to 0.092)."""
     local_only: bool = False
-    redact: tuple[Redacted, ...] = ()
+    redact: tuple[Redacted, ...] = get_args(Redacted)
+    """Nothing of it helps a note, and what has left a machine cannot be taken back."""
     usd_per_second: Usd = 0.0
     patience_s: float = Field(default=10.0, ge=0)
     deadline_s: Seconds = 600.0

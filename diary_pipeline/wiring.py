@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber
 
 
+ROUTED_NOTES = 48
+"""Three rounds of as many notes as are written side by side."""
+
+
 class Wiring:
     """The objects of one deployment."""
 
@@ -230,8 +234,14 @@ class Wiring:
             "transcript": PlanLimits(
                 s.transcript_batch_audio_minutes, s.transcript_batch_recordings, s.transcript_batches_open
             ),
-            "note": PlanLimits(s.note_batch_audio_minutes, s.note_batch_recordings, s.note_batches_open),
+            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open),
         }
+
+    @property
+    def _notes_a_run(self) -> int:
+        """Notes by routes take seconds to minutes each, and a run commits when all of its notes are written."""
+        most = self.settings.note_batch_recordings
+        return min(most, ROUTED_NOTES) if self.settings.llm.routes else most
 
     @property
     def publish_command(self) -> list[str]:

@@ -18,7 +18,7 @@ def to_write(wiring: "Wiring", keys: Sequence[str]) -> "list[ToWrite]":
     said = transcripts_of(wiring.ledger, wiring.store, keys)
     with wiring.ledger.reading() as conn:
         rows = recordings.rows(conn, list(said))
-    return [ToWrite(row.recording, said[row.recording.key]) for row in rows]
+    return [ToWrite(row.recording, said[row.recording.key], again=True) for row in rows]
 
 
 def forecast_of(wiring: "Wiring", asked: "Sequence[ToWrite]") -> "Forecast":

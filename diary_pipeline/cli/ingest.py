@@ -85,6 +85,7 @@ def ingest(
         print_rows(COLUMNS, everything, form)
     for doubt in doubts(settings.catalogue_file, {r.recording_key: r.file_name for r in rows if r.recording_key}):
         say(doubt)
+    _say_lesser(rows)
     if bad := [r for r in rows if r.status in UNWELL]:
         say(f"{len(bad)} of {len(rows)} refused or failed:")
         for row in bad:
@@ -95,6 +96,16 @@ def ingest(
             say("All of it was known and is done; another --model, --language or --vocabulary has it heard again.")
     elif not wait:
         say("Accepted. `diary dev` runs the daemon that transcribes them; `diary status` tells how far it is.")
+
+
+def _say_lesser(rows: "Sequence[Submission]") -> None:
+    lesser = [row for row in rows if row.status == "degraded"]
+    if lesser:
+        why = ", ".join(sorted({row.reason_code or "no route" for row in lesser}))
+        say(
+            f"{len(lesser)} of {len(rows)} notes stand in for better ones ({why}): `diary doctor` tells which models "
+            "can be asked, llm_calls how they answered. A running daemon tries again, and so does handing them in again."
+        )
 
 
 def take_in(

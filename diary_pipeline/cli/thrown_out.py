@@ -43,7 +43,7 @@ def _entries(wiring: "Wiring", taken: Attempt) -> str:
     if transcript is None or answer is None or route is None:
         return "its answer is not kept any more"
     work = Work(ToWrite(row.recording, transcript), OfflineNotes(s.owner, wiring.templates), s.llm.policy.redact)
-    found = offered(answer.text, work, prose=route.prose)
+    found = offered(answer.text, work, prose=work.publishes(route))
     dropped = ", ".join(f"{count} {code}" for code, count in found.dropped.items())
     return (
         f"of {found.entries} entries {found.published} came into the note{f', dropped: {dropped}' if dropped else ''}"

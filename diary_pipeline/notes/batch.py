@@ -15,7 +15,7 @@ from diary_pipeline.catalogue.commit import Failed, FinishedNote, commit_notes
 from diary_pipeline.catalogue.read import note_of, transcript_of
 from diary_pipeline.core.batch import Batch, Lease, Result, StageReport
 from diary_pipeline.core.errors import PermanentError, TransientError
-from diary_pipeline.core.note import NOT_TRANSLATED
+from diary_pipeline.core.note import DEGRADED, NOT_TRANSLATED
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.commits import Committed, Pointer, pointers_of
@@ -99,7 +99,8 @@ class WriteNotes:
                 return Failed(recording, lease, "note", "transcript_missing", message)
             if not any(c.isalnum() for c in transcript.text):
                 return FinishedNote(recording, lease, transcript, None, NO_SPEECH, ())
-            asked = ToWrite(recording, transcript)
+            again = current is not None and (current.made_with or "").startswith(DEGRADED)
+            asked = ToWrite(recording, transcript, again)
             if current is not None and current.object_id and current.version in self.writer.versions(asked):
                 note = note_of(self.ledger, self.store, lease.key)
                 if note is not None:
@@ -154,7 +155,7 @@ class WriteNotes:
             code = "note_incomplete" if broken == ["note_complete"] else "note_unsupported"
             raise PermanentError(code, f"The note of {lease.key} failed {', '.join(broken)} and was not published.")
         markdown = render_note(note, recording.recorded_at, template)
-        return FinishedNote(recording, lease, transcript, note, None, checks, markdown)
+        return FinishedNote(recording, lease, transcript, note, written.reason_code, checks, markdown)
 
     def _result(self, tried: FinishedNote | Failed | Result, committed: Committed) -> Result:
         if isinstance(tried, Result):

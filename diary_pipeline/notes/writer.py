@@ -29,6 +29,8 @@ class ToWrite:
 
     recording: Recording
     transcript: Transcript
+    again: bool = False
+    """It was tried before, in vain: answers that were kept and refused are asked for once more."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Written:
 
     note: DiaryNote
     judged: Check | None = None
+    reason_code: str | None = None
+    """Why it only stands in for a better one."""
 
 
 class NoteWriter(Protocol):

@@ -120,7 +120,10 @@ judge = "luna"
 
 
 def test_an_owner_has_rules_of_their_own(load: Load) -> None:
-    said = "[owners.anna]\nnote_language = 'de'\ntemplate = 'work'\nlocal_only = true\nday_budget_usd = 0.5\n"
+    said = (
+        "[owners.anna]\nnote_language = 'de'\ntemplate = 'work'\nlocal_only = true\nday_budget_usd = 0.5\n"
+        "[templates.work]\ntone = 'Terse.'\n"
+    )
     expected = Owner("anna", "UTC", note_language="de", template="work", local_only=True, day_budget_usd=0.5)
     assert load(said).owner("anna") == expected
     assert load(said).owner("ben") == Owner("ben", "UTC")
@@ -152,7 +155,7 @@ def test_an_owner_has_rules_of_their_own(load: Load) -> None:
         (LUNA + "concurrency = 0\n", "llm.routes[0].concurrency"),
         (LUNA + "[owners.anna]\nday_budget_usd = -1\n", "owners.anna.day_budget_usd"),
         ("[owners.anna]\nnote_language = 'German'\n", "owners.anna.note_language"),
-        ("[owners.anna]\ntemplate = '../x'\n", "owners.anna.template"),
+        ("[owners.anna]\ntemplate = '../x'\n", "owner anna names the template"),
     ],
 )
 def test_a_wrong_word_is_refused_by_key_and_not_repeated(load: Load, text: str, said: str) -> None:

@@ -17,6 +17,7 @@ from diary_pipeline.notes.drafts.repeats import distinct, distinct_names
 from diary_pipeline.notes.drafts.schema import Claim, HeadDraft, NoteDraft
 from diary_pipeline.notes.drafts.spoken import Spoken
 from diary_pipeline.notes.language.sentences import Evidence
+from diary_pipeline.notes.language.spoken_dates import spoken_dates
 from diary_pipeline.notes.offline.titles import LONGEST_GIVEN
 
 Field = Literal["events", "reflections", "actions", "people", "places", "topics", "quotes"]
@@ -125,6 +126,8 @@ def _claims(
             item = NOT_OPEN
         elif at is not None:
             due = spoken.due(at, due_from) if due_from else None
+            named = {date.day for date in spoken_dates(claim.text, due_from)} if due and due_from else set()
+            due = None if named and due not in named else due  # a sentence of two to-dos has the day of the other one
             item = NoteItem(0, kind, _line(claim.text), at.segment_id, at.start_s, at.end_s, at.quote, due)
         found.append((Place(field, index), item))
     return sorted(found, key=_when)

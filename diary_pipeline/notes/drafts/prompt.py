@@ -22,6 +22,7 @@ from diary_pipeline.notes.drafts.assignment import Assignment
 from diary_pipeline.notes.drafts.claims import Claims
 from diary_pipeline.notes.drafts.fence import fenced, inert
 from diary_pipeline.notes.drafts.schema import Claim, FoundDraft, HeadDraft, NoteDraft, strict_schema
+from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline.notes.providers.exchange import Prompt
 from diary_pipeline.notes.renderers.template import DEFAULT, Template
 
@@ -83,7 +84,9 @@ def prompt_version(
     prompts = [note_prompt(sample) if prose else found_prompt(sample)]
     if long and prose:
         prompts.append(head_prompt(sample, Claims(events=(Claim(text="I slept.", quote="I slept", segment=0),))))
-    said = json.dumps([[p.system, p.user, p.schema, p.max_output_tokens] for p in prompts] + [template.layout])
+    # What is only found is told in the offline writer's words, title and summary.
+    beside = [template.layout] if prose else [template.layout, OfflineWriter.version]
+    said = json.dumps([[p.system, p.user, p.schema, p.max_output_tokens] for p in prompts] + beside)
     return f"{'note' if prose else 'found'}-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
 
 

@@ -126,8 +126,11 @@ def _rejects(reference: Reference, said: Said) -> bool:
 def _foreign_sentences(chosen: Sequence[Reference], others: Sequence[Reference], rng: random.Random) -> Counted:
     planted = caught = good = flagged = 0
     for reference in chosen:
+        strangers = [o for o in others if o.key != reference.key]
+        if not strangers:
+            continue  # a single diary has no other one to take sentences from
         said, day = Said(reference.transcript), reference.day
-        other = rng.choice([o for o in others if o.key != reference.key])
+        other = rng.choice(strangers)
         found = [bool(sentence_faults(s, said, day)) for s in sentences_of(other.note.summary)]
         planted, caught = planted + len(found), caught + sum(found)
         right = [bool(sentence_faults(s, said, day)) for s in sentences_of(reference.note.summary)]

@@ -7,7 +7,6 @@ its verdict counts as "not found". Until a judge was measured against labels its
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.transcript import Transcript
+from diary_pipeline.notes.drafts.fence import inert
 from diary_pipeline.notes.drafts.schema import strict_schema
 from diary_pipeline.notes.evidence.checks import NOTE_IS_SUPPORTED
 from diary_pipeline.notes.evidence.clauses import sentences_of
@@ -24,7 +24,7 @@ from diary_pipeline.notes.evidence.faults import is_lifted
 from diary_pipeline.notes.evidence.grounding import Said
 from diary_pipeline.notes.providers.exchange import Failure, LLMError, Prompt
 
-JUDGE_VERSION = "judge-1"
+JUDGE_VERSION = "judge-2"
 """Change whenever the same note could be judged otherwise; verdicts are kept under it."""
 Verdict = Literal["supported", "contradicted", "not_found"]
 
@@ -94,9 +94,9 @@ def judge_prompt(note: DiaryNote, transcript: Transcript) -> Prompt:
     """Ask whether each statement of a note was said."""
     said = Said(transcript)
     fence = hashlib.sha256(f"{JUDGE_VERSION}/{transcript.version}/{note.version}".encode()).hexdigest()[:12]
-    lines = "\n".join(f"[{s.id}] {_harmless(s.text)}" for s in transcript.speech)
+    lines = "\n".join(f"[{s.id}] {inert(s.text)}" for s in transcript.speech)
     told = statements(note, said)
-    asked = "\n".join(["Statements:", *(f"{n}. {_harmless(text)}" for n, text in enumerate(told, start=1))])
+    asked = "\n".join(["Statements:", *(f"{n}. {inert(text)}" for n, text in enumerate(told, start=1))])
     return Prompt(
         system=_RULES,
         user=f"Day of the note: {note.note_date:%A %Y-%m-%d}\n<diary {fence}>\n{lines}\n</diary {fence}>\n\n{asked}",
@@ -137,8 +137,3 @@ def _believed(judged: _Judged, text: str, said: Said) -> Verdict:
         return "not_found"
     named = [i for i in judged.segments if i in said.segments]
     return judged.verdict if named and said.share(text, named) >= _NAMED_SHARE else "not_found"
-
-
-def _harmless(text: str) -> str:
-    """Break what chat templates read as their own marks."""
-    return re.sub(r"<(?=[|/])", "< ", " ".join(text.split()))

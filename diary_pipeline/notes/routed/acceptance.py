@@ -5,11 +5,11 @@ told of its faults once. What is still wrong in its second answer is dropped, en
 wrong in most of them is no note at all.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from diary_pipeline.core.batch import Check
-from diary_pipeline.core.note import NOT_TRANSLATED, DiaryNote
+from diary_pipeline.core.note import NOT_TRANSLATED, DiaryNote, Mood
 from diary_pipeline.notes.diary_time import with_diary_time
 from diary_pipeline.notes.drafts.assembling import UNSUPPORTED, Assembled, assemble_draft
 from diary_pipeline.notes.drafts.finding import assemble_found
@@ -31,6 +31,9 @@ CLAIMS = frozenset(("events", "reflections", "actions"))
 """What a small model gets wrong, while the names and topics beside it are easily right."""
 _NO_TOPICS = CLAIMS.union(("people", "places", "quotes"))
 REPEATED = "repeated"
+_VALENCE: Mapping[Mood, int] = {
+    "very_negative": -2, "negative": -1, "neutral": 0, "mixed": 0, "positive": 1, "very_positive": 2,
+}  # fmt: skip
 ENOUGH_WORDS = 15
 """Of a summary: as many as `note_complete` asks for."""
 
@@ -46,15 +49,16 @@ class Acceptance:
     def __call__(self, text: str, route: Route) -> DiaryNote:
         """Make a note of an answer, or raise Rejected."""
         work = self._work
-        assembled = assembled_of(draft_of(text, work, prose=route.prose), work)
+        prose = work.publishes(route)
+        assembled = assembled_of(draft_of(text, work, prose=prose), work)
         wrong = item_faults_of(assembled, work)
-        if route.prose and route.name not in self._told:
+        if prose and route.name not in self._told:
             self._told.add(route.name)
-            faults = [*_lost(assembled), *_faults(assembled, wrong, work)]
+            faults = [*_lost(assembled), *faults_of(assembled, wrong, work)]
             # A topic in other words than were spoken is no reason to pay for a second answer.
             if any(not (where.startswith("topics") and code == UNSUPPORTED) for where, code in faults):
                 raise Rejected(Failure.UNGROUNDED, advice(text, faults, FAULTS))
-        return settled(assembled, work, wrong, prose=route.prose)
+        return settled(assembled, work, wrong, prose=prose)
 
 
 def draft_of(text: str, work: Work, *, prose: bool) -> NoteDraft | FoundDraft:
@@ -95,7 +99,7 @@ def settled(
         raise Rejected(Failure.UNGROUNDED)
     note = replace(note, items=tuple(replace(item, id=n) for n, item in enumerate(kept)))
     if prose:
-        note = replace(note, summary=_summary(note, work), title=_title(note, work))
+        note = replace(note, summary=_summary(note, work), title=_title(note, work), mood=_mood(note, work))
     note = with_diary_time(note, work.asked.transcript)
     failed = [c for c in checks_of(note, work) if not c.passed and c.severity == "ERROR"]
     if failed or (prose and untold_end(note.items, work.asked.transcript.speech)):
@@ -133,6 +137,12 @@ def _summary(note: DiaryNote, work: Work) -> str:
     return " ".join(kept) if sum(len(s.split()) for s in kept) >= ENOUGH_WORDS else work.offline_note.summary
 
 
+def _mood(note: DiaryNote, work: Work) -> Mood:
+    """The mood that the model felt, unless what was said has quite another one: nothing else holds it to the words."""
+    said = work.offline_note.mood
+    return said if work.is_readable and abs(_VALENCE[note.mood] - _VALENCE[said]) >= 2 else note.mood
+
+
 def _title(note: DiaryNote, work: Work) -> str:
     return work.offline_note.title if _title_faults(note, work) else note.title
 
@@ -142,7 +152,7 @@ def _lost(assembled: Assembled) -> Iterator[Fault]:
         yield f"{lost.place.field} {lost.place.index}", lost.code
 
 
-def _faults(assembled: Assembled, found: Sequence[tuple[int, str]], work: Work) -> Iterator[Fault]:
+def faults_of(assembled: Assembled, found: Sequence[tuple[int, str]], work: Work) -> Iterator[Fault]:
     note = assembled.note
     for item_id, code in found:
         place = assembled.places[item_id]

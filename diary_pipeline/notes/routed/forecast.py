@@ -76,7 +76,7 @@ def forecast(notes: Iterable[ToWrite], asked: Asked) -> Forecast:
     """Count what notes would take."""
     by_route, total = {route.name: Sum() for route in asked.routes}, Sum()
     for one in notes:
-        work = Work(one, asked.offline, asked.wishes.redact)
+        work = Work(one, asked.offline, asked.wishes.redact, has_judge=asked.wishes.judge is not None)
         answers = asked.answers_of(one.recording.owner, one.recording.key)
         local_only = asked.wishes.local_only or asked.owners(one.recording.owner).local_only
         places: list[tuple[tuple[bool, int, float], Route, Usage, Usage]] = []
@@ -104,14 +104,14 @@ class _Question:
 
 
 def _questions(work: Work, route: Route) -> Iterator[_Question]:
-    room = max(1, work.room(route.context_tokens, prose=route.prose))
-    if work.fits_one_question(route.context_tokens, prose=route.prose):
+    room = max(1, work.room(route.context_tokens, prose=work.publishes(route)))
+    if work.fits_one_question(route.context_tokens, prose=work.publishes(route)):
         yield _question(work.prompt(route))
         return
     pieces = chunks(work.asked.transcript.speech, room, work.redaction.hide)
     drafts = [_question(work.prompt(route, piece, (n, len(pieces)))) for n, piece in enumerate(pieces, 1)]
     yield from drafts
-    if route.prose:
+    if work.publishes(route):
         head = head_prompt(work.assignment(prose=True, long=True), Claims(), hide=work.hide(route), most_bytes=room)
         claims = int(CLAIMS_SHARE * sum(draft.likely.output for draft in drafts))
         own = likely_case(head)

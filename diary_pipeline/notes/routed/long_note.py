@@ -5,8 +5,8 @@ refuses the whole note. Half a note that looks whole is worse than the offline w
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.notes.drafts.assembling import assemble
@@ -18,7 +18,7 @@ from diary_pipeline.notes.drafts.repair import advice
 from diary_pipeline.notes.drafts.schema import Claim, FoundDraft, HeadDraft, NoteDraft
 from diary_pipeline.notes.evidence.faults import FAULTS
 from diary_pipeline.notes.providers.exchange import Failure, Prompt
-from diary_pipeline.notes.routed.acceptance import restored, settled
+from diary_pipeline.notes.routed.acceptance import faults_of, restored, settled
 from diary_pipeline.notes.routed.work import Work
 from diary_pipeline.notes.routing.outcome import Accepted, Rejected
 from diary_pipeline.notes.routing.route import Route
@@ -43,16 +43,36 @@ async def long_note(ask: Ask, work: Work, context_tokens: int, *, prose: bool) -
     pieces = chunks(work.asked.transcript.speech, room, work.redaction.hide)
     assignment = work.assignment(prose=prose, long=True)
     if not prose:
-        found = await asyncio.gather(*(_piece(ask, work, FoundDraft, pieces, n) for n in range(len(pieces))))
+        found = await _all(_piece(ask, work, FoundDraft, pieces, n) for n in range(len(pieces)))
         assembled = assemble_found(found, assignment, work.spoken, work.offline_note)
         return settled(assembled, work, prose=False)
-    drafts = await asyncio.gather(*(_piece(ask, work, NoteDraft, pieces, n) for n in range(len(pieces))))
-    claims = merge(drafts, pieces)
-    head = await ask(
-        lambda route: head_prompt(assignment, claims, hide=work.hide(route), most_bytes=room),
-        lambda text, _: restored(text, HeadDraft, work),
-    )
-    return settled(assemble(claims, head.value, assignment, work.spoken), work, prose=True)
+    claims = merge(await _all(_piece(ask, work, NoteDraft, pieces, n) for n in range(len(pieces))), pieces)
+    told: set[str] = set()
+
+    def accept(text: str, route: Route) -> DiaryNote:
+        assembled = assemble(claims, restored(text, HeadDraft, work), assignment, work.spoken)
+        faults = [fault for fault in faults_of(assembled, (), work) if fault[0] in ("summary", "title")]
+        if faults and route.name not in told:
+            told.add(route.name)
+            raise Rejected(Failure.UNGROUNDED, advice(text, faults, FAULTS))
+        return settled(assembled, work, prose=True)
+
+    def asked(route: Route) -> Prompt:
+        return head_prompt(assignment, claims, hide=work.hide(route), most_bytes=room)
+
+    return (await ask(asked, accept)).value
+
+
+async def _all(questions: Iterable[Coroutine[Any, Any, Draft]]) -> list[Draft]:
+    """Answers to all, or the first failure; then nobody goes on asking, and paying, for a note that will not be."""
+    tasks = [asyncio.ensure_future(question) for question in questions]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 async def _piece(ask: Ask, work: Work, shape: type[Draft], pieces: Sequence[Chunk], number: int) -> Draft:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from diary_pipeline.core.batch import Check
-from diary_pipeline.core.errors import PermanentError
+from diary_pipeline.core.errors import DiaryError, PermanentError
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.notes.drafts.prompt import prompt_version
@@ -104,7 +104,7 @@ class RoutedNotes:
             async def one(work: ToWrite) -> Written | Exception:
                 async with room:
                     try:
-                        return await self._write(router, Work(work, self._offline, self._wishes.redact))
+                        return await self._write(router, self._opened(work))
                     except Exception as error:  # noqa: BLE001 - this recording's, or told to who runs the batch
                         return error
 
@@ -113,22 +113,32 @@ class RoutedNotes:
 
     async def _write(self, router: Router, work: Work) -> Written:
         try:
-            note, provider = await self._accepted(router, work)
+            note, author = await self._accepted(router, work)
         except (NoRoute, Rejected, PermanentError) as error:
             reason = _reason(error)
             logger.warning("note_degraded", key=work.asked.recording.key, reason=reason, attempts=len(work.attempts))
-            return Written(work.stand_in())
-        judged = await self._judged(router, note, work, provider)
+            return Written(work.stand_in(), reason_code=f"llm_{reason}")
+        judged = await self._judged(router, note, work, author)
+        if work.has_judge and not work.is_readable and (judged is None or not judged.passed):
+            # Nobody could say that its sentences are true: the speaker's own are told instead.
+            return await self._write(router, replace(work, has_judge=False))
         return Written(replace(note, cost_usd=work.cost_usd), judged)
+
+    def _opened(self, asked: ToWrite) -> Work:
+        judge = self._judge(self._able(asked.recording.owner))
+        return Work(asked, self._offline, self._wishes.redact, has_judge=judge is not None)
+
+    def _judge(self, able: Sequence[Route]) -> Route | None:
+        return next((route for route in able if route.name == self._wishes.judge), None)
 
     async def _accepted(self, router: Router, work: Work) -> tuple[DiaryNote, str]:
         """The note, and whose model wrote it; of a long recording in pieces that the largest context holds."""
         able = self._able(work.asked.recording.owner)
-        if not able or any(work.fits_one_question(r.context_tokens, prose=r.prose) for r in able):
+        if not able or any(work.fits_one_question(r.context_tokens, prose=work.publishes(r)) for r in able):
             accepted = await self._ask(router, work, lambda _: True, work.prompt, Acceptance(work))
-            return accepted.value, accepted.route.provider
-        prose = any(route.prose for route in able)
-        alike = [route for route in able if route.prose == prose]
+            return accepted.value, family(accepted.route)
+        prose = any(map(work.publishes, able))
+        alike = [route for route in able if work.publishes(route) == prose]
         contexts = sorted({route.context_tokens for route in alike}, reverse=True)
         for context, smaller in zip(contexts, [*contexts[1:], None], strict=True):
 
@@ -136,17 +146,19 @@ class RoutedNotes:
                 return await self._ask(router, work, lambda route: route in alike, prompt_for, accept)
 
             try:
-                return await long_note(ask, work, context, prose=prose), alike[0].provider
+                return await long_note(ask, work, context, prose=prose), family(alike[0])
             except NoRoute as error:
                 # Whoever could have read pieces of this size failed; the others need smaller ones.
                 if smaller is None or Why.TOO_LONG not in error.reasons.values():
                     raise
         raise AssertionError("a route is able, so a context was tried")
 
-    async def _judged(self, router: Router, note: DiaryNote, work: Work, provider: str) -> Check | None:
+    async def _judged(self, router: Router, note: DiaryNote, work: Work, author: str) -> Check | None:
         """Ask the judge where rules have doubts or are blind; none where it is the writer's own family or silent."""
-        judge = next((r for r in self._routes if r.name == self._wishes.judge), None)
-        if judge is None or judge.provider == provider or not worth_judging(note, work.said, checks_of(note, work)):
+        judge = self._judge(self._able(work.asked.recording.owner))
+        if judge is None or family(judge) == author:
+            return None
+        if work.is_readable and not worth_judging(note, work.said, checks_of(note, work)):
             return None
         prompt = judge_prompt(note, work.asked.transcript)
         prompt = replace(prompt, user=work.hide(judge)(prompt.user))
@@ -160,7 +172,8 @@ class RoutedNotes:
 
         try:
             found = await self._ask(router, work, lambda route: route.name == judge.name, lambda _: prompt, accept)
-        except NoRoute:
+        except DiaryError as error:  # no verdict costs no note
+            logger.warning("note_not_judged", key=work.asked.recording.key, code=error.code)
             return None
         return faithful(found.value)
 
@@ -181,6 +194,7 @@ class RoutedNotes:
                 owner=recording.owner,
                 local_only=self._is_private(self._owners(recording.owner)),
                 among=among,
+                again=work.asked.again,
             )
         except NoRoute as error:
             work.attempts += error.attempts
@@ -196,14 +210,20 @@ class RoutedNotes:
         return [route for route in self._routes if route.local or not private]
 
     def _kinds(self, owner: Owner) -> frozenset[bool]:
-        """Whether some route's own sentences may be published, and whether some route's may not.
+        """Whether some route's own sentences may be published; what only finds, every route can be asked for.
 
         Also of routes that cannot be used now: a key that is missing for a day makes no good note stale.
         """
-        return frozenset(route.prose for route in self._trusted(owner))
+        trusted = self._trusted(owner)
+        return frozenset((False, any(route.prose for route in trusted))) if trusted else frozenset()
 
     def _is_private(self, owner: Owner) -> bool:
         return self._wishes.local_only or owner.local_only
+
+
+def family(route: Route) -> str:
+    """Name whose models a route reaches: of a server with an address of its own nobody knows more than that."""
+    return route.base_url or route.provider
 
 
 def _reason(error: NoRoute | Rejected | PermanentError) -> str:

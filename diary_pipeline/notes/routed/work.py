@@ -41,6 +41,8 @@ class Work:
     asked: ToWrite
     offline: OfflineNotes
     redact: Collection[Kind]
+    has_judge: bool = False
+    """Whether a second model will hold the note against what was said where the rules cannot."""
     attempts: list[Attempt] = field(default_factory=list)
 
     @cached_property
@@ -62,6 +64,15 @@ class Work:
     def offline_note(self) -> DiaryNote:
         """The note that the offline writer makes of it."""
         return self.offline.note_of(self.asked)
+
+    @cached_property
+    def is_readable(self) -> bool:
+        """Whether the rules of evidence read what was said and what is to be written: they are made for English."""
+        return self.assignment(prose=True).spoken == "en" and self.assignment(prose=True).language == "en"
+
+    def publishes(self, route: Route) -> bool:
+        """Tell whether a route's own sentences may stand in this note: not where nobody can say that they are true."""
+        return route.prose and (self.is_readable or self.has_judge)
 
     @cached_property
     def rules(self) -> str:
@@ -95,8 +106,9 @@ class Work:
 
     def prompt(self, route: Route, piece: Sequence[Segment] | None = None, part: tuple[int, int] = (1, 1)) -> Prompt:
         """Ask a route for the note, or for what one piece of a long recording says."""
-        ask = note_prompt if route.prose else found_prompt
-        assignment = self.assignment(prose=route.prose, long=piece is not None)
+        prose = self.publishes(route)
+        ask = note_prompt if prose else found_prompt
+        assignment = self.assignment(prose=prose, long=piece is not None)
         return ask(assignment, piece, part=part, hide=self.hide(route))
 
     def hide(self, route: Route) -> Hide:

@@ -33,6 +33,8 @@ class Asking:
     recording_key: str
     owner: str
     answers: Answers
+    again: bool = False
+    """Whether kept answers that are refused are asked for anew."""
     questions: dict[Lane, Question] = field(default_factory=dict)
     """Of the routes that may still be asked."""
     reasons: dict[str, Why] = field(default_factory=dict)

@@ -29,6 +29,10 @@ class Call:
     """None where the route has no price."""
 
 
+_ITS_OWN = (None, Failure.TRUNCATED)
+"""How an answer may have ended that would end so again; what a server cut or refused may be mended tomorrow."""
+
+
 class OverBudget(Exception):
     """The purse does not pay for the worst case of a call."""
 
@@ -45,9 +49,6 @@ class Caller:
     async def call(self, lane: Lane, prompt: Prompt, owner: str, answers: Answers, key: str) -> Call:
         """Ask once; OverBudget where it may not be paid for. The answer is durable when this returns."""
         provider = await self._provider(lane)
-        likely = likely_case(prompt)
-        await lane.requests.take(1)
-        await lane.tokens.take(likely.input + prompt.max_output_tokens)
         worst_usd = lane.route.usd(worst_case(prompt))
         hold = await asyncio.to_thread(self.purse.hold, owner, worst_usd) if worst_usd else None
         if worst_usd and hold is None:
@@ -57,13 +58,18 @@ class Caller:
         try:
             result = await self._result(provider, lane.route, prompt)
             seconds = self.clock() - started
-            if isinstance(result, Completion):
+            if isinstance(result, Completion) and result.failure in _ITS_OWN:
                 await asyncio.to_thread(answers.put, key, result)
             usd = _bill(lane.route, result, worst_usd)
         finally:
             if hold is not None:
                 await asyncio.to_thread(self.purse.settle, hold, usd)
         return Call(result, seconds, usd if lane.route.price or lane.route.local else None)
+
+    async def take_turn(self, lane: Lane, prompt: Prompt) -> None:
+        """Wait until the route's limits a minute allow a call."""
+        await lane.requests.take(1)
+        await lane.tokens.take(likely_case(prompt).input + prompt.max_output_tokens)
 
     async def _provider(self, lane: Lane) -> Provider:
         if lane.provider is None:

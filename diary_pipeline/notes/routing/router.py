@@ -16,6 +16,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
+from diary_pipeline.core.errors import PermanentError, ServiceMissing
 from diary_pipeline.notes.providers.exchange import Completion, Failure, LLMError, Prompt
 from diary_pipeline.notes.providers.opening import OpenProvider, open_provider
 from diary_pipeline.notes.routing.answer_key import answer_key
@@ -27,7 +28,9 @@ from diary_pipeline.notes.routing.memory import ACCEPTED, CACHED, Answers, Attem
 from diary_pipeline.notes.routing.outcome import Accepted, NoRoute, Rejected, Why
 from diary_pipeline.notes.routing.pacing import Clock, Lane, Sleep, lane_of
 from diary_pipeline.notes.routing.route import Route
+from diary_pipeline.observability.logs import log
 
+logger = log(__name__)
 T = TypeVar("T")
 Accept = Callable[[str, Route], T]
 """Makes a value of an answer to a route, or raises Rejected."""
@@ -79,9 +82,13 @@ class Router:
         owner: str,
         local_only: bool = False,
         among: Callable[[Route], bool] = lambda _: True,
+        again: bool = False,
     ) -> Accepted[T]:
-        """Give the first acceptable answer; NoRoute where no route `among` those wanted gives one."""
-        note = Asking(recording_key, owner, self._answers_of(owner, recording_key))
+        """Give the first acceptable answer; NoRoute where no route `among` those wanted gives one.
+
+        `again`: all of this was tried before and came to nothing, so a kept answer that is refused is asked for anew.
+        """
+        note = Asking(recording_key, owner, self._answers_of(owner, recording_key), again=again)
         for one in (lane for lane in self._lanes if among(lane.route)):
             if why := obstacle(one.route, local_only=local_only):
                 note.drop(one, why)
@@ -136,6 +143,7 @@ class Router:
                 await self._sleep(rest_s)
             return None
         async with lane.turn(lambda: self._cooling.in_doubt(lane)):
+            await self._caller.take_turn(lane, question.prompt)
             # While this note waited in line, another one may have found the route dead or busy: choose again.
             seen = self._cooling.standings()[lane.route.name]
             if lane.off or self._cooling.rest_s(seen) > 0:
@@ -144,15 +152,23 @@ class Router:
 
     async def _ask(self, note: Asking, lane: Lane, seen: Standing, accept: Accept[T]) -> Accepted[T] | None:
         question = note.questions[lane]
+        attempt = self._attempt(note, lane)
         try:
             call = await self._caller.call(lane, question.prompt, note.owner, note.answers, question.key)
         except OverBudget:
             note.drop(lane, Why.BUDGET)
             return None
+        except (ServiceMissing, PermanentError) as error:  # this route's own fault, such as a missing SDK
+            lane.off = Failure.REJECTED
+            note.drop(lane, Why.UNUSABLE)
+            logger.warning("llm_route_off", route=lane.route.name, code=error.code)
+            if not note.questions and not note.attempts:
+                raise
+            return None
         note.spent_s += call.seconds
         result = call.result
         asked = replace(
-            self._attempt(note, lane),
+            attempt,
             seconds=call.seconds,
             cost_usd=call.cost_usd,
             request_id=result.request_id,
@@ -174,7 +190,9 @@ class Router:
         accepted: Accepted[T] | None = None
         try:
             if answer.failure is None:
-                accepted = Accepted(accept(answer.text, lane.route), lane.route, answer.model)
+                # In a thread: a long diary takes seconds to be judged, and others' deadlines run meanwhile.
+                value = await asyncio.to_thread(accept, answer.text, lane.route)
+                accepted = Accepted(value, lane.route, answer.model)
                 outcome = ACCEPTED
         except Rejected as rejected:
             outcome, advice = rejected.kind, rejected.advice
@@ -183,7 +201,8 @@ class Router:
             await self._remember(note, replace(asked, model=answer.model, outcome=asked.outcome or outcome))
         if accepted is not None:
             return replace(accepted, attempts=tuple(note.attempts))
-        note.go_on(lane, Failure(outcome), advice)
+        if not (note.again and asked.outcome == CACHED):
+            note.go_on(lane, Failure(outcome), advice)
         return None
 
     def _attempt(self, note: Asking, lane: Lane) -> Attempt:
