@@ -63,6 +63,7 @@ def run(
     recordings: Iterator[ToHear] | Sequence[ToHear],
     size: int = 4,
     judge: Judge = lambda _w, h, _h, _l: (h,),
+    threads: int = 2,
 ) -> dict[str, Heard | Exception]:
     def opened(asked: ToHear) -> Listening:
         if asked.hints.language == "xx":
@@ -71,7 +72,7 @@ def run(
 
     loop = CrossFile(
         model, opened, None, judge, model.discarded.append, figures={}, batch_size=size,
-        threads=2,
+        threads=threads,
     )  # fmt: skip
     return {key: found if isinstance(found, Exception) else found.result() for key, found in loop.run(recordings)}
 
@@ -198,6 +199,50 @@ def test_a_window_does_not_wait_for_a_recording_whose_audio_does_not_come() -> N
     found = run(Tells(), [recording("there"), ToHear("slow", slow, Hints())])
     assert came.is_set()
     assert found.keys() == {"there", "slow"}
+
+
+def test_windows_are_made_while_the_model_is_busy() -> None:
+    # By events: whoever takes turns with the front end fails, however slow the machine is.
+    made = [0]
+    more = threading.Condition()
+
+    def counted() -> Iterator[Block]:
+        yield SPOKEN[: 2 * RATE]
+        with more:
+            made[0] += 1
+            more.notify_all()
+
+    went_on: list[bool] = []
+
+    class Busy(Says):
+        def decode(self, batch: Sequence[Asked]) -> list[Decoded]:
+            if not went_on:
+                with more:
+                    before = made[0]
+                    went_on.append(more.wait_for(lambda: made[0] > before, 10))
+            return super().decode(batch)
+
+    found = run(Busy(), [ToHear(str(number), counted, Hints()) for number in range(60)])
+    assert went_on == [True]
+    assert {type(one) for one in found.values()} == {Heard}
+
+
+def test_a_window_of_a_recording_that_broke_meanwhile_is_not_heard() -> None:
+    class Waits(Says):
+        def decode(self, batch: Sequence[Asked]) -> list[Decoded]:
+            for thread in threading.enumerate():
+                if thread.name == "front-end":
+                    thread.join(30)  # all audio is read, and "broken" broke
+            return super().decode(batch)
+
+    def breaks() -> Iterator[Block]:
+        yield LONG[: 40 * RATE]
+        raise AudioRefused("audio_unreadable", "It cannot be read.")
+
+    model = Waits()
+    found = run(model, [recording("a"), ToHear("broken", breaks, Hints())], size=1, threads=1)
+    assert {key: type(one) for key, one in found.items()} == {"a": Heard, "broken": AudioRefused}
+    assert len(model.batches) == 1
 
 
 def test_an_engine_that_ran_out_of_memory_is_loaded_anew_and_goes_on() -> None:

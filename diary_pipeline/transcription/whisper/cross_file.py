@@ -24,7 +24,7 @@ from diary_pipeline.transcription.whisper.frontend import Broken, Ended, FrontEn
 from diary_pipeline.transcription.whisper.listening import Judge, Listening
 
 LOOK_AHEAD = 4
-"""Batches of windows made ready for sorting by length; 3 MB a window."""
+"""Batches of windows made ready beside the one in the model, and sorted by length; 3 MB a window."""
 
 logger = log(__name__)
 
@@ -88,7 +88,8 @@ class CrossFile:
             waiting: list[_Window] = []
             while True:
                 able = sum(map(_may_be_heard, waiting))
-                events = front.take(max(1, ahead - len(waiting)), able)
+                # No more than the next call needs: while it is under way, the threads make the windows after it.
+                events = front.take(max(0, self.batch_size - able), able)
                 for event in events:
                     if isinstance(event, Ready) and not event.kept:
                         waiting.append(_waiting(event))
@@ -100,11 +101,8 @@ class CrossFile:
                 batch = next_batch([w for w in waiting if _may_be_heard(w)], self.batch_size)
                 if not batch and not events:
                     return
+                waiting = _given_back(front, waiting, batch)
                 yield from self._hear(batch)
-                for window in waiting:
-                    if window in batch or window.ready.recording.broken:
-                        front.release(window.ready.recording)
-                waiting = [w for w in waiting if w not in batch and not w.ready.recording.broken]
 
     def _hear(self, batch: Sequence[_Window]) -> Iterator[tuple[str, Listening | Exception]]:
         for window, said in zip(batch, self._decoded(batch) if batch else (), strict=True):
@@ -191,7 +189,18 @@ def _may_be_heard(window: _Window) -> bool:
     # The first window tells the language of the others.
     recording = window.ready.recording
     window.group = (recording.language.code if recording.language else None, recording.hints.vocabulary)
-    return recording.language is not None or window.index == 0
+    return recording.broken is None and (recording.language is not None or window.index == 0)
+
+
+def _given_back(front: FrontEnd, waiting: Sequence[_Window], batch: Sequence[_Window]) -> list[_Window]:
+    # What still waits; the others, heard next or of a broken recording, leave their room to the front end.
+    kept: list[_Window] = []
+    for window in waiting:
+        if window in batch or window.ready.recording.broken is not None:
+            front.release(window.ready.recording)
+        else:
+            kept.append(window)
+    return kept
 
 
 def _asked(window: _Window) -> Asked:
