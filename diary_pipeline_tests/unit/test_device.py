@@ -204,6 +204,8 @@ def test_there_is_at_least_one_core() -> None:
         (RuntimeError("Invalid input features shape: expected an input with shape (1, 80, 3000)"), "other", None),
         (RuntimeError(""), "other", None),
         (ValueError("bad shape"), "other", None),
+        (OSError("/home/cuda-lab/store/x.json: out of memory"), "other", None),
+        (KeyError("cublas"), "other", None),
     ],
 )
 def test_an_error_that_speaks_of_the_device_is_no_fault_of_a_recording(

@@ -166,10 +166,15 @@ def _counted(windows: int) -> str:
 def trouble(error: BaseException) -> Trouble:
     """Judge an error of a model call.
 
-    After `out_of_memory` a smaller batch may do, and the loaded model stays good. After `device_lost` nothing may be
-    computed on this device by this process: a call that wrote where it should not poisons its CUDA context, and each
-    later call answers with the same error. `other` is the windows' own.
+    After `out_of_memory` a smaller batch may do, over a model that is loaded anew: the next call of the old one fails
+    with what reads like a lost device. After `device_lost` nothing may be computed on this device by this process: a
+    call that wrote where it should not poisons its CUDA context, and each later call answers with the same error.
+    `other` is the windows' own.
+
+    Only what CTranslate2, torch and numpy raise speaks of a device; a path or a key may hold the same words.
     """
+    if not isinstance(error, RuntimeError | MemoryError):
+        return "other"
     said = str(error).lower()
     if isinstance(error, MemoryError) or any(sign in said for sign in NO_MEMORY):
         return "out_of_memory"
