@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from diary_pipeline.core.errors import PermanentError, TransientError
 from diary_pipeline.observability.logs import log
-from diary_pipeline.transcription.devices.device import gpu_failure, trouble
 from diary_pipeline.transcription.transcriber import Block, ToHear
 from diary_pipeline.transcription.whisper.batcher import Waiting, next_batch
 from diary_pipeline.transcription.whisper.decoding import Asked, Decoded, Figures, OutOfMemory
@@ -119,17 +118,8 @@ class CrossFile:
                 recording.decoded(ready.index, ready.window, said, self._judge)
         except TransientError:
             raise
-        except Exception as error:
-            # The judge listens with the model too.
-            match trouble(error):
-                case "device_lost":
-                    failed = gpu_failure(error) or error
-                    self._discard(error)
-                    raise failed from error
-                case "out_of_memory":
-                    recording.broken = _too_little_memory(recording.key)
-                case "other":
-                    recording.broken = error
+        except Exception as error:  # noqa: BLE001 - this recording's, and the others go on
+            recording.broken = error
         if recording.broken is not None:
             yield recording.key, recording.broken
         elif recording.complete:

@@ -108,7 +108,7 @@ class FasterWhisperTranscriber:
             },
             code_version=CODE_VERSION,
         )
-        self._repair = Repair(self.ears, other.ears if other else None, ladder=tuning.ladder)
+        self._repair = Repair(self.ears, other.spare_ears if other else None, ladder=tuning.ladder)
 
     @property
     def engine(self) -> Engine:
@@ -136,7 +136,12 @@ class FasterWhisperTranscriber:
     @property
     def ears(self) -> SequentialEars:
         """This model as one that listens again."""
-        return SequentialEars(self._model, self._engine.model_sha256, self._beam_size)
+        return self._ears(spare=False)
+
+    @property
+    def spare_ears(self) -> SequentialEars:
+        """This model as one that listens again for another engine, which can do without it."""
+        return self._ears(spare=True)
 
     def figures(self) -> Mapping[str, float]:
         """Say what was done since the start: `windows`, `batches`, and seconds of each stage.
@@ -147,6 +152,10 @@ class FasterWhisperTranscriber:
         """
         room = self._figures.get("batches", 0.0) * self._batch_size
         return {**self._figures, "fill": self._figures.get("windows", 0.0) / room if room else 0.0}
+
+    def _ears(self, *, spare: bool) -> SequentialEars:
+        sha256 = self._engine.model_sha256
+        return SequentialEars(self._model, sha256, self._beam_size, discard=lambda: self._discard(None), spare=spare)
 
     def _opened(self, asked: ToHear) -> Listening:
         return Listening(asked, self._forced(asked.hints), self._engine.model_sha256)
@@ -159,7 +168,11 @@ class FasterWhisperTranscriber:
         self, window: Window, heard: HeardWindow, hints: Hints, language: str | None
     ) -> tuple[HeardWindow, ...]:
         began = time.perf_counter()
-        believed = self._repair(window, heard, hints, language)
+        try:
+            believed = self._repair(window, heard, hints, language)
+        except ServiceMissing as error:  # of whichever model: they share the device
+            self._discard(error.__cause__)
+            raise
         self._figures["repair_s"] = self._figures.get("repair_s", 0.0) + time.perf_counter() - began
         return believed
 
