@@ -81,8 +81,12 @@ def choose(
     batch_size: int = 0,
     beam_size: int = 5,
     model: Path | None = None,
+    beside: Path | None = None,
 ) -> Device:
-    """Look at this machine and decide for the model in a folder; ServiceMissing when this process lost its GPU."""
+    """Look at this machine and decide for the model in a folder; ServiceMissing when this process lost its GPU.
+
+    `beside` holds the model that hears again, which wants room too.
+    """
     if device != "cpu" and _lost:
         raise ServiceMissing(
             "device_failed",
@@ -90,24 +94,24 @@ def choose(
             "new process.",
         )
     cuda = Cuda(missing="asked for") if device == "cpu" else ask_cuda()
-    shape = shape_of(model / MODEL_FILE) if model else None
-    return decide(Asked(device, compute_type, batch_size, beam_size), shape, Machine(cuda, free_memory()))
+    shape, other = (shape_of(folder / MODEL_FILE) if folder else None for folder in (model, beside))
+    return decide(Asked(device, compute_type, batch_size, beam_size), shape, Machine(cuda, free_memory()), other)
 
 
-def decide(asked: Asked, shape: Shape | None, machine: Machine) -> Device:
+def decide(asked: Asked, shape: Shape | None, machine: Machine, beside: Shape | None = None) -> Device:
     """Choose CUDA with float16 when a GPU answers, else the CPU with int8; what was asked for is kept or refused.
 
     Device and precision follow from what the machine can do: `auto` leaves a GPU alone that could not hold the model
     and one window even if it were empty, and one without float16 computes in float32. Only a batch size of 0 follows
-    from what is free.
+    from what is free, and from the model that hears again `beside` it.
     """
     why_cpu = machine.cuda.missing
     if machine.cuda.types:
         precision = _precision(asked, machine.cuda)
         if asked.device == "cuda" or asked.compute_type not in ("auto", *CPU_TYPES):
-            return _gpu(precision, asked, shape, machine.cuda)
+            return _gpu(precision, asked, shape, machine.cuda, beside)
         if _holds(precision, asked, shape, machine.cuda.total):
-            return _gpu(precision, asked, shape, machine.cuda)
+            return _gpu(precision, asked, shape, machine.cuda, beside)
         why_cpu = f"the GPU is too small for {precision}"
     elif asked.device == "cuda":
         raise ServiceMissing(
@@ -116,7 +120,7 @@ def decide(asked: Asked, shape: Shape | None, machine: Machine) -> Device:
     precision = "int8" if asked.compute_type == "auto" else asked.compute_type
     if precision not in CPU_TYPES:
         raise _unsupported(precision, "a CPU", CPU_TYPES)
-    windows, why = _room("cpu", precision, asked, shape, machine.free)
+    windows, why = _room("cpu", precision, asked, shape, machine.free, beside)
     return Device("cpu", precision, windows, f"{why_cpu}; {why}")
 
 
@@ -128,8 +132,8 @@ def _precision(asked: Asked, cuda: Cuda) -> str:
     return precision
 
 
-def _gpu(precision: str, asked: Asked, shape: Shape | None, cuda: Cuda) -> Device:
-    windows, why = _room("cuda", precision, asked, shape, cuda.free)
+def _gpu(precision: str, asked: Asked, shape: Shape | None, cuda: Cuda, beside: Shape | None) -> Device:
+    windows, why = _room("cuda", precision, asked, shape, cuda.free, beside)
     return Device("cuda", precision, windows, f"a GPU answers; {why}")
 
 
@@ -144,7 +148,9 @@ def _needs(name: str, precision: str, asked: Asked, shape: Shape) -> tuple[int, 
     return fixed, window_bytes(shape, precision, asked.beam_size, name)
 
 
-def _room(name: str, precision: str, asked: Asked, shape: Shape | None, free: int | None) -> tuple[int, str]:
+def _room(
+    name: str, precision: str, asked: Asked, shape: Shape | None, free: int | None, beside: Shape | None
+) -> tuple[int, str]:
     # How many windows, and why.
     as_asked = ", as asked" if asked.batch_size else ""
     if shape is None or free is None:
@@ -152,9 +158,12 @@ def _room(name: str, precision: str, asked: Asked, shape: Shape | None, free: in
         unknown = "the model's shape" if shape is None else "free memory"
         return windows, f"{_counted(windows)} a call{as_asked or f', because {unknown} is unknown'}"
     fixed, each = _needs(name, precision, asked, shape)
+    if beside is not None:  # its weights stay loaded once it was needed, and it hears one window at a time
+        fixed += weights_bytes(beside, precision) + window_bytes(beside, precision, asked.beam_size, name)
+    models = "the model" if beside is None else "the models"
     fit = math.floor((free * SHARE[name] - fixed) / each)
     windows = asked.batch_size or max(1, min(MOST[name], fit))
-    sums = f"{each >> 20} MiB each and {fixed >> 20} MiB for the model, of {free >> 20} MiB free"
+    sums = f"{each >> 20} MiB each and {fixed >> 20} MiB for {models}, of {free >> 20} MiB free"
     short = "" if windows <= fit else f", which may not be enough{SMALLER if name == 'cuda' else ''}"
     return windows, f"{_counted(windows)} a call{as_asked}: {sums}{short}"
 

@@ -82,10 +82,12 @@ class FasterWhisperTranscriber:
             batch_size=tuning.batch_size,
             beam_size=tuning.beam_size,
             model=model_path,
+            beside=other.path if other else None,
         )
         self.lost: TransientError | None = None
         """Why the device answers nothing any more."""
-        self._path = model_path
+        self.path = model_path
+        """The folder of the weights."""
         self._threads = tuning.cpu_threads or cores()
         self._beam_size = tuning.beam_size
         self._batch_size = self.device.batch_size
@@ -195,13 +197,13 @@ class FasterWhisperTranscriber:
         name, device = self._engine.model, self.device
         damaged = ServiceMissing(
             "model_damaged",
-            f"Whisper model {name} in {self._path} cannot be loaded on {device.name}: run `diary models get {name}`, "
+            f"Whisper model {name} in {self.path} cannot be loaded on {device.name}: run `diary models get {name}`, "
             "which mends it when it is damaged.",
         )
-        if not (self._path / "tokenizer.json").is_file():
+        if not (self.path / "tokenizer.json").is_file():
             raise damaged  # faster-whisper would go and look for one on the hub
         try:
-            model = self._load_model(self._path, device, self._threads)
+            model = self._load_model(self.path, device, self._threads)
         except (RuntimeError, ValueError, OSError) as error:
             raise gpu_failure(error) or damaged from error
         logger.info("model_loaded", model=name, device=device.name, compute_type=device.compute_type, why=device.reason)
