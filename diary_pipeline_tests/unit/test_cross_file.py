@@ -275,6 +275,21 @@ def test_a_window_that_never_fits_fails_its_recording_with_what_to_do() -> None:
     assert "big" in found["big"].message
 
 
+@pytest.mark.parametrize("fits", [0, 1, 3])
+def test_memory_that_somebody_else_took_fails_no_recording(fits: int) -> None:
+    calls = [0]
+
+    def fails(_: Sequence[Asked]) -> Exception | None:
+        calls[0] += 1
+        return OutOfMemory() if calls[0] > fits else None
+
+    found: dict[str, object] = {}
+    with pytest.raises(ServiceMissing) as told:
+        found.update(run(Says(fails), [recording(str(number), SPOKEN[: 2 * RATE]) for number in range(9)], 2))
+    assert told.value.code == "device_failed"
+    assert found == {}
+
+
 def test_recordings_are_opened_only_as_far_ahead_as_they_are_needed() -> None:
     opened: list[int] = []
 

@@ -120,7 +120,7 @@ def decide(asked: Asked, shape: Shape | None, machine: Machine, beside: Shape | 
     precision = "int8" if asked.compute_type == "auto" else asked.compute_type
     if precision not in CPU_TYPES:
         raise _unsupported(precision, "a CPU", CPU_TYPES)
-    windows, why = _room("cpu", precision, asked, shape, machine.free, beside)
+    windows, why = _room("cpu", precision, asked, shape, machine.free, beside=beside)
     return Device("cpu", precision, windows, f"{why_cpu}; {why}")
 
 
@@ -133,7 +133,7 @@ def _precision(asked: Asked, cuda: Cuda) -> str:
 
 
 def _gpu(precision: str, asked: Asked, shape: Shape | None, cuda: Cuda, beside: Shape | None) -> Device:
-    windows, why = _room("cuda", precision, asked, shape, cuda.free, beside)
+    windows, why = _room("cuda", precision, asked, shape, cuda.free, beside=beside)
     return Device("cuda", precision, windows, f"a GPU answers; {why}")
 
 
@@ -149,7 +149,7 @@ def _needs(name: str, precision: str, asked: Asked, shape: Shape) -> tuple[int, 
 
 
 def _room(
-    name: str, precision: str, asked: Asked, shape: Shape | None, free: int | None, beside: Shape | None
+    name: str, precision: str, asked: Asked, shape: Shape | None, free: int | None, *, beside: Shape | None
 ) -> tuple[int, str]:
     # How many windows, and why.
     as_asked = ", as asked" if asked.batch_size else ""
@@ -194,16 +194,20 @@ def gpu_failure(error: BaseException) -> ServiceMissing | None:
     """Return what to raise when an error speaks of the device and not of the recording; None when it does not."""
     match trouble(error):
         case "out_of_memory":
-            told = (
-                f"Memory is too small even for one window ({_first_line(error)}): stop what else uses it, or choose a "
-                "smaller model with DIARY_WHISPER_MODEL; on a GPU, DIARY_COMPUTE_TYPE=int8_float16 nearly halves the "
-                "weights."
-            )
-            return ServiceMissing("device_failed", told)
+            return no_room(_first_line(error))
         case "device_lost":
             told = f"The GPU failed ({_first_line(error)}): look at `nvidia-smi` and the driver's log, or set "
             return ServiceMissing("device_failed", told + "DIARY_DEVICE to `cpu`.")
     return None
+
+
+def no_room(told: str) -> ServiceMissing:
+    """Return what to raise when no window of any recording fits; `told` are the device's words."""
+    return ServiceMissing(
+        "device_failed",
+        f"Memory is too small even for one window ({told}): stop what else uses it, or choose a smaller model with "
+        "DIARY_WHISPER_MODEL; on a GPU, DIARY_COMPUTE_TYPE=int8_float16 nearly halves the weights.",
+    )
 
 
 def lose_gpu(error: BaseException) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from diary_pipeline.core.errors import PermanentError, TransientError
 from diary_pipeline.observability.logs import log
+from diary_pipeline.transcription.devices.device import no_room
 from diary_pipeline.transcription.transcriber import Block, ToHear
 from diary_pipeline.transcription.whisper.batcher import Waiting, next_batch
 from diary_pipeline.transcription.whisper.decoding import Asked, Decoded, Figures, OutOfMemory
@@ -70,6 +71,8 @@ class CrossFile:
         self.batch_size = batch_size
         """Windows a call; fewer once so many did not fit."""
         self._threads = threads
+        self._fitted: Asked | None = None
+        """A window that did fit, to tell a large one from a device without room."""
 
     def run(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Listening | Exception]]:
         """Give each recording when it is complete, or what went wrong with it."""
@@ -104,8 +107,21 @@ class CrossFile:
                 yield from self._hear(batch)
 
     def _hear(self, batch: Sequence[_Window]) -> Iterator[tuple[str, Listening | Exception]]:
-        for window, said in zip(batch, self._decoded(batch) if batch else (), strict=True):
-            yield from self._finished(window.ready, said)
+        said = self._decoded(batch) if batch else ()
+        for window, one in zip(batch, said, strict=True):
+            if isinstance(one, Decoded):
+                self._fitted = _asked(window)
+        if any(isinstance(one, OutOfMemory) for one in said):
+            self._demand_room()
+        for window, one in zip(batch, said, strict=True):
+            key = window.ready.recording.key
+            yield from self._finished(window.ready, _too_little_memory(key) if isinstance(one, OutOfMemory) else one)
+
+    def _demand_room(self) -> None:
+        # A window that did not fit over a new model is at fault only if another still does; else somebody else took
+        # the memory, and no recording may pay for that.
+        if self._fitted is None or isinstance(self._tried([self._fitted]), Exception):
+            raise no_room("out of memory")
 
     def _finished(self, ready: Ready, said: Decoded | Exception | None) -> Iterator[tuple[str, Listening | Exception]]:
         recording = ready.recording
@@ -126,20 +142,23 @@ class CrossFile:
             yield recording.key, recording
 
     def _decoded(self, batch: Sequence[_Window]) -> Sequence[Decoded | Exception]:
-        said = self._tried(batch)
+        asked = [_asked(window) for window in batch]
+        said = self._tried(asked)
         if isinstance(said, OutOfMemory) and len(batch) == 1:
-            said = self._tried(batch)  # the model was loaded anew, and holds only what it needs
+            said = self._tried(asked)  # the model was loaded anew, and holds only what it needs
         if not isinstance(said, Exception):
             return said
+        if len(batch) == 1:
+            if not isinstance(said, OutOfMemory):
+                logger.warning("batch_failed", windows=1, error=said)
+            return [said]
         if isinstance(said, OutOfMemory):
-            if len(batch) == 1:
-                return [_too_little_memory(batch[0].ready.recording.key)]
             self.batch_size = len(batch) // 2
             logger.warning("batch_halved", windows=len(batch))
             return self._in_parts(batch)
         logger.warning("batch_failed", windows=len(batch), error=said)
         # Which window it was shows only when each is heard alone.
-        return [said] if len(batch) == 1 else [one for window in batch for one in self._decoded([window])]
+        return [one for window in batch for one in self._decoded([window])]
 
     def _in_parts(self, batch: Sequence[_Window]) -> Sequence[Decoded | Exception]:
         said: list[Decoded | Exception] = []
@@ -147,9 +166,9 @@ class CrossFile:
             said += self._decoded(batch[len(said) : len(said) + self.batch_size])
         return said
 
-    def _tried(self, batch: Sequence[_Window]) -> Sequence[Decoded] | Exception:
+    def _tried(self, batch: Sequence[Asked]) -> Sequence[Decoded] | Exception:
         try:
-            return self._decoder.decode([_asked(window) for window in batch])
+            return self._decoder.decode(batch)
         except TransientError as error:
             self._discard(error.__cause__)
             raise
