@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from faster_whisper import WhisperModel
 
-from diary_pipeline.core.errors import ServiceMissing, TransientError, UsageError
+from diary_pipeline.core.errors import ServiceMissing, TransientError
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.packaged_files import sha256_of
@@ -28,6 +28,7 @@ from diary_pipeline.transcription.made_with import ENGINE, versions
 from diary_pipeline.transcription.repair.ladder import Repair
 from diary_pipeline.transcription.repair.rungs import LADDER
 from diary_pipeline.transcription.speech.windows import Window
+from diary_pipeline.transcription.spoken import may_come
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 from diary_pipeline.transcription.weights.models import recorded_sha256
 from diary_pipeline.transcription.weights.packaged_models import MODEL_FILE
@@ -37,7 +38,7 @@ from diary_pipeline.transcription.whisper.listening import Listening
 from diary_pipeline.transcription.whisper.log_mel import LogMel, made_by
 from diary_pipeline.transcription.whisper.sequential import SequentialEars
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 """Raise it when the same audio and weights could come out differently; every transcript is then wanted anew."""
 
 logger = log(__name__)
@@ -210,16 +211,8 @@ class FasterWhisperTranscriber:
         return model
 
     def _forced(self, hints: Hints) -> Language | None:
-        known = self._model().supported_languages
-        wanted = {hints.language} if hints.language else set(hints.languages)
-        if wanted and not wanted & set(known):
-            raise UsageError(
-                "language_not_supported",
-                f"Whisper model {self._engine.model} does not understand {', '.join(sorted(wanted))}: "
-                f"use {'a model without `.en` in its name, or ' if known == ['en'] else ''}another language.",
-            )
-        only = hints.language or (known[0] if len(known) == 1 else None)
-        return Language(only, 1.0) if only else None
+        may = may_come(hints, self._model().supported_languages, self._engine.model)
+        return Language(may[0], 1.0) if len(may) == 1 else None
 
 
 def _faster_whisper(path: Path, device: Device, threads: int) -> Any:
