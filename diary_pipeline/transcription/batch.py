@@ -205,7 +205,9 @@ class TranscribeBatch:
             for job in first
         )
         for key, heard in transcriber.transcribe(asked):
-            yield self._judged(by_key[key], heard, transcriber.engine)
+            yield self._judged(by_key.pop(key), heard, transcriber.engine)
+        for job in by_key.values():
+            yield self._judged(job, LookupError("the engine never gave it back"), transcriber.engine)
 
     def _progress(self, job: _Job, at_s: float) -> None:
         job.finished_up_to(at_s)

@@ -173,6 +173,15 @@ def test_what_goes_wrong_while_a_window_is_judged_costs_its_recording_only(error
     assert model.discarded == []
 
 
+def test_a_judge_that_leaves_speech_out_costs_its_recording_and_none_vanishes() -> None:
+    def judge(window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> Sequence[HeardWindow]:
+        return () if hints.vocabulary else (heard,)
+
+    some = [ToHear("lost", lambda: [LONG], Hints(vocabulary=("Anna",))), recording("a")]
+    found = run(Says(), some, judge=judge)
+    assert {key: type(one) for key, one in found.items()} == {"lost": LookupError, "a": Heard}
+
+
 def test_what_speaks_of_the_surroundings_while_a_window_is_judged_ends_it_all() -> None:
     def judge(window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> Sequence[HeardWindow]:
         raise ServiceMissing("device_failed", "The GPU failed.")
