@@ -94,9 +94,12 @@ class Opened:
         """Put the windows together."""
         if self.error:
             return self.error
-        heard = [part for number in sorted(self._parts) for part in self._parts[number]]
-        language, probability = spoken_language(heard, self.language)
-        return Heard(self._speech.samples, language, probability, self._speech.segments(heard))
+        try:
+            heard = [part for number in sorted(self._parts) for part in self._parts[number]]
+            language, probability = spoken_language(heard, self.language)
+            return Heard(self._speech.samples, language, probability, self._speech.segments(heard))
+        except Exception as error:  # noqa: BLE001 - as above
+            return error
 
 
 class Run:

@@ -132,7 +132,7 @@ class FasterWhisperTranscriber:
         )
         try:
             for key, found in run.run(recordings):
-                yield key, found if isinstance(found, Exception) else found.result()
+                yield key, found if isinstance(found, Exception) else _result(found)
         finally:
             self._batch_size = run.batch_size  # what did not fit once is not tried again by this process
 
@@ -213,6 +213,13 @@ class FasterWhisperTranscriber:
     def _forced(self, hints: Hints) -> Language | None:
         may = may_come(hints, self._model().supported_languages, self._engine.model)
         return Language(may[0], 1.0) if len(may) == 1 else None
+
+
+def _result(found: Listening) -> Heard | Exception:
+    try:
+        return found.result()
+    except Exception as error:  # noqa: BLE001 - this recording's, and the others go on
+        return error
 
 
 def _faster_whisper(path: Path, device: Device, threads: int) -> Any:
