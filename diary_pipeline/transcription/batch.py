@@ -198,7 +198,7 @@ class TranscribeBatch:
 
     def _heard(self, transcriber: Transcriber, jobs: Sequence[_Job]) -> Iterator[_Done | Failed]:
         by_key = {job.recording.key: job for job in jobs}
-        # Long ones first: their windows are heard one after the other, beside those of all the others.
+        # Long ones first: our own weights hear their windows one after the other, beside those of all the others.
         first = sorted(jobs, key=lambda job: job.checkpoints is None)
         asked = (
             ToHear(job.recording.key, job.blocks, job.hints, job.checkpoints, partial(self._progress, job))
