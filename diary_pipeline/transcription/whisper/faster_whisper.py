@@ -9,7 +9,7 @@ spends an encoder pass on the language, and translates a second language into th
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from diary_pipeline.transcription.devices.device import Device, choose, cores, g
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.made_with import ENGINE, versions
 from diary_pipeline.transcription.repair.ladder import Repair
-from diary_pipeline.transcription.repair.rungs import LADDER
+from diary_pipeline.transcription.repair.rungs import LADDER, in_order
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.spoken import may_come
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
@@ -54,8 +54,8 @@ class Tuning:
     beam_size: int = 5
     batch_size: int = 0
     """Windows in one model call."""
-    ladder: Sequence[str] = LADDER
-    """The rungs of repair."""
+    ladder: Collection[str] = LADDER
+    """The rungs of repair, in whatever order."""
 
 
 DEFAULT_TUNING = Tuning()
@@ -106,7 +106,7 @@ class FasterWhisperTranscriber:
                 "compute_type": self.device.compute_type,
                 "log_mel": made_by(self.device.name),
                 "beam_size": tuning.beam_size,
-                "repair": ",".join(tuning.ladder),
+                "repair": ",".join(in_order(tuning.ladder)),
                 "repair_model_sha256": other.engine.model_sha256 if other else "",
             },
             code_version=CODE_VERSION,
