@@ -107,6 +107,8 @@ class CrossFile:
                 yield from self._hear(batch)
 
     def _hear(self, batch: Sequence[_Window]) -> Iterator[tuple[str, Listening | Exception]]:
+        if batch:
+            self._figures["room"] = self._figures.get("room", 0.0) + self.batch_size
         said = self._decoded(batch) if batch else ()
         for window, one in zip(batch, said, strict=True):
             if isinstance(one, Decoded):

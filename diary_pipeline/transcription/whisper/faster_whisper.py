@@ -134,7 +134,8 @@ class FasterWhisperTranscriber:
             for key, found in run.run(recordings):
                 yield key, found if isinstance(found, Exception) else _result(found)
         finally:
-            self._batch_size = run.batch_size  # what did not fit once is not tried again by this process
+            # What did not fit once is not tried again by this process, whichever of several calls found it out.
+            self._batch_size = min(self._batch_size, run.batch_size)
 
     @property
     def ears(self) -> SequentialEars:
@@ -147,13 +148,13 @@ class FasterWhisperTranscriber:
         return self._ears(spare=True)
 
     def figures(self) -> Mapping[str, float]:
-        """Say what was done since the start: `windows`, `batches`, and seconds of each stage.
+        """Say what was done since the start: `windows`, `batches`, `room` in them, and seconds of each stage.
 
-        `front_end_s` holds `decode_s`, `mel_s` and voice activity, CPU seconds of threads beside the model's;
-        `encode_s`, `generate_s`, `align_s` and `repair_s` are seconds by the clock. `fill` is 1.0 when every model call
-        was full.
+        `front_end_s` holds `decode_s`, `mel_s` and voice activity, CPU seconds of threads beside the model's; where a
+        GPU makes the features, `mel_s` is seconds by the clock and no part of it. `encode_s`, `generate_s`, `align_s`
+        and `repair_s` are seconds by the clock. `fill` is 1.0 when every batch was full.
         """
-        room = self._figures.get("batches", 0.0) * self._batch_size
+        room = self._figures.get("room", 0.0)
         return {**self._figures, "fill": self._figures.get("windows", 0.0) / room if room else 0.0}
 
     def _ears(self, *, spare: bool) -> SequentialEars:
