@@ -1,10 +1,15 @@
 """`python -m benchmarks [short_files|control_plane|calibration] ...`: run the named ones, or all, and print tables."""
 
 import sys
+from collections.abc import Callable, Mapping
 
 from benchmarks import calibration, control_plane, short_files
 
-BENCHMARKS = {"short_files": short_files.main, "control_plane": control_plane.main, "calibration": calibration.main}
+BENCHMARKS: Mapping[str, Callable[[], object]] = {
+    "short_files": short_files.main,
+    "control_plane": control_plane.main,
+    "calibration": calibration.main,
+}
 
 
 def main(names: list[str]) -> int:
