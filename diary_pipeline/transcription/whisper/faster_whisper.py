@@ -87,7 +87,7 @@ class FasterWhisperTranscriber:
         )
         self.lost: TransientError | None = None
         """Why the device answers nothing any more."""
-        self.path = model_path
+        self.path: Path = model_path
         """The folder of the weights."""
         self._threads = tuning.cpu_threads or cores()
         self._beam_size = tuning.beam_size
