@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import ctranslate2
 import numpy as np
 
 from diary_pipeline.audio.decode import RATE, decode
@@ -49,7 +48,14 @@ HELD_OUT_ON = ("bakery.ogg", "lake.ogg")
 FOREIGN = ("fr_le_jardin.ogg", "es_el_mercado.ogg")
 WRONG = 1 / 7
 Found = TypeVar("Found")
-LADDERS = ((), ("own_language",), ("other_model",), ("apart",), LADDER)
+LADDERS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("own_language",),
+    ("other_model",),
+    ("apart",),
+    ("other_model", "apart"),
+    LADDER,
+)
 
 
 @dataclass
@@ -115,16 +121,10 @@ class RememberingEars:
         """The weights that listen."""
         return self._ears.model_sha256
 
-    def listen(
-        self, window: Window, *, language: str | None, temperature: float = 0.0, vocabulary: Sequence[str] = ()
-    ) -> HeardWindow | None:
+    def listen(self, window: Window, *, language: str | None, vocabulary: Sequence[str] = ()) -> HeardWindow | None:
         """Hear a window, or remember it."""
-        key = (window.audio.tobytes(), language, temperature, tuple(vocabulary))
-        ctranslate2.set_random_seed(7)
-        return self._once(
-            key,
-            lambda: self._ears.listen(window, language=language, temperature=temperature, vocabulary=vocabulary),
-        )
+        key = (window.audio.tobytes(), language, tuple(vocabulary))
+        return self._once(key, lambda: self._ears.listen(window, language=language, vocabulary=vocabulary))
 
     def languages(self, window: Window, owned: Sequence[str]) -> tuple[Stretch, ...]:
         """Cut a window where its language changes, or remember it."""
@@ -141,18 +141,23 @@ class RememberingEars:
 
 def main(models: Iterable[str] = tuple(MODELS)) -> None:
     """Hear everything, judge, repair, and print."""
-    loaded = {name: _load(name) for name in MODELS}
+    loaded = {name: load(name) for name in MODELS}
     for name in models:
-        ears = {n: RememberingEars(loaded[n].ears) for n in MODELS}
-        own, other = ears[name], ears[MODELS[name]]
-        cases = [_case(name, loaded[name], source, planted) for source, planted in _planted(loaded["base"], name)]
-        _print_cases(cases, Repair(own, other))
-        _print_rates(cases)
-        _print_rungs(cases, own, other)
-        _print_ladders(cases, own, other)
+        own = RememberingEars(loaded[name].ears)
+        planted = _planted(loaded["base"], name)
+        print_tables([case_of(loaded[name], source, one) for source, one in planted], own, loaded[MODELS[name]].ears)
         _print_clean(name, loaded[name])
         if not name.endswith(".en"):
             _print_wrong_language(loaded[name], own)
+
+
+def print_tables(cases: Sequence[Case], own: RememberingEars, second: Ears) -> None:
+    """Judge and repair what was heard by one model; `own` are its ears, `second` those of the other size."""
+    other = RememberingEars(second)
+    _print_cases(cases, Repair(own, other))
+    _print_rates(cases)
+    _print_rungs(cases, own, other)
+    _print_ladders(cases, own, other)
 
 
 def _planted(model: Overheard, name: str) -> Iterator[tuple[str, Planted]]:
@@ -182,8 +187,9 @@ def _speech(model: Overheard, path: Path) -> Speech:
     return Speech(sound, said, words)
 
 
-def _case(name: str, model: Overheard, source: str, planted: Planted) -> Case:
-    return Case(name, source, planted, model.first_hearing(planted.sound))
+def case_of(model: Overheard, source: str, planted: Planted) -> Case:
+    """Hear one planted recording."""
+    return Case(model.engine.model, source, planted, model.first_hearing(planted.sound))
 
 
 def _print_cases(cases: Sequence[Case], repair: Repair) -> None:
@@ -227,15 +233,10 @@ def _print_rungs(cases: Sequence[Case], own: RememberingEars, other: Remembering
     single = [(case, h) for case, h in risky if len(case.hearings) == 1]
     print(f"\n{len(single)} risky windows that were heard again as a whole, each on every rung:\n")
     print("| heard again | errors before | errors after | better | worse | trusted | kept |\n" + "|---" * 7 + "|")
-    for rung, ears, temperature in (
-        ("T=0", own, 0.0),
-        ("T=0.2", own, 0.2),
-        ("T=0.4", own, 0.4),
-        ("other_model", other, 0.0),
-    ):
+    for rung, ears in (("the same weights", own), ("other_model", other)):
         before = after = better = worse = sure = kept = 0
         for case, h in single:
-            again = ears.listen(h.window, language=h.first.language, temperature=temperature)
+            again = ears.listen(h.window, language=h.first.language)
             if again is None:
                 continue
             codes = risks(again, Hints(), language=h.language, speech_probability=h.window.speech_probability)
@@ -311,7 +312,8 @@ def _seconds(parts: Iterable[HeardWindow]) -> float:
     return sum(part.samples for part in parts) / RATE
 
 
-def _load(name: str) -> Overheard:
+def load(name: str) -> Overheard:
+    """Give the platform's engine for a model, as the tables are made with it."""
     return Overheard(resolve(name, load_settings().model_dir), name, Tuning("cpu", "int8", cpu_threads=1))
 
 

@@ -15,13 +15,12 @@ from typing import Any
 
 from diary_pipeline.audio.decode import RATE, decode
 from diary_pipeline.settings import load_settings
+from diary_pipeline.transcription.devices.device import MOST, choose
 from diary_pipeline.transcription.evaluation.reference_set import Reference, read_reference_set
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear, Transcriber
 from diary_pipeline.transcription.weights.models import resolve
 from diary_pipeline.wiring import Wiring
 
-CPU_WINDOWS = 8
-"""That one model call takes where no setting says so: the product's own most on a CPU."""
 Run = Callable[[Sequence[Reference]], Iterator[tuple[str, str]]]
 Figures = Callable[[], Mapping[str, float]]
 
@@ -42,7 +41,7 @@ def batched(model: str, *, words: bool) -> tuple[Run, Figures]:
     """What is faster in faster-whisper: its batched pipeline, file by file."""
     from faster_whisper import BatchedInferencePipeline
 
-    size = load_settings().window_batch_size or CPU_WINDOWS
+    size = load_settings().window_batch_size or MOST["cpu"]
     pipeline = BatchedInferencePipeline(_whisper(model))
 
     def run(references: Sequence[Reference]) -> Iterator[tuple[str, str]]:
@@ -96,8 +95,8 @@ def measure(name: str, model: str, file: Path) -> dict[str, Any]:
     written = dict(run(references))
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
     done = {key: value - before.get(key, 0.0) for key, value in figures().items() if key != "fill"}
-    if done.get("batches"):
-        done["fill"] = done["windows"] / (done["batches"] * (load_settings().window_batch_size or CPU_WINDOWS))
+    if done.get("room"):
+        done["fill"] = done["windows"] / done["room"]
     return {
         "audio_s": audio_s,
         "wall_s": wall_s,
@@ -112,11 +111,10 @@ def _whisper(model: str) -> Any:
     from faster_whisper import WhisperModel
 
     settings = load_settings()
+    folder = resolve(model, settings.model_dir)
+    device = choose(settings.device, settings.compute_type, model=folder)  # as ours runs, or ratios mean nothing
     return WhisperModel(
-        str(resolve(model, settings.model_dir)),
-        device=settings.device,
-        compute_type="int8" if settings.compute_type == "auto" else settings.compute_type,
-        cpu_threads=settings.cpu_threads,
+        str(folder), device=device.name, compute_type=device.compute_type, cpu_threads=settings.cpu_threads
     )
 
 

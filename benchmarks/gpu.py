@@ -4,8 +4,8 @@ Part of the transcription benchmark; where no GPU answers it says so and measure
 weights, whose words are counted, and one of large-v3-turbo's shape with random weights, which says a fixed number of
 tokens a window and is good for its speed alone. The whole engine runs, decoding and voice activity included.
 
-What surprises: one process leaves a GPU idle most of the time, because Python decodes and cuts audio on one core. So
-several runs share a GPU, each with its own weights, and a row says how many.
+What surprises: several runs that share a GPU, each with its own weights, hear no more than one does, though one leaves
+it idle. A row says how many there were, so that this can be seen again.
 """
 
 import math
@@ -98,7 +98,7 @@ def together(load: Load, folder: Path, audio: Path) -> dict[str, Any]:
         "hours_an_hour": audio_s / (ended - began),
         "windows_a_second": figures["windows"] / (ended - began),
         "cpu_s_an_audio_hour": 3600 * cpu_s / audio_s,
-        "fill": figures["windows"] / (figures["batches"] * load.batch_size),
+        "fill": figures["windows"] / figures["room"],
         "wer": None if load.model == SHAPED else errors.wer,
         "utilisation": statistics.fmean(busy) / 100 if busy else None,
         "peak_gpu_mib": max((m for _, _, m in seen), default=None),

@@ -24,11 +24,12 @@ from typing import Any
 from benchmarks import gpu
 from benchmarks.contenders import CONTENDERS
 from benchmarks.material import long_recordings, short_clips
+from diary_pipeline.transcription.devices.device import MOST
 from diary_pipeline.transcription.evaluation.reference_set import read_reference_set
 from diary_pipeline.transcription.evaluation.word_errors import Errors, count_errors, normaliser
 
 OURS, SEQUENTIAL, BATCHED = "ours", "sequential", "batched, words"
-WINDOWS = 8
+WINDOWS = MOST["cpu"]
 """That one model call takes, of ours and of the batched pipeline."""
 PACKAGES = ("faster-whisper", "ctranslate2", "onnxruntime", "av", "whisper-normalizer", "jiwer")
 Measured = Mapping[str, Any]

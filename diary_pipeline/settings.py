@@ -145,7 +145,8 @@ class Settings(BaseModel):
     repair_ladder: Annotated[tuple[Rung, ...], _Listed] = _setting(
         "Transcription",
         LADDER,
-        "How a suspicious passage is heard again, in this order; empty: it is refused unheard.",
+        "How a suspicious passage is heard again, each way when those before it failed; their order here says nothing. "
+        "Empty: it is refused unheard.",
     )
     repair_model: str = _setting(
         "Transcription", "", "Model of another size that may hear a suspicious passage again; empty: none."

@@ -166,16 +166,19 @@ def _device(settings: Settings) -> tuple[State, str]:
     from diary_pipeline.transcription.weights.models import resolve
     from diary_pipeline.transcription.whisper.log_mel import made_by
 
-    try:
-        model = resolve(settings.whisper_model, settings.model_dir)
-    except DiaryError:  # is a finding of its own
-        model = None
+    def folder(name: str) -> Path | None:
+        try:
+            return resolve(name, settings.model_dir)
+        except DiaryError:  # is a finding of its own
+            return None
+
     chosen = choose(
         settings.device,
         settings.compute_type,
         batch_size=settings.window_batch_size,
         beam_size=settings.beam_size,
-        model=model,
+        model=folder(settings.whisper_model),
+        beside=next(map(folder, _repair_models(settings)), None),
     )
     return "ok", f"{chosen.name} in {chosen.compute_type}, log-mel by {made_by(chosen.name)}: {chosen.reason}."
 

@@ -21,7 +21,7 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.resources import recovery, resources
 from diary_pipeline.ledger import batches, commits, submissions
-from diary_pipeline.transcription.batch import is_long
+from diary_pipeline.transcription.checkpoints import is_long
 from diary_pipeline.wiring import Wiring
 
 DAEMON_SILENT_S = 75.0

@@ -34,7 +34,7 @@ from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.keys import checkpoint_prefix
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription import report
-from diary_pipeline.transcription.checkpoints import StoredCheckpoints, forget_ended
+from diary_pipeline.transcription.checkpoints import StoredCheckpoints, forget_ended, is_long
 from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.plausibility import (
     audio_is_complete,
@@ -45,9 +45,6 @@ from diary_pipeline.transcription.plausibility import (
 from diary_pipeline.transcription.replacements import replaced
 from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear, Transcriber
-
-LONG_S = 600.0
-"""Longer recordings, and those that do not say how long they are, have their finished windows kept."""
 
 LOG_EVERY_S = 300.0
 """Seconds of a recording between two lines of the log that say how far it has come."""
@@ -198,14 +195,16 @@ class TranscribeBatch:
 
     def _heard(self, transcriber: Transcriber, jobs: Sequence[_Job]) -> Iterator[_Done | Failed]:
         by_key = {job.recording.key: job for job in jobs}
-        # Long ones first: their windows are heard one after the other, beside those of all the others.
+        # Long ones first: our own weights hear their windows one after the other, beside those of all the others.
         first = sorted(jobs, key=lambda job: job.checkpoints is None)
         asked = (
             ToHear(job.recording.key, job.blocks, job.hints, job.checkpoints, partial(self._progress, job))
             for job in first
         )
         for key, heard in transcriber.transcribe(asked):
-            yield self._judged(by_key[key], heard, transcriber.engine)
+            yield self._judged(by_key.pop(key), heard, transcriber.engine)
+        for job in by_key.values():
+            yield self._judged(job, LookupError("the engine never gave it back"), transcriber.engine)
 
     def _progress(self, job: _Job, at_s: float) -> None:
         job.finished_up_to(at_s)
@@ -246,11 +245,6 @@ class TranscribeBatch:
         complete = audio_is_complete(figures.duration_s, recording.declared_s, figures.damaged_packets)
         logger.info("transcribed", key=recording.key, **_loggable(transcript, effort))
         return _Done(FinishedTranscript(recording, job.lease, transcript, (complete, *_checks(transcript))), effort)
-
-
-def is_long(recording: Recording) -> bool:
-    """Whether its finished windows are kept, so that stopping between two of them loses nothing."""
-    return recording.declared_s is None or recording.declared_s > LONG_S
 
 
 def _failed(lease: Lease, recording: Recording, error: Exception) -> Failed:

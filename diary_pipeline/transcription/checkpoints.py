@@ -1,7 +1,6 @@
 """Finished windows of a long recording, kept in the object store until the work on its transcript has ended.
 
-One small JSON object a window. When a recording is long enough to be worth it is batch.py's business, in which order
-windows are finished is listening.py's.
+One small JSON object a window. In which order windows are finished is listening.py's business.
 
 What is kept belongs to one version of the transcript, which names audio, weights, parameters and hints. Another
 version finds nothing, so a resumed transcript equals an uninterrupted one. What cannot be read, or was cut otherwise,
@@ -20,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import TypeAdapter
 
 from diary_pipeline.core.errors import NotFound
+from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.observability.logs import log
@@ -27,6 +27,9 @@ from diary_pipeline.storage.keys import checkpoints_prefix
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription.heard import HeardWindow, partition
 from diary_pipeline.transcription.speech.windows import Window
+
+LONG_S = 600.0
+"""Longer recordings, and those that do not say how long they are, have their finished windows kept."""
 
 _PARTS = TypeAdapter(tuple[HeardWindow, ...])
 
@@ -56,6 +59,11 @@ class StoredCheckpoints:
         self._store.put(f"{self._prefix}{window:06}.json", _written(heard))
 
 
+def is_long(recording: Recording) -> bool:
+    """Whether its finished windows are kept, so that stopping between two of them loses nothing."""
+    return recording.declared_s is None or recording.declared_s > LONG_S
+
+
 def kept_parts(
     kept: Mapping[int, Sequence[HeardWindow]], number: int, window: Window, recording_key: str
 ) -> Sequence[HeardWindow] | None:
@@ -71,7 +79,7 @@ def forget_ended(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> Non
     """Delete what is kept, of whatever version, of those recordings whose transcript is made or has failed for good."""
     with ledger.reading() as conn:
         ended = recordings.ended(conn, keys, "transcript")
-    for recording in ended:
+    for recording in filter(is_long, ended):  # of the others nothing was kept, and to list costs a request each
         for key in list(store.list(checkpoints_prefix(recording.owner, recording.content_sha256))):
             store.delete(key)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from diary_pipeline.core.errors import TransientError, UsageError
 from diary_pipeline.core.transcript import Engine
+from diary_pipeline.transcription.checkpoints import kept_parts
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.placing import laid, placed
 from diary_pipeline.transcription.segments import segments_of
@@ -60,28 +61,40 @@ class ScriptedTranscriber:
         """Lay the text over the loud stretches, one recording after the other; one without any is silence."""
         for recording in recordings:
             try:
-                heard: Heard | Exception = self._hear(recording.blocks(), recording.hints)
+                heard: Heard | Exception = self._hear(recording)
             except TransientError:
                 raise
             except Exception as error:  # noqa: BLE001 - the caller's to judge, and the others go on
                 heard = error
             yield recording.key, heard
 
-    def _hear(self, blocks: Iterable[Block], hints: Hints) -> Heard:
-        language = self._language(hints)
+    def _hear(self, recording: ToHear) -> Heard:
+        language = self._language(recording.hints)
         listened = _Listened()
-        for block in blocks:
+        for block in recording.blocks():
             listened.push(block)
         spans = listened.loud()
-        text = self._text(listened.digest) if spans else ""
-        window = HeardWindow(spans, _laid(text, spans), language=language, language_probability=1.0, rung="scripted")
-        said = bool(window.words)
+        parts = self._parts(recording, spans, listened.digest, language) if spans else ()
+        said = any(part.words for part in parts)
         return Heard(
             samples=listened.samples,
             language=language if said else None,
             language_probability=1.0 if said else 0.0,
-            segments=segments_of([window] if spans else [], listened.samples),
+            segments=segments_of(parts, listened.samples),
         )
+
+    def _parts(self, recording: ToHear, spans: tuple[Span, ...], digest: str, language: str) -> Sequence[HeardWindow]:
+        # All that is loud is one window, kept and told of as any other.
+        window = Window(np.zeros(sum(span.length for span in spans), np.float32), spans, 0)
+        checkpoints = recording.checkpoints
+        parts = kept_parts(checkpoints.finished(), 0, window, recording.key) if checkpoints else None
+        if parts is None:
+            words = _laid(self._text(digest), window)
+            parts = (HeardWindow(spans, words, language=language, language_probability=1.0, rung="scripted"),)
+            if checkpoints:
+                checkpoints.finish(0, parts)
+        recording.progress(spans[-1].end / RATE)
+        return parts
 
     def _language(self, hints: Hints) -> str:
         wanted = (hints.language,) if hints.language else hints.languages or self._languages or ("en",)
@@ -140,7 +153,6 @@ class _Listened:
         return tuple(Span(first * FRAME, end * FRAME) for first, end in spans)
 
 
-def _laid(text: str, spans: tuple[Span, ...]) -> tuple[PlacedWord, ...]:
+def _laid(text: str, window: Window) -> tuple[PlacedWord, ...]:
     # Every word gets its share of the loud time by its letters, and lies in one stretch.
-    window = Window(np.zeros(sum(span.length for span in spans), np.float32), spans, 0)
     return placed(window, laid(text, 0, window.length, probability=1.0))

@@ -4,20 +4,21 @@ import dataclasses
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import pytest
 
 from diary_pipeline.audio.decode import decode
-from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.errors import AudioRefused, TransientError, UsageError
 from diary_pipeline.core.transcript import Segment
+from diary_pipeline.transcription.heard import HeardWindow, PlacedWord
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
 from diary_pipeline.transcription.server.connection import TranscriptionServer
 from diary_pipeline.transcription.server.openai_compatible import OpenAICompatibleTranscriber
 from diary_pipeline.transcription.span import RATE
-from diary_pipeline.transcription.transcriber import Block, Heard, Hints, Transcriber, hear
+from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear, Transcriber, hear
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.transcription_server import heard_by, transcription_server
 from diary_pipeline_tests.weights import real_transcriber
@@ -53,6 +54,21 @@ def spoken() -> Block:
 @pytest.fixture(scope="module")
 def heard(transcriber: Transcriber, spoken: Block) -> Heard:
     return hear(transcriber, [spoken], Hints())
+
+
+class Kept:
+    """Checkpoints in memory."""
+
+    def __init__(self, windows: Mapping[int, Sequence[HeardWindow]] | None = None) -> None:
+        self.windows = dict(windows or {})
+        self.order: list[int] = []
+
+    def finished(self) -> Mapping[int, Sequence[HeardWindow]]:
+        return dict(self.windows)
+
+    def finish(self, window: int, heard: Sequence[HeardWindow]) -> None:
+        self.windows[window] = heard
+        self.order.append(window)
 
 
 def in_blocks(samples: Block, sizes: Iterator[int]) -> Iterator[Block]:
@@ -149,3 +165,74 @@ def test_the_engine_says_what_it_is_before_it_has_heard_anything(transcriber: Tr
 
 def test_what_is_heard_is_plain_data(heard: Heard) -> None:
     assert json.loads(json.dumps(dataclasses.asdict(heard)))["samples"] == heard.samples
+
+
+def unreadable() -> Iterator[Block]:
+    yield np.zeros(RATE, np.float32)
+    raise AudioRefused("audio_unreadable", "It cannot be read.")
+
+
+def unreachable() -> Iterator[Block]:
+    yield np.zeros(RATE, np.float32)
+    raise TransientError("store_missing", "The store is away.")
+
+
+def test_each_recording_comes_back_once_and_one_that_breaks_leaves_the_others_alone(
+    transcriber: Transcriber, spoken: Block, heard: Heard
+) -> None:
+    asked = [
+        ToHear("first", lambda: [spoken], Hints()),
+        ToHear("broken", unreadable, Hints()),
+        ToHear("foreign", lambda: [spoken], Hints("de")),
+        ToHear("empty", lambda: [], Hints()),
+        ToHear("last", lambda: in_blocks(spoken, itertools.repeat(RATE)), Hints()),
+    ]
+    found = list(transcriber.transcribe(iter(asked)))
+    assert sorted(key for key, _ in found) == sorted(one.key for one in asked)
+    by_key = dict(found)
+    assert by_key["first"] == by_key["last"] == heard
+    assert by_key["empty"] == Heard(0, None, 0.0, ())
+    assert isinstance(by_key["broken"], AudioRefused)
+    assert isinstance(by_key["foreign"], UsageError)
+
+
+def test_what_speaks_of_the_surroundings_is_raised(transcriber: Transcriber, spoken: Block) -> None:
+    def stop(_: float) -> None:
+        raise TransientError("stopped", "Somebody else took it over.")
+
+    for asked in (ToHear("a", unreachable, Hints()), ToHear("a", lambda: [spoken], Hints(), progress=stop)):
+        with pytest.raises(TransientError):
+            list(transcriber.transcribe([asked]))
+
+
+def test_progress_is_told_in_seconds_and_never_beyond_the_end(transcriber: Transcriber, spoken: Block) -> None:
+    told: list[float] = []
+    list(transcriber.transcribe([ToHear("a", lambda: [spoken], Hints(), progress=told.append)]))
+    assert told
+    assert 0 < max(told) <= len(spoken) / RATE
+
+
+def test_finished_windows_are_kept_and_not_heard_again(transcriber: Transcriber, spoken: Block, heard: Heard) -> None:
+    first = Kept()
+    assert list(transcriber.transcribe([ToHear("a", lambda: [spoken], Hints(), first)])) == [("a", heard)]
+    assert sorted(first.order) == list(range(len(first.windows)))
+    again = Kept(first.windows)
+    assert list(transcriber.transcribe([ToHear("a", lambda: [spoken], Hints(), again)])) == [("a", heard)]
+    assert again.order == []
+
+
+def test_a_recording_that_cannot_be_put_together_costs_only_itself(
+    transcriber: Transcriber, spoken: Block, heard: Heard
+) -> None:
+    kept = Kept()
+    list(transcriber.transcribe([ToHear("a", lambda: [spoken], Hints(), kept)]))
+    whole, *_ = kept.windows[0]
+    no_text: PlacedWord = dataclasses.replace(whole.words[0], text=None)  # type: ignore[arg-type]
+    spoiled = Kept({**kept.windows, 0: (dataclasses.replace(whole, words=(no_text, *whole.words[1:])),)})
+    found = dict(
+        transcriber.transcribe(
+            [ToHear("spoiled", lambda: [spoken], Hints(), spoiled), ToHear("good", lambda: [spoken], Hints())]
+        )
+    )
+    assert isinstance(found["spoiled"], Exception)
+    assert found["good"] == heard

@@ -58,16 +58,6 @@ def write_long(path: Path, hours: float, habit: Habit, seed: int = 1) -> list[Sa
     return said
 
 
-def write_three_hours(path: Path) -> list[Said]:
-    """Write 3 h of talk as ogg (22 MB) or mp3."""
-    return write_long(path, 3.0, DIARIST)
-
-
-def write_a_day(path: Path) -> list[Said]:
-    """Write 24 h in which somebody talks for a minute now and then as ogg or mp3."""
-    return write_long(path, 24.0, LEFT_ON)
-
-
 def laid_out(seconds: float, habit: Habit, seed: int, say: Callable[[Said], object]) -> Iterator[Block]:
     """Yield the samples, telling `say` of each sentence before it comes."""
     places = _places(seconds, habit, np.random.default_rng(seed))

@@ -17,7 +17,7 @@ from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.claims import claim_keys, release
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import checkpoint_prefix, checkpoints_prefix
-from diary_pipeline.transcription.checkpoints import StoredCheckpoints
+from diary_pipeline.transcription.checkpoints import StoredCheckpoints, forget_ended
 from diary_pipeline.transcription.heard import HeardWindow, PlacedWord, partition
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
 from diary_pipeline.transcription.span import RATE, Span
@@ -114,6 +114,22 @@ def test_another_version_finds_nothing_and_takes_all_with_it(house: Long, window
     model = house.with_model()
     house.transcribe(house.claim(house.key, holder="run-2"))
     assert (model.heard, house.kept) == (windows, [])
+
+
+@pytest.mark.parametrize(("declared_s", "listed"), [(None, 1), (601.0, 1), (600.0, 0), (60.0, 0)])
+def test_the_store_is_searched_only_for_recordings_long_enough_to_have_kept_something(
+    tmp_path: Path, declared_s: float | None, listed: int
+) -> None:
+    class Counts(FolderStore):
+        def list(self, prefix: str) -> Iterator[str]:
+            searched.append(prefix)
+            return super().list(prefix)
+
+    searched: list[str] = []
+    house = Long(tmp_path, declared_s)
+    house.transcribe(house.claim(house.key))
+    forget_ended(house.ledger, Counts(tmp_path / "objects"), [house.key])
+    assert len(searched) == listed
 
 
 def test_nothing_is_kept_of_what_failed_for_good(tmp_path: Path) -> None:

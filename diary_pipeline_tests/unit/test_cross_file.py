@@ -63,6 +63,7 @@ def run(
     recordings: Iterator[ToHear] | Sequence[ToHear],
     size: int = 4,
     judge: Judge = lambda _w, h, _h, _l: (h,),
+    threads: int = 2,
 ) -> dict[str, Heard | Exception]:
     def opened(asked: ToHear) -> Listening:
         if asked.hints.language == "xx":
@@ -71,20 +72,13 @@ def run(
 
     loop = CrossFile(
         model, opened, None, judge, model.discarded.append, figures={}, batch_size=size,
-        threads=2,
+        threads=threads,
     )  # fmt: skip
     return {key: found if isinstance(found, Exception) else found.result() for key, found in loop.run(recordings)}
 
 
 def recording(key: str, audio: Block = SPOKEN, *, kept: Kept | None = None, language: str | None = None) -> ToHear:
     return ToHear(key, lambda: [audio], Hints(language), kept)
-
-
-def failing(error: Exception) -> Judge:
-    def judge(window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> Sequence[HeardWindow]:
-        raise error
-
-    return judge
 
 
 def refused() -> Iterator[Block]:
@@ -166,19 +160,34 @@ def test_a_lost_device_is_thrown_away_and_ends_it_all() -> None:
     assert model.discarded == [cause]
 
 
-def test_a_device_lost_while_something_is_heard_again_is_thrown_away_too() -> None:
+@pytest.mark.parametrize("error", [ValueError("bad"), OSError("/home/cuda-lab/store: out of memory")])
+def test_what_goes_wrong_while_a_window_is_judged_costs_its_recording_only(error: Exception) -> None:
+    def judge(window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> Sequence[HeardWindow]:
+        if hints.language == "de":
+            raise error
+        return (heard,)
+
     model = Says()
+    found = run(model, [recording("a", language="de"), recording("b")], judge=judge)
+    assert (found["a"], type(found["b"])) == (error, Heard)
+    assert model.discarded == []
+
+
+def test_a_judge_that_leaves_speech_out_costs_its_recording_and_none_vanishes() -> None:
+    def judge(window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> Sequence[HeardWindow]:
+        return () if hints.vocabulary else (heard,)
+
+    some = [ToHear("lost", lambda: [LONG], Hints(vocabulary=("Anna",))), recording("a")]
+    found = run(Says(), some, judge=judge)
+    assert {key: type(one) for key, one in found.items()} == {"lost": LookupError, "a": Heard}
+
+
+def test_what_speaks_of_the_surroundings_while_a_window_is_judged_ends_it_all() -> None:
+    def judge(window: Window, heard: HeardWindow, hints: Hints, language: str | None) -> Sequence[HeardWindow]:
+        raise ServiceMissing("device_failed", "The GPU failed.")
+
     with pytest.raises(ServiceMissing, match="GPU failed"):
-        run(model, [recording("a")], judge=failing(RuntimeError(LOST)))
-    assert [str(error) for error in model.discarded] == [LOST]
-
-
-def test_too_little_memory_while_something_is_heard_again_costs_its_recording_only() -> None:
-    short = RuntimeError("CUDA failed with error out of memory")
-    found = run(Says(), [recording("a"), recording("b", np.zeros(RATE, np.float32))], judge=failing(short))
-    assert isinstance(found["a"], PermanentError)
-    assert found["a"].code == "device_out_of_memory"
-    assert isinstance(found["b"], Heard)
+        run(Says(), [recording("a")], judge=judge)
 
 
 def test_a_window_does_not_wait_for_a_recording_whose_audio_does_not_come() -> None:
@@ -198,6 +207,50 @@ def test_a_window_does_not_wait_for_a_recording_whose_audio_does_not_come() -> N
     found = run(Tells(), [recording("there"), ToHear("slow", slow, Hints())])
     assert came.is_set()
     assert found.keys() == {"there", "slow"}
+
+
+def test_windows_are_made_while_the_model_is_busy() -> None:
+    # By events: whoever takes turns with the front end fails, however slow the machine is.
+    made = [0]
+    more = threading.Condition()
+
+    def counted() -> Iterator[Block]:
+        yield SPOKEN[: 2 * RATE]
+        with more:
+            made[0] += 1
+            more.notify_all()
+
+    went_on: list[bool] = []
+
+    class Busy(Says):
+        def decode(self, batch: Sequence[Asked]) -> list[Decoded]:
+            if not went_on:
+                with more:
+                    before = made[0]
+                    went_on.append(more.wait_for(lambda: made[0] > before, 10))
+            return super().decode(batch)
+
+    found = run(Busy(), [ToHear(str(number), counted, Hints()) for number in range(60)])
+    assert went_on == [True]
+    assert {type(one) for one in found.values()} == {Heard}
+
+
+def test_a_window_of_a_recording_that_broke_meanwhile_is_not_heard() -> None:
+    class Waits(Says):
+        def decode(self, batch: Sequence[Asked]) -> list[Decoded]:
+            for thread in threading.enumerate():
+                if thread.name == "front-end":
+                    thread.join(30)  # all audio is read, and "broken" broke
+            return super().decode(batch)
+
+    def breaks() -> Iterator[Block]:
+        yield LONG[: 40 * RATE]
+        raise AudioRefused("audio_unreadable", "It cannot be read.")
+
+    model = Waits()
+    found = run(model, [recording("a"), ToHear("broken", breaks, Hints())], size=1, threads=1)
+    assert {key: type(one) for key, one in found.items()} == {"a": Heard, "broken": AudioRefused}
+    assert len(model.batches) == 1
 
 
 def test_an_engine_that_ran_out_of_memory_is_loaded_anew_and_goes_on() -> None:
@@ -229,6 +282,21 @@ def test_a_window_that_never_fits_fails_its_recording_with_what_to_do() -> None:
     assert isinstance(found["big"], PermanentError)
     assert found["big"].code == "device_out_of_memory"
     assert "big" in found["big"].message
+
+
+@pytest.mark.parametrize("fits", [0, 1, 3])
+def test_memory_that_somebody_else_took_fails_no_recording(fits: int) -> None:
+    calls = [0]
+
+    def fails(_: Sequence[Asked]) -> Exception | None:
+        calls[0] += 1
+        return OutOfMemory() if calls[0] > fits else None
+
+    found: dict[str, object] = {}
+    with pytest.raises(ServiceMissing) as told:
+        found.update(run(Says(fails), [recording(str(number), SPOKEN[: 2 * RATE]) for number in range(9)], 2))
+    assert told.value.code == "device_failed"
+    assert found == {}
 
 
 def test_recordings_are_opened_only_as_far_ahead_as_they_are_needed() -> None:

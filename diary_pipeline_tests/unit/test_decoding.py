@@ -9,7 +9,7 @@ from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.transcription.span import Span
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Hints
-from diary_pipeline.transcription.whisper.decoding import Asked, BatchDecoder, Language, OutOfMemory
+from diary_pipeline.transcription.whisper.decoding import Asked, BatchDecoder, Language, OutOfMemory, language_of
 
 
 class BrokenDevice:
@@ -42,3 +42,25 @@ def test_a_device_that_fails_is_told_from_a_bad_window(error: Exception, expecte
     device: Any = BrokenDevice(error)
     with pytest.raises(expected, match=says):
         BatchDecoder(lambda: device, 1, {}).decode(windows(4))
+
+
+@pytest.mark.parametrize(
+    ("owned", "before", "chosen", "sure"),
+    [
+        ((), None, "en", 0.5),
+        (("en",), None, "en", 1.0),
+        (("de", "en"), None, "en", 0.9375),
+        (("de", "en"), "de", "en", 0.9375),
+        ((), "de", "de", 0.05),  # half sure among all languages is not enough to leave the recording's
+        (("cy", "en"), "cy", "cy", 0.375),
+    ],
+)
+def test_the_language_of_a_window_is_chosen_among_the_owners(
+    owned: tuple[str, ...], before: str | None, chosen: str, sure: float
+) -> None:
+    window = Window(np.zeros(48_000, np.float32), (Span(0, 48_000),), 0)
+    expected = Language(before, 0.9) if before else None
+    asked = Asked(window, None, Hints(languages=owned), expected, False)
+    found = language_of(asked, [("<|en|>", 0.5), ("<|cy|>", 0.3), ("<|ja|>", 0.1667), ("<|de|>", 0.0333)])
+    assert found.code == chosen
+    assert found.probability == pytest.approx(sure, abs=0.02)

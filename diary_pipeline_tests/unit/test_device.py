@@ -78,6 +78,24 @@ def test_what_is_asked_for_is_kept_and_the_rest_follows_from_what_is_free(
     assert (chosen.name, chosen.compute_type, chosen.batch_size) == expected
 
 
+@pytest.mark.parametrize(
+    ("beside", "cuda", "free", "expected"),
+    [
+        (None, NONE, 1500 * MIB, ("cpu", 5)),
+        (BASE, NONE, 1500 * MIB, ("cpu", 3)),
+        (None, gpu(8 * GIB), 16 * GIB, ("cuda", 23)),
+        (LARGE, gpu(8 * GIB), 16 * GIB, ("cuda", 3)),
+        (LARGE, gpu(2 * GIB), 16 * GIB, ("cuda", 1)),  # what is free never moves the device
+    ],
+)
+def test_the_model_that_hears_again_takes_room_from_the_batch(
+    beside: Shape | None, cuda: Cuda, free: int, expected: tuple[str, int]
+) -> None:
+    chosen = decide(Asked(), BASE if cuda is NONE else TURBO, Machine(cuda, free), beside)
+    assert (chosen.name, chosen.batch_size) == expected
+    assert ("for the models" in chosen.reason) == (beside is not None)
+
+
 @pytest.mark.parametrize("types", [AMPERE, TURING, PASCAL])
 def test_device_and_precision_never_follow_from_what_is_free(types: tuple[str, ...]) -> None:
     # They are part of a transcript's engine: a run that starts beside a dying one would make every transcript anew.
@@ -204,6 +222,8 @@ def test_there_is_at_least_one_core() -> None:
         (RuntimeError("Invalid input features shape: expected an input with shape (1, 80, 3000)"), "other", None),
         (RuntimeError(""), "other", None),
         (ValueError("bad shape"), "other", None),
+        (OSError("/home/cuda-lab/store/x.json: out of memory"), "other", None),
+        (KeyError("cublas"), "other", None),
     ],
 )
 def test_an_error_that_speaks_of_the_device_is_no_fault_of_a_recording(

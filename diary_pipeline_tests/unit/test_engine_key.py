@@ -40,3 +40,9 @@ def test_weights_precision_beams_and_ladder_are_the_engine_and_threads_and_windo
     ]
     assert len({ours.key, *(one.key for one in others)}) == 5
     assert engine(tmp_path, replace(ON_CPU, cpu_threads=2, batch_size=3)).key == ours.key
+
+
+def test_the_order_in_which_rungs_are_named_is_no_other_engine(tmp_path: Path) -> None:
+    one, other = (replace(ON_CPU, ladder=rungs) for rungs in (("missed", "apart"), ("apart", "missed", "apart")))
+    assert engine(tmp_path, one).key == engine(tmp_path, other).key
+    assert engine(tmp_path, one).parameters["repair"] == "apart,missed"

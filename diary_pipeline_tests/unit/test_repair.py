@@ -76,6 +76,14 @@ def test_the_first_rung_that_is_trusted_ends_the_ladder() -> None:
     assert (ears.asked, other.asked) == ([], [(12, "en", ("Anna",))])
 
 
+def test_rungs_are_tried_in_their_own_order_however_they_are_named() -> None:
+    ears, other = ScriptedEars((TEXT, -0.2)), ScriptedEars(sha256=OTHER)
+    found = dataclasses.replace(heard(WHOLE, TEXT, -0.5, "ja"), language_probability=0.6)
+    ladder = ("missed", "other_model", "own_language")
+    (mended,) = Repair(ears, other, ladder=ladder)(WHOLE, found, Hints(languages=("de", "en")), "en")
+    assert (mended.rung, other.asked) == ("own_language", [])
+
+
 def test_a_model_that_does_not_know_the_language_is_passed_over() -> None:
     other = ScriptedEars(sha256=OTHER, knows="en")
     (refused,) = Repair(ScriptedEars(), other)(WHOLE, heard(WHOLE, LOOP, language="de"), Hints("de"), "de")

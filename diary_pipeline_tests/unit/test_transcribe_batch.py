@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -299,6 +300,17 @@ def test_a_crash_is_logged_with_the_lines_it_came_from_and_without_what_was_said
     [told] = [r for r in caplog.records if r.getMessage().startswith("transcription_crashed")]
     assert f"error=KeyError where={Path(__file__).name}:" in told.getMessage()
     assert "walk" not in told.getMessage()
+
+
+def test_a_recording_that_the_engine_never_gives_back_fails_and_does_not_vanish(house: House) -> None:
+    class Forgetful(ScriptedTranscriber):
+        def transcribe(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Heard | Exception]]:
+            return itertools.islice(super().transcribe(recordings), 1)
+
+    house.transcribers = lambda _: Forgetful([TEXT])
+    keys = [house.add("one.wav", speech_like(3)), house.add("two.wav", speech_like(4))]
+    report = house.transcribe(house.claim(*keys))
+    assert sorted((r.outcome, r.code) for r in report.results) == [("committed", None), ("failed", "internal_error")]
 
 
 def test_an_empty_batch_commits_nothing(house: House) -> None:

@@ -81,8 +81,12 @@ def choose(
     batch_size: int = 0,
     beam_size: int = 5,
     model: Path | None = None,
+    beside: Path | None = None,
 ) -> Device:
-    """Look at this machine and decide for the model in a folder; ServiceMissing when this process lost its GPU."""
+    """Look at this machine and decide for the model in a folder; ServiceMissing when this process lost its GPU.
+
+    `beside` holds the model that hears again, which wants room too.
+    """
     if device != "cpu" and _lost:
         raise ServiceMissing(
             "device_failed",
@@ -90,24 +94,24 @@ def choose(
             "new process.",
         )
     cuda = Cuda(missing="asked for") if device == "cpu" else ask_cuda()
-    shape = shape_of(model / MODEL_FILE) if model else None
-    return decide(Asked(device, compute_type, batch_size, beam_size), shape, Machine(cuda, free_memory()))
+    shape, other = (shape_of(folder / MODEL_FILE) if folder else None for folder in (model, beside))
+    return decide(Asked(device, compute_type, batch_size, beam_size), shape, Machine(cuda, free_memory()), other)
 
 
-def decide(asked: Asked, shape: Shape | None, machine: Machine) -> Device:
+def decide(asked: Asked, shape: Shape | None, machine: Machine, beside: Shape | None = None) -> Device:
     """Choose CUDA with float16 when a GPU answers, else the CPU with int8; what was asked for is kept or refused.
 
     Device and precision follow from what the machine can do: `auto` leaves a GPU alone that could not hold the model
     and one window even if it were empty, and one without float16 computes in float32. Only a batch size of 0 follows
-    from what is free.
+    from what is free, and from the model that hears again `beside` it.
     """
     why_cpu = machine.cuda.missing
     if machine.cuda.types:
         precision = _precision(asked, machine.cuda)
         if asked.device == "cuda" or asked.compute_type not in ("auto", *CPU_TYPES):
-            return _gpu(precision, asked, shape, machine.cuda)
+            return _gpu(precision, asked, shape, machine.cuda, beside)
         if _holds(precision, asked, shape, machine.cuda.total):
-            return _gpu(precision, asked, shape, machine.cuda)
+            return _gpu(precision, asked, shape, machine.cuda, beside)
         why_cpu = f"the GPU is too small for {precision}"
     elif asked.device == "cuda":
         raise ServiceMissing(
@@ -116,7 +120,7 @@ def decide(asked: Asked, shape: Shape | None, machine: Machine) -> Device:
     precision = "int8" if asked.compute_type == "auto" else asked.compute_type
     if precision not in CPU_TYPES:
         raise _unsupported(precision, "a CPU", CPU_TYPES)
-    windows, why = _room("cpu", precision, asked, shape, machine.free)
+    windows, why = _room("cpu", precision, asked, shape, machine.free, beside=beside)
     return Device("cpu", precision, windows, f"{why_cpu}; {why}")
 
 
@@ -128,8 +132,8 @@ def _precision(asked: Asked, cuda: Cuda) -> str:
     return precision
 
 
-def _gpu(precision: str, asked: Asked, shape: Shape | None, cuda: Cuda) -> Device:
-    windows, why = _room("cuda", precision, asked, shape, cuda.free)
+def _gpu(precision: str, asked: Asked, shape: Shape | None, cuda: Cuda, beside: Shape | None) -> Device:
+    windows, why = _room("cuda", precision, asked, shape, cuda.free, beside=beside)
     return Device("cuda", precision, windows, f"a GPU answers; {why}")
 
 
@@ -144,7 +148,9 @@ def _needs(name: str, precision: str, asked: Asked, shape: Shape) -> tuple[int, 
     return fixed, window_bytes(shape, precision, asked.beam_size, name)
 
 
-def _room(name: str, precision: str, asked: Asked, shape: Shape | None, free: int | None) -> tuple[int, str]:
+def _room(
+    name: str, precision: str, asked: Asked, shape: Shape | None, free: int | None, *, beside: Shape | None
+) -> tuple[int, str]:
     # How many windows, and why.
     as_asked = ", as asked" if asked.batch_size else ""
     if shape is None or free is None:
@@ -152,9 +158,12 @@ def _room(name: str, precision: str, asked: Asked, shape: Shape | None, free: in
         unknown = "the model's shape" if shape is None else "free memory"
         return windows, f"{_counted(windows)} a call{as_asked or f', because {unknown} is unknown'}"
     fixed, each = _needs(name, precision, asked, shape)
+    if beside is not None:  # its weights stay loaded once it was needed, and it hears one window at a time
+        fixed += weights_bytes(beside, precision) + window_bytes(beside, precision, asked.beam_size, name)
+    models = "the model" if beside is None else "the models"
     fit = math.floor((free * SHARE[name] - fixed) / each)
     windows = asked.batch_size or max(1, min(MOST[name], fit))
-    sums = f"{each >> 20} MiB each and {fixed >> 20} MiB for the model, of {free >> 20} MiB free"
+    sums = f"{each >> 20} MiB each and {fixed >> 20} MiB for {models}, of {free >> 20} MiB free"
     short = "" if windows <= fit else f", which may not be enough{SMALLER if name == 'cuda' else ''}"
     return windows, f"{_counted(windows)} a call{as_asked}: {sums}{short}"
 
@@ -166,10 +175,15 @@ def _counted(windows: int) -> str:
 def trouble(error: BaseException) -> Trouble:
     """Judge an error of a model call.
 
-    After `out_of_memory` a smaller batch may do, and the loaded model stays good. After `device_lost` nothing may be
-    computed on this device by this process: a call that wrote where it should not poisons its CUDA context, and each
-    later call answers with the same error. `other` is the windows' own.
+    After `out_of_memory` a smaller batch may do, over a model that is loaded anew: the next call of the old one fails
+    with what reads like a lost device. After `device_lost` nothing may be computed on this device by this process: a
+    call that wrote where it should not poisons its CUDA context, and each later call answers with the same error.
+    `other` is the windows' own.
+
+    Only what CTranslate2, torch and numpy raise speaks of a device; a path or a key may hold the same words.
     """
+    if not isinstance(error, RuntimeError | MemoryError):
+        return "other"
     said = str(error).lower()
     if isinstance(error, MemoryError) or any(sign in said for sign in NO_MEMORY):
         return "out_of_memory"
@@ -180,16 +194,20 @@ def gpu_failure(error: BaseException) -> ServiceMissing | None:
     """Return what to raise when an error speaks of the device and not of the recording; None when it does not."""
     match trouble(error):
         case "out_of_memory":
-            told = (
-                f"Memory is too small even for one window ({_first_line(error)}): stop what else uses it, or choose a "
-                "smaller model with DIARY_WHISPER_MODEL; on a GPU, DIARY_COMPUTE_TYPE=int8_float16 nearly halves the "
-                "weights."
-            )
-            return ServiceMissing("device_failed", told)
+            return no_room(_first_line(error))
         case "device_lost":
             told = f"The GPU failed ({_first_line(error)}): look at `nvidia-smi` and the driver's log, or set "
             return ServiceMissing("device_failed", told + "DIARY_DEVICE to `cpu`.")
     return None
+
+
+def no_room(told: str) -> ServiceMissing:
+    """Return what to raise when no window of any recording fits; `told` are the device's words."""
+    return ServiceMissing(
+        "device_failed",
+        f"Memory is too small even for one window ({told}): stop what else uses it, or choose a smaller model with "
+        "DIARY_WHISPER_MODEL; on a GPU, DIARY_COMPUTE_TYPE=int8_float16 nearly halves the weights.",
+    )
 
 
 def lose_gpu(error: BaseException) -> None:

@@ -9,7 +9,7 @@ that partition them, each trusted, kept with what is held against it, or inaudib
 
 import difflib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from diary_pipeline.transcription.heard import HeardWindow
@@ -27,7 +27,7 @@ from diary_pipeline.transcription.repair.risk import (
     clipped_share,
     risks,
 )
-from diary_pipeline.transcription.repair.rungs import LADDER
+from diary_pipeline.transcription.repair.rungs import LADDER, in_order
 from diary_pipeline.transcription.segments import NOTHING_HEARD
 from diary_pipeline.transcription.speech.windows import Window
 from diary_pipeline.transcription.transcriber import Hints
@@ -46,13 +46,13 @@ class Repair:
         ears: Ears,
         other: Ears | None = None,
         *,
-        ladder: Sequence[str] = LADDER,
+        ladder: Collection[str] = LADDER,
         limits: Limits = LIMITS,
     ) -> None:
-        """`other` listens with a model of another size; None skips that rung."""
+        """`other` listens with a model of another size; None skips that rung. `ladder` holds rungs in any order."""
         self._ears = ears
         self._other = other
-        self._ladder = ladder
+        self._ladder = in_order(ladder)
         self._limits = limits
 
     def __call__(

@@ -86,7 +86,7 @@ class OpenAICompatibleTranscriber:
 
     def _hear_all(self, recordings: Iterable[ToHear], run: Run) -> Iterator[tuple[str, Heard | Exception]]:
         for recording in recordings:
-            opened = Opened(recording, self._only)
+            opened = Opened(recording, self._only, self._server.model)
             while (window := opened.next()) is not None:
                 while len(run.asked) >= 2 * self._concurrency:
                     yield from run.settled()

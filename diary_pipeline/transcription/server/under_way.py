@@ -9,7 +9,7 @@ anything is answered after it: ending the run would let one window end each run.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from diary_pipeline.core.errors import TransientError, UsageError
+from diary_pipeline.core.errors import TransientError
 from diary_pipeline.transcription.checkpoints import kept_parts
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.server.connection import TranscriptionServer
@@ -17,8 +17,8 @@ from diary_pipeline.transcription.server.trouble import Unclear
 from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.recording import SpeechOf
 from diary_pipeline.transcription.speech.windows import Window
-from diary_pipeline.transcription.spoken import spoken_language
-from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear
+from diary_pipeline.transcription.spoken import may_come, spoken_language
+from diary_pipeline.transcription.transcriber import Heard, ToHear
 
 Parts = tuple[HeardWindow, ...]
 """What was made of one window."""
@@ -27,12 +27,14 @@ Parts = tuple[HeardWindow, ...]
 class Opened:
     """One recording on its way through: windows go out in order, come back in any, are put together in order."""
 
-    def __init__(self, recording: ToHear, only: str | None) -> None:
+    def __init__(self, recording: ToHear, only: str | None, model: str) -> None:
+        """`only` is the one language that the model knows; None: nobody says."""
         self.recording = recording
         self.language: str | None = None
         self.error: Exception | None = None
         self.read = False
         self._only = only
+        self._model = model
         self._speech = SpeechOf()
         self._windows: Iterator[Window] | None = None
         self._finished: Mapping[int, Sequence[HeardWindow]] = {}
@@ -44,7 +46,8 @@ class Opened:
         """Give the next window that nobody has heard yet."""
         try:
             if self._windows is None:
-                self.language = _forced(self.recording.hints, self._only)
+                may = may_come(self.recording.hints, (self._only,) if self._only else (), self._model)
+                self.language = may[0] if len(may) == 1 else None
                 checkpoints = self.recording.checkpoints
                 self._finished = checkpoints.finished() if checkpoints else {}
                 self._windows = self._speech.windows(self.recording.blocks())
@@ -91,9 +94,12 @@ class Opened:
         """Put the windows together."""
         if self.error:
             return self.error
-        heard = [part for number in sorted(self._parts) for part in self._parts[number]]
-        language, probability = spoken_language(heard, self.language)
-        return Heard(self._speech.samples, language, probability, self._speech.segments(heard))
+        try:
+            heard = [part for number in sorted(self._parts) for part in self._parts[number]]
+            language, probability = spoken_language(heard, self.language)
+            return Heard(self._speech.samples, language, probability, self._speech.segments(heard))
+        except Exception as error:  # noqa: BLE001 - as above
+            return error
 
 
 class Run:
@@ -152,14 +158,3 @@ class Run:
                 raise opened.error
             self._doubt = (opened, opened.error)
         yield from self.done(opened)
-
-
-def _forced(hints: Hints, only: str | None) -> str | None:
-    # An owner of one language leaves nothing to detect.
-    wanted = (hints.language,) if hints.language else hints.languages
-    if only and wanted and only not in wanted:
-        raise UsageError(
-            "language_not_supported",
-            f"A model whose name ends in .en understands no {', '.join(wanted)}: use another model, or English.",
-        )
-    return only or (wanted[0] if len(wanted) == 1 else None)

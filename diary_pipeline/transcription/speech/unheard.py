@@ -7,6 +7,7 @@ What surprises: an hour of loud but even noise is silence here. Nothing stands o
 """
 
 import math
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ class SecondMeter:
     """Measures each second of a recording while its blocks pass by; 8 bytes a second."""
 
     def __init__(self) -> None:
-        self.levels: list[float] = []
+        self.levels = array("d")
         self._rest = np.zeros(0, np.float32)
 
     def watch(self, blocks: Iterable[Block]) -> Iterator[Block]:
@@ -50,7 +51,7 @@ class SecondMeter:
             waiting = np.concatenate([self._rest, block])
             whole = len(waiting) // RATE * RATE
             power = np.var(waiting[:whole].reshape(-1, RATE), axis=1, dtype=np.float64)  # an offset is no sound
-            self.levels += [10 * math.log10(p) if p > 0 else -math.inf for p in power]
+            self.levels.extend(10 * math.log10(p) if p > 0 else -math.inf for p in power)
             self._rest = waiting[whole:].copy()
             yield block
 

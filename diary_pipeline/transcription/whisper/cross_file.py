@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from diary_pipeline.core.errors import PermanentError, TransientError
 from diary_pipeline.observability.logs import log
-from diary_pipeline.transcription.devices.device import gpu_failure, trouble
+from diary_pipeline.transcription.devices.device import no_room
 from diary_pipeline.transcription.transcriber import Block, ToHear
 from diary_pipeline.transcription.whisper.batcher import Waiting, next_batch
 from diary_pipeline.transcription.whisper.decoding import Asked, Decoded, Figures, OutOfMemory
@@ -24,7 +24,7 @@ from diary_pipeline.transcription.whisper.frontend import Broken, Ended, FrontEn
 from diary_pipeline.transcription.whisper.listening import Judge, Listening
 
 LOOK_AHEAD = 4
-"""Batches of windows made ready for sorting by length; 3 MB a window."""
+"""Batches of windows made ready beside the one in the model, and sorted by length; 3 MB a window."""
 
 logger = log(__name__)
 
@@ -71,6 +71,8 @@ class CrossFile:
         self.batch_size = batch_size
         """Windows a call; fewer once so many did not fit."""
         self._threads = threads
+        self._fitted: Asked | None = None
+        """A window that did fit, to tell a large one from a device without room."""
 
     def run(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Listening | Exception]]:
         """Give each recording when it is complete, or what went wrong with it."""
@@ -88,7 +90,8 @@ class CrossFile:
             waiting: list[_Window] = []
             while True:
                 able = sum(map(_may_be_heard, waiting))
-                events = front.take(max(1, ahead - len(waiting)), able)
+                # No more than the next call needs: while it is under way, the threads make the windows after it.
+                events = front.take(max(0, self.batch_size - able), able)
                 for event in events:
                     if isinstance(event, Ready) and not event.kept:
                         waiting.append(_waiting(event))
@@ -100,15 +103,27 @@ class CrossFile:
                 batch = next_batch([w for w in waiting if _may_be_heard(w)], self.batch_size)
                 if not batch and not events:
                     return
+                waiting = _given_back(front, waiting, batch)
                 yield from self._hear(batch)
-                for window in waiting:
-                    if window in batch or window.ready.recording.broken:
-                        front.release(window.ready.recording)
-                waiting = [w for w in waiting if w not in batch and not w.ready.recording.broken]
 
     def _hear(self, batch: Sequence[_Window]) -> Iterator[tuple[str, Listening | Exception]]:
-        for window, said in zip(batch, self._decoded(batch) if batch else (), strict=True):
-            yield from self._finished(window.ready, said)
+        if batch:
+            self._figures["room"] = self._figures.get("room", 0.0) + self.batch_size
+        said = self._decoded(batch) if batch else ()
+        for window, one in zip(batch, said, strict=True):
+            if isinstance(one, Decoded):
+                self._fitted = _asked(window)
+        if any(isinstance(one, OutOfMemory) for one in said):
+            self._demand_room()
+        for window, one in zip(batch, said, strict=True):
+            key = window.ready.recording.key
+            yield from self._finished(window.ready, _too_little_memory(key) if isinstance(one, OutOfMemory) else one)
+
+    def _demand_room(self) -> None:
+        # A window that did not fit over a new model is at fault only if another still does; else somebody else took
+        # the memory, and no recording may pay for that.
+        if self._fitted is None or isinstance(self._tried([self._fitted]), Exception):
+            raise no_room("out of memory")
 
     def _finished(self, ready: Ready, said: Decoded | Exception | None) -> Iterator[tuple[str, Listening | Exception]]:
         recording = ready.recording
@@ -121,37 +136,31 @@ class CrossFile:
                 recording.decoded(ready.index, ready.window, said, self._judge)
         except TransientError:
             raise
-        except Exception as error:
-            # The judge listens with the model too.
-            match trouble(error):
-                case "device_lost":
-                    failed = gpu_failure(error) or error
-                    self._discard(error)
-                    raise failed from error
-                case "out_of_memory":
-                    recording.broken = _too_little_memory(recording.key)
-                case "other":
-                    recording.broken = error
+        except Exception as error:  # noqa: BLE001 - this recording's, and the others go on
+            recording.broken = error
         if recording.broken is not None:
             yield recording.key, recording.broken
         elif recording.complete:
             yield recording.key, recording
 
     def _decoded(self, batch: Sequence[_Window]) -> Sequence[Decoded | Exception]:
-        said = self._tried(batch)
+        asked = [_asked(window) for window in batch]
+        said = self._tried(asked)
         if isinstance(said, OutOfMemory) and len(batch) == 1:
-            said = self._tried(batch)  # the model was loaded anew, and holds only what it needs
+            said = self._tried(asked)  # the model was loaded anew, and holds only what it needs
         if not isinstance(said, Exception):
             return said
+        if len(batch) == 1:
+            if not isinstance(said, OutOfMemory):
+                logger.warning("batch_failed", windows=1, error=said)
+            return [said]
         if isinstance(said, OutOfMemory):
-            if len(batch) == 1:
-                return [_too_little_memory(batch[0].ready.recording.key)]
             self.batch_size = len(batch) // 2
             logger.warning("batch_halved", windows=len(batch))
             return self._in_parts(batch)
         logger.warning("batch_failed", windows=len(batch), error=said)
         # Which window it was shows only when each is heard alone.
-        return [said] if len(batch) == 1 else [one for window in batch for one in self._decoded([window])]
+        return [one for window in batch for one in self._decoded([window])]
 
     def _in_parts(self, batch: Sequence[_Window]) -> Sequence[Decoded | Exception]:
         said: list[Decoded | Exception] = []
@@ -159,9 +168,9 @@ class CrossFile:
             said += self._decoded(batch[len(said) : len(said) + self.batch_size])
         return said
 
-    def _tried(self, batch: Sequence[_Window]) -> Sequence[Decoded] | Exception:
+    def _tried(self, batch: Sequence[Asked]) -> Sequence[Decoded] | Exception:
         try:
-            return self._decoder.decode([_asked(window) for window in batch])
+            return self._decoder.decode(batch)
         except TransientError as error:
             self._discard(error.__cause__)
             raise
@@ -191,7 +200,18 @@ def _may_be_heard(window: _Window) -> bool:
     # The first window tells the language of the others.
     recording = window.ready.recording
     window.group = (recording.language.code if recording.language else None, recording.hints.vocabulary)
-    return recording.language is not None or window.index == 0
+    return recording.broken is None and (recording.language is not None or window.index == 0)
+
+
+def _given_back(front: FrontEnd, waiting: Sequence[_Window], batch: Sequence[_Window]) -> list[_Window]:
+    # What still waits; the others, heard next or of a broken recording, leave their room to the front end.
+    kept: list[_Window] = []
+    for window in waiting:
+        if window in batch or window.ready.recording.broken is not None:
+            front.release(window.ready.recording)
+        else:
+            kept.append(window)
+    return kept
 
 
 def _asked(window: _Window) -> Asked:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from diary_pipeline.transcription.devices.device import gpu_failure, trouble
 from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
+from diary_pipeline.transcription.spoken import how_sure
 from diary_pipeline.transcription.transcriber import Block, Hints
 from diary_pipeline.transcription.whisper.log_mel import LogMel
 
@@ -143,8 +144,8 @@ class BatchDecoder:
         if all(asked.forced for asked in batch):
             return [asked.language for asked in batch if asked.language is not None], []
         ranked = model.model.detect_language(encoded)
-        languages = [_language(asked, found) for asked, found in zip(batch, ranked, strict=True)]
-        mixed = [i for i, found in enumerate(ranked) if found[0][1] < ONE_LANGUAGE and not _knows_one(batch[i])]
+        languages = [language_of(asked, found) for asked, found in zip(batch, ranked, strict=True)]
+        mixed = [i for i, found in enumerate(ranked) if found[0][1] < ONE_LANGUAGE and not batch[i].forced]
         return languages, mixed
 
     def _generated(
@@ -195,21 +196,18 @@ class BatchDecoder:
         self._figures[name] = self._figures.get(name, 0.0) + time.perf_counter() - began
 
 
-def _language(asked: Asked, ranked: Sequence[tuple[str, float]]) -> Language:
+def language_of(asked: Asked, ranked: Sequence[tuple[str, float]]) -> Language:
+    """Choose the language of a window among the owner's, from what the model says of each as `<|en|>`."""
     if asked.forced and asked.language is not None:
         return asked.language
-    known = {token[2:-2]: float(probability) for token, probability in ranked}
-    among = {code: p for code, p in known.items() if not asked.hints.languages or code in asked.hints.languages}
-    code = max(among or known, key=known.__getitem__)
+    found = {token[2:-2]: float(probability) for token, probability in ranked}
+    known = how_sure(found, asked.hints.languages)
+    code = max(known, key=known.__getitem__)
     if asked.language is None:
         return Language(code, known[code])
     sure = known[code] >= SURE and asked.window.length >= LONG_ENOUGH_S * RATE
     chosen = code if sure else asked.language.code
     return Language(chosen, known.get(chosen, 0.0))
-
-
-def _knows_one(asked: Asked) -> bool:
-    return asked.forced or len(asked.hints.languages) == 1
 
 
 def _part(encoded: Any, which: Sequence[int]) -> Any:

@@ -9,7 +9,7 @@ spends an encoder pass on the language, and translates a second language into th
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from faster_whisper import WhisperModel
 
-from diary_pipeline.core.errors import ServiceMissing, TransientError, UsageError
+from diary_pipeline.core.errors import ServiceMissing, TransientError
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.packaged_files import sha256_of
@@ -26,8 +26,9 @@ from diary_pipeline.transcription.devices.device import Device, choose, cores, g
 from diary_pipeline.transcription.heard import HeardWindow
 from diary_pipeline.transcription.made_with import ENGINE, versions
 from diary_pipeline.transcription.repair.ladder import Repair
-from diary_pipeline.transcription.repair.rungs import LADDER
+from diary_pipeline.transcription.repair.rungs import LADDER, in_order
 from diary_pipeline.transcription.speech.windows import Window
+from diary_pipeline.transcription.spoken import may_come
 from diary_pipeline.transcription.transcriber import Block, Heard, Hints, ToHear
 from diary_pipeline.transcription.weights.models import recorded_sha256
 from diary_pipeline.transcription.weights.packaged_models import MODEL_FILE
@@ -37,7 +38,7 @@ from diary_pipeline.transcription.whisper.listening import Listening
 from diary_pipeline.transcription.whisper.log_mel import LogMel, made_by
 from diary_pipeline.transcription.whisper.sequential import SequentialEars
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 """Raise it when the same audio and weights could come out differently; every transcript is then wanted anew."""
 
 logger = log(__name__)
@@ -53,8 +54,8 @@ class Tuning:
     beam_size: int = 5
     batch_size: int = 0
     """Windows in one model call."""
-    ladder: Sequence[str] = LADDER
-    """The rungs of repair."""
+    ladder: Collection[str] = LADDER
+    """The rungs of repair, in whatever order."""
 
 
 DEFAULT_TUNING = Tuning()
@@ -82,10 +83,12 @@ class FasterWhisperTranscriber:
             batch_size=tuning.batch_size,
             beam_size=tuning.beam_size,
             model=model_path,
+            beside=other.path if other else None,
         )
         self.lost: TransientError | None = None
         """Why the device answers nothing any more."""
-        self._path = model_path
+        self.path: Path = model_path
+        """The folder of the weights."""
         self._threads = tuning.cpu_threads or cores()
         self._beam_size = tuning.beam_size
         self._batch_size = self.device.batch_size
@@ -103,12 +106,12 @@ class FasterWhisperTranscriber:
                 "compute_type": self.device.compute_type,
                 "log_mel": made_by(self.device.name),
                 "beam_size": tuning.beam_size,
-                "repair": ",".join(tuning.ladder),
+                "repair": ",".join(in_order(tuning.ladder)),
                 "repair_model_sha256": other.engine.model_sha256 if other else "",
             },
             code_version=CODE_VERSION,
         )
-        self._repair = Repair(self.ears, other.ears if other else None, ladder=tuning.ladder)
+        self._repair = Repair(self.ears, other.spare_ears if other else None, ladder=tuning.ladder)
 
     @property
     def engine(self) -> Engine:
@@ -129,24 +132,34 @@ class FasterWhisperTranscriber:
         )
         try:
             for key, found in run.run(recordings):
-                yield key, found if isinstance(found, Exception) else found.result()
+                yield key, found if isinstance(found, Exception) else _result(found)
         finally:
-            self._batch_size = run.batch_size  # what did not fit once is not tried again by this process
+            # What did not fit once is not tried again by this process, whichever of several calls found it out.
+            self._batch_size = min(self._batch_size, run.batch_size)
 
     @property
     def ears(self) -> SequentialEars:
         """This model as one that listens again."""
-        return SequentialEars(self._model, self._engine.model_sha256, self._beam_size)
+        return self._ears(spare=False)
+
+    @property
+    def spare_ears(self) -> SequentialEars:
+        """This model as one that listens again for another engine, which can do without it."""
+        return self._ears(spare=True)
 
     def figures(self) -> Mapping[str, float]:
-        """Say what was done since the start: `windows`, `batches`, and seconds of each stage.
+        """Say what was done since the start: `windows`, `batches`, `room` in them, and seconds of each stage.
 
-        `front_end_s` holds `decode_s`, `mel_s` and voice activity, CPU seconds of threads beside the model's;
-        `encode_s`, `generate_s`, `align_s` and `repair_s` are seconds by the clock. `fill` is 1.0 when every model call
-        was full.
+        `front_end_s` holds `decode_s`, `mel_s` and voice activity, CPU seconds of threads beside the model's; where a
+        GPU makes the features, `mel_s` is seconds by the clock and no part of it. `encode_s`, `generate_s`, `align_s`
+        and `repair_s` are seconds by the clock. `fill` is 1.0 when every batch was full.
         """
-        room = self._figures.get("batches", 0.0) * self._batch_size
+        room = self._figures.get("room", 0.0)
         return {**self._figures, "fill": self._figures.get("windows", 0.0) / room if room else 0.0}
+
+    def _ears(self, *, spare: bool) -> SequentialEars:
+        sha256 = self._engine.model_sha256
+        return SequentialEars(self._model, sha256, self._beam_size, discard=lambda: self._discard(None), spare=spare)
 
     def _opened(self, asked: ToHear) -> Listening:
         return Listening(asked, self._forced(asked.hints), self._engine.model_sha256)
@@ -159,7 +172,11 @@ class FasterWhisperTranscriber:
         self, window: Window, heard: HeardWindow, hints: Hints, language: str | None
     ) -> tuple[HeardWindow, ...]:
         began = time.perf_counter()
-        believed = self._repair(window, heard, hints, language)
+        try:
+            believed = self._repair(window, heard, hints, language)
+        except ServiceMissing as error:  # of whichever model: they share the device
+            self._discard(error.__cause__)
+            raise
         self._figures["repair_s"] = self._figures.get("repair_s", 0.0) + time.perf_counter() - began
         return believed
 
@@ -182,29 +199,28 @@ class FasterWhisperTranscriber:
         name, device = self._engine.model, self.device
         damaged = ServiceMissing(
             "model_damaged",
-            f"Whisper model {name} in {self._path} cannot be loaded on {device.name}: run `diary models get {name}`, "
+            f"Whisper model {name} in {self.path} cannot be loaded on {device.name}: run `diary models get {name}`, "
             "which mends it when it is damaged.",
         )
-        if not (self._path / "tokenizer.json").is_file():
+        if not (self.path / "tokenizer.json").is_file():
             raise damaged  # faster-whisper would go and look for one on the hub
         try:
-            model = self._load_model(self._path, device, self._threads)
+            model = self._load_model(self.path, device, self._threads)
         except (RuntimeError, ValueError, OSError) as error:
             raise gpu_failure(error) or damaged from error
         logger.info("model_loaded", model=name, device=device.name, compute_type=device.compute_type, why=device.reason)
         return model
 
     def _forced(self, hints: Hints) -> Language | None:
-        known = self._model().supported_languages
-        wanted = {hints.language} if hints.language else set(hints.languages)
-        if wanted and not wanted & set(known):
-            raise UsageError(
-                "language_not_supported",
-                f"Whisper model {self._engine.model} does not understand {', '.join(sorted(wanted))}: "
-                f"use {'a model without `.en` in its name, or ' if known == ['en'] else ''}another language.",
-            )
-        only = hints.language or (known[0] if len(known) == 1 else None)
-        return Language(only, 1.0) if only else None
+        may = may_come(hints, self._model().supported_languages, self._engine.model)
+        return Language(may[0], 1.0) if len(may) == 1 else None
+
+
+def _result(found: Listening) -> Heard | Exception:
+    try:
+        return found.result()
+    except Exception as error:  # noqa: BLE001 - this recording's, and the others go on
+        return error
 
 
 def _faster_whisper(path: Path, device: Device, threads: int) -> Any:

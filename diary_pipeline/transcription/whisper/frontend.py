@@ -137,7 +137,7 @@ class FrontEnd:
             return events
 
     def release(self, recording: Listening, windows: int = 1) -> None:
-        """Say that windows need no room any more."""
+        """Say that windows are handed to the model, or not wanted any more: others may be made in their place."""
         with self._changed:
             for source in self._sources:
                 if source.recording is recording:

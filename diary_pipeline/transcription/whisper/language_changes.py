@@ -16,6 +16,7 @@ import numpy as np
 from diary_pipeline.transcription.repair.ears import Stretch
 from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.windows import Window
+from diary_pipeline.transcription.spoken import how_sure
 
 FRAMES_PER_S = 50
 SLICE_S = 4.0
@@ -87,9 +88,7 @@ def _probabilities(model: Any, row: Any, start: int, end: int, among: Sequence[s
     if last <= first:
         return {}
     (ranked,) = model.model.detect_language(StorageView.from_array(np.ascontiguousarray(row[None, first:last])))
-    found = {token[2:-2]: float(p) for token, p in ranked if not among or token[2:-2] in among}
-    whole = sum(found.values()) if among else 1.0
-    return {code: p / whole for code, p in found.items()} if whole else {}
+    return how_sure({token[2:-2]: float(p) for token, p in ranked}, among)
 
 
 def _rows(encoded: Any) -> Any:

@@ -11,7 +11,7 @@ to be spoken in is spoken.py's business.
 from collections.abc import Callable, Mapping, Sequence
 
 from diary_pipeline.transcription.checkpoints import kept_parts
-from diary_pipeline.transcription.heard import HeardWindow
+from diary_pipeline.transcription.heard import HeardWindow, partition
 from diary_pipeline.transcription.span import RATE
 from diary_pipeline.transcription.speech.recording import SpeechOf
 from diary_pipeline.transcription.speech.windows import Window
@@ -80,6 +80,8 @@ class Listening:
         else:
             heard = heard_window(window, said, self._last_speech, self._model_sha256)
             parts = judge(window, heard, self.hints, (self.language or said.language).code)
+            if not partition(parts, window.spans):
+                raise LookupError(f"what was made of window {self._finished} does not account for its samples")
             if self._checkpoints is not None:
                 self._checkpoints.finish(self._finished, parts)
         self._last_speech = last_speech_of(window, parts, self._last_speech)
