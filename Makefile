@@ -34,7 +34,7 @@ test: $(VENV)/dev.stamp models ## Run the tests that take seconds each
 	$(BIN)/pytest -n $(JOBS) -m "not slow and not stack and not llm_local" $(PYTEST_ARGS)
 
 test-full: $(VENV)/dev.stamp models ## Run the rest: long speech, and the whole stack as processes
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "slow and not stack" $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "slow and not stack and not llm_local" $(PYTEST_ARGS)
 	$(BIN)/pytest -m stack $(PYTEST_ARGS)
 
 test-llm-local: $(VENV)/dev.stamp ## Ask a real small language model in a real server (93 MB of weights, 34 MB of llama.cpp)
