@@ -3,7 +3,8 @@
 The loop between the front end's threads and the model. Loading the model is faster_whisper.py's business; what is done
 with a window that cannot be believed is the judge's.
 
-What surprises: what shares a call never changes what is heard, so neither the order of recordings nor a restart does.
+What surprises: what shares a call never changes the words, so neither the order of recordings nor a restart does; word
+times may move by some hundredths of a second.
 Text, tokens and language equal faster-whisper's per-file batched path, and a test holds us to it.
 """
 
