@@ -50,7 +50,7 @@ def examine(settings: Settings) -> list[Finding]:
         else _attempt(f"model {settings.whisper_model}", lambda: _model(settings.whisper_model, settings)),
         *(_attempt(f"repair model {name}", partial(_repair_model, settings)) for name in _repair_models(settings)),
         *(_attempt(f"route {route.name}", partial(_route, route, settings)) for route in settings.llm.routes),
-        *([_attempt("routes", lambda: routes_state(settings.llm))] if settings.llm.routes else []),
+        *([_attempt("routes", lambda: routes_state(settings.llm, timeout_s=ANSWER_S))] if settings.llm.routes else []),
         _attempt("voice activity", _voice_activity),
         _attempt("device", lambda: _device(settings)),
         _attempt("cuda", _cuda),

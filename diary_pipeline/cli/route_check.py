@@ -30,9 +30,9 @@ def route_state(route: Route, llm: Llm, *, timeout_s: float) -> tuple[State, str
     return "ok", f"{route.model}, with the key in {llm.key_variables[route.name]}; whether that is good is not tried."
 
 
-def routes_state(llm: Llm) -> tuple[State, str]:
+def routes_state(llm: Llm, *, timeout_s: float) -> tuple[State, str]:
     """Say whether any route is left to write notes."""
-    usable = [route.name for route in llm.usable if _has_package(route)]
+    usable = [route.name for route in llm.usable if route_state(route, llm, timeout_s=timeout_s)[0] == "ok"]
     if not usable:
         return "missing", "none can be used: notes are the offline writer's, and marked degraded."
     return "ok", f"{', '.join(usable)} can be used."

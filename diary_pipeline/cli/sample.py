@@ -89,14 +89,19 @@ def _written(wiring: "Wiring", asked: "dict[str, ToWrite]") -> list[tuple[str, s
     from diary_pipeline.notes.renderers.markdown import render_note
 
     found: list[tuple[str, str]] = []
+    missed: list[str] = []
     for key, outcome in wiring.note_writer.write(list(asked.values()), f"plan-{uuid.uuid4().hex}"):
         if isinstance(outcome, Exception):
             raise outcome
         if outcome.note.degraded:
-            raise ServiceMissing(
-                "no_route",
-                f"No route gave a note of {key}; `diary doctor` tests the routes, llm_calls tells what failed.",
-            )
+            missed.append(f"{key} ({outcome.reason_code})")
+            continue
         template, _ = wiring.note_writer.form(asked[key])
         found.append((key, render_note(outcome.note, asked[key].recording.recorded_at, template)))
+    if missed and not found:
+        raise ServiceMissing(
+            "no_route", f"No route gave a note of {', '.join(missed)}: `diary doctor` tells which could be asked."
+        )
+    for key in missed:
+        say(f"No route gave a note of {key}.")
     return found

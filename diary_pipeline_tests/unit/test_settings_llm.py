@@ -251,5 +251,5 @@ def test_a_server_that_is_not_there_is_no_fault_of_the_deployment(load: Load) ->
 
 
 def test_a_deployment_whose_routes_are_all_out_of_use_is_told_so(load: Load) -> None:
-    assert routes_state(load(LUNA + HAIKU).llm)[0] == "missing"
-    assert routes_state(load(LUNA + HAIKU, OPENAI_API_KEY=KEY).llm) == ("ok", "luna can be used.")
+    assert routes_state(load(LUNA + HAIKU).llm, timeout_s=1)[0] == "missing"
+    assert routes_state(load(LUNA + HAIKU, OPENAI_API_KEY=KEY).llm, timeout_s=1) == ("ok", "luna can be used.")
