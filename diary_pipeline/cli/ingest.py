@@ -104,7 +104,7 @@ def _say_lesser(rows: "Sequence[Submission]") -> None:
         why = ", ".join(sorted({row.reason_code or "no route" for row in lesser}))
         say(
             f"{len(lesser)} of {len(rows)} notes stand in for better ones ({why}): `diary doctor` tells which models "
-            "can be asked, llm_calls how they answered. A daemon tries again, and so does handing them in again."
+            "can be asked, llm_calls how they answered. The daemon (`diary dev`) tries again by and by."
         )
 
 

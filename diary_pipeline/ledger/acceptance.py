@@ -105,8 +105,6 @@ def _failed_stage(there: sa.Row[tuple[object, ...]], transcript: sa.Row[tuple[ob
     """Return the stage that went wrong and is worth another try; None: nothing, or nothing that could change."""
     if there.status == "failed" and there.reason_code not in HOPELESS:
         return "note" if there.failed_stage == "note" else "transcript"
-    if there.status == "degraded":
-        return "note"  # whoever hands it in again asks for a better one
     # The model wanted now could not transcribe it, and the transcript of an earlier one stands.
     kept = transcript.state == "done" and transcript.reason_code not in {None, *HOPELESS}
     return "transcript" if kept else None

@@ -63,16 +63,3 @@ def test_a_note_of_the_old_transcript_does_not_answer_who_asked_for_a_model_that
     noted(diary, [memo])
     assert shown(diary.ledger, memo.key) == ("completed", None, None, True)
     assert answer(diary.ledger, asked)[:2] == ("failed", "internal_error")
-
-
-def test_a_degraded_note_is_wanted_again_by_whoever_hands_its_recording_in_again(diary: Diary) -> None:
-    [memo] = diary.accept("memo.m4a")
-    transcribed(diary, [memo])
-    [lease] = diary.claim("note", [memo], holder="writer").leases
-    commit(diary.ledger, "note", [Change(memo.key, lease.epoch, "degraded", "n1", made_with="degraded/offline-3")])
-    asked = diary.submit(memo.file_name)
-    assert accept(diary.ledger, asked, memo, 3, 60.0).new_work
-    assert (work_of(diary.ledger, memo.key, "note").state, work_of(diary.ledger, memo.key, "transcript").state) == (
-        "ready",
-        "done",
-    )
