@@ -18,7 +18,7 @@ from diary_pipeline.transcription.transcriber import Hints
 def may_come(hints: Hints, known: Collection[str], model: str) -> tuple[str, ...]:
     """Give the languages that may come: the forced one, else the owner's, as far as the weights know them, else all.
 
-    A single one is certain and need not be looked for. `known` is empty where nobody says what the weights know;
+    `known` is empty where nobody says what the weights know;
     UsageError `language_not_supported` when they know none of those that are wanted.
     """
     wanted = (hints.language,) if hints.language else hints.languages

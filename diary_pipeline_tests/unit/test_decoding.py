@@ -48,11 +48,11 @@ def test_a_device_that_fails_is_told_from_a_bad_window(error: Exception, expecte
     ("owned", "before", "chosen", "sure"),
     [
         ((), None, "en", 0.5),
-        (("en",), None, "en", 1.0),
-        (("de", "en"), None, "en", 0.9375),
-        (("de", "en"), "de", "en", 0.9375),
+        (("en",), None, "en", 0.5),
+        (("de", "en"), None, "en", 0.5),
+        (("de", "en"), "de", "en", 0.5),
         ((), "de", "de", 0.05),  # half sure among all languages is not enough to leave the recording's
-        (("cy", "en"), "cy", "cy", 0.375),
+        (("cy", "en"), "cy", "cy", 0.3),
     ],
 )
 def test_the_language_of_a_window_is_chosen_among_the_owners(

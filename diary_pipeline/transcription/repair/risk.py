@@ -75,6 +75,8 @@ class Limits:
     """Guessed words among all: clean windows had up to 0.03, those with a fifth of the words wrong 0.18 and more."""
     unsure_min_words: int = 10
     language_probability: float = 0.7
+    owned_language_probability: float = 0.3
+    """Where it was chosen among the owner's: half a second of English had 0.48, English taken for German below 0.1."""
     language_flip: float = 0.9
     """How sure a change of language must be when the owner lists none."""
     language_speech_s: float = 2.0
@@ -222,4 +224,5 @@ def _is_flip(heard: HeardWindow, hints: Hints, language: str | None, limits: Lim
 def _is_uncertain(heard: HeardWindow, hints: Hints, limits: Limits) -> bool:
     if hints.language or heard.language_probability is None or heard.samples < limits.language_speech_s * RATE:
         return False
-    return heard.language_probability < limits.language_probability
+    least = limits.owned_language_probability if hints.languages else limits.language_probability
+    return heard.language_probability < least

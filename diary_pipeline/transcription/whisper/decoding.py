@@ -197,17 +197,20 @@ class BatchDecoder:
 
 
 def language_of(asked: Asked, ranked: Sequence[tuple[str, float]]) -> Language:
-    """Choose the language of a window among the owner's, from what the model says of each as `<|en|>`."""
+    """Choose the language of a window among the owner's, from what the model says of each as `<|en|>`.
+
+    Its probability is the model's own: English is not made certain German by a setting.
+    """
     if asked.forced and asked.language is not None:
         return asked.language
     found = {token[2:-2]: float(probability) for token, probability in ranked}
     known = how_sure(found, asked.hints.languages)
     code = max(known, key=known.__getitem__)
     if asked.language is None:
-        return Language(code, known[code])
+        return Language(code, found.get(code, 0.0))
     sure = known[code] >= SURE and asked.window.length >= LONG_ENOUGH_S * RATE
     chosen = code if sure else asked.language.code
-    return Language(chosen, known.get(chosen, 0.0))
+    return Language(chosen, found.get(chosen, 0.0))
 
 
 def _part(encoded: Any, which: Sequence[int]) -> Any:

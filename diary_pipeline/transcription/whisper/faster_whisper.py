@@ -212,8 +212,10 @@ class FasterWhisperTranscriber:
         return model
 
     def _forced(self, hints: Hints) -> Language | None:
-        may = may_come(hints, self._model().supported_languages, self._engine.model)
-        return Language(may[0], 1.0) if len(may) == 1 else None
+        known = self._model().supported_languages
+        may = may_come(hints, known, self._engine.model)
+        # An owner's single language is looked for all the same: what is not in it should be doubted.
+        return Language(may[0], 1.0) if hints.language or len(known) == 1 else None
 
 
 def _result(found: Listening) -> Heard | Exception:
