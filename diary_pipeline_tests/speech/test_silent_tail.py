@@ -64,8 +64,8 @@ def then(first: Iterable[Block], *rest: Iterable[Block]) -> Iterator[Block]:
 
 
 def words(found: Heard) -> list[str]:
-    # A murmur shares the model's last window with speech, which may cost a comma, and a capital after it.
-    return [word.text.strip(",.?!").lower() for s in found.segments for word in s.words]
+    # A murmur shares the model's last window with speech, which may cost a comma or a mark, and a capital after it.
+    return [word.text.strip(',.?!"“”').lower() for s in found.segments for word in s.words]
 
 
 def times(found: Heard) -> list[float]:
