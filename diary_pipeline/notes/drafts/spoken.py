@@ -15,15 +15,13 @@ from diary_pipeline.notes.evidence.snapping import Snapped, Snapper
 from diary_pipeline.notes.language.cues import statements
 from diary_pipeline.notes.language.english import STOP_WORDS
 from diary_pipeline.notes.language.sentences import Evidence, Passage, sentences
-from diary_pipeline.notes.language.spoken_dates import diary_day, spoken_dates
+from diary_pipeline.notes.language.spoken_dates import OPENING_SEGMENTS, diary_day, spoken_dates
 from diary_pipeline.notes.language.todos import due_date, opens_correction, takes_back
 from diary_pipeline.notes.writer import note_language
 
 HALF = 0.5
 """Of its content words, that a sentence must hold to be where a text comes from."""
 _OPENING_SENTENCES = 3
-_OPENING_SEGMENTS = 20
-"""Where an entry may say what day it is: as far as `dates_supported` looks."""
 
 
 class Spoken:
@@ -47,7 +45,7 @@ class Spoken:
         told = diary_day(" ".join(english[:_OPENING_SENTENCES]), self._recorded.day)
         if told != self._recorded.day or said is None:
             return told
-        opening = " ".join(s.text for s in self._speech[:_OPENING_SEGMENTS])
+        opening = " ".join(s.text for s in self._speech[:OPENING_SEGMENTS])
         return said if diary_day(opening, self._recorded.day) == said else told
 
     def due(self, at: Snapped, day: dt.date, lifted: str = "") -> dt.date | None:

@@ -26,7 +26,7 @@ from diary_pipeline.notes.evidence.faults import (
 from diary_pipeline.notes.evidence.grounding import Said, names_in
 from diary_pipeline.notes.evidence.inventions import obeys
 from diary_pipeline.notes.language.plain import stains
-from diary_pipeline.notes.language.spoken_dates import diary_day, spoken_dates
+from diary_pipeline.notes.language.spoken_dates import OPENING_SEGMENTS, diary_day, spoken_dates
 from diary_pipeline.notes.writer import note_language
 
 NOTE_IS_SUPPORTED = (
@@ -48,8 +48,6 @@ _LONG_S = 300.0
 _MEAN, _WEAK = 0.28, 0.2
 _TURNED = frozenset(FAULTS) - {"quote_not_said", "name_not_said", "number_not_said", "due_not_said", "not_plain"}
 """What the other checks do not count."""
-_OPENING_SEGMENTS = 20
-"""Where an entry may say what day it is; short segments make many of three sentences."""
 
 
 def check_note(
@@ -113,7 +111,7 @@ def numbers_supported(said: Said, texts: Sequence[str], note: DiaryNote, recorde
 
 def dates_supported(note: DiaryNote, transcript: Transcript, recorded_day: dt.date) -> Check:
     """The note is dated by recording or speech, and every due date was said beside its to-do."""
-    opening = " ".join(s.text for s in transcript.speech[:_OPENING_SEGMENTS])
+    opening = " ".join(s.text for s in transcript.speech[:OPENING_SEGMENTS])
     dated = note.note_date in (recorded_day, diary_day(opening, recorded_day))
     due = [i for i in note.items if i.due_date]
     unsaid = sum(i.due_date not in _dates_near(i, transcript, note.note_date) for i in due)
