@@ -16,6 +16,7 @@ import pyarrow as pa
 from diary_pipeline.catalogue.action_items import ACTION_ITEMS
 from diary_pipeline.catalogue.schema import (
     COMMIT_SEQ,
+    DATA,
     RECORDING_COSTS,
     RECORDINGS,
     SCHEMA_VERSION,
@@ -32,7 +33,8 @@ SLICE = 20_000
 
 def create(db: duckdb.DuckDBPyConnection) -> None:
     """Create the empty catalogue."""
-    for statement in dict.fromkeys([*(t.ddl for t in TABLES if t.published), RECORDING_COSTS, STATE, ACTION_ITEMS]):
+    ddl = (statement for t in TABLES if t.published for statement in t.ddl)
+    for statement in dict.fromkeys((f"CREATE SCHEMA {DATA}", *ddl, RECORDING_COSTS, STATE, ACTION_ITEMS)):
         db.execute(statement)
 
 
@@ -76,13 +78,13 @@ def _delete(db: duckdb.DuckDBPyConnection, table: Table, mine: Sequence[Pointer]
     db.register("moved", pa.table({"subject": pa.array(subjects, pa.string())}))
     of_kind = f"AND stage = '{table.kind}'" if table.name == "checks" else ""
     db.execute(
-        f"DELETE FROM {table.name} WHERE recording_key BETWEEN ? AND ? "  # noqa: S608 - names from schema.py
+        f"DELETE FROM {table.stored} WHERE recording_key BETWEEN ? AND ? "  # noqa: S608 - names from schema.py
         f"AND recording_key IN (SELECT subject FROM moved) {of_kind}",
         bounds,
     )
     if table is RECORDINGS:
         db.execute(
-            "DELETE FROM recordings WHERE recording_key IS NULL AND submission_id BETWEEN ? AND ? "
+            f"DELETE FROM {table.stored} WHERE recording_key IS NULL AND submission_id BETWEEN ? AND ? "  # noqa: S608
             "AND submission_id IN (SELECT subject FROM moved)",
             bounds,
         )
@@ -100,7 +102,7 @@ def _insert(db: duckdb.DuckDBPyConnection, table: Table, mine: Sequence[Pointer]
     whose = "coalesce(s.recording_key, s.submission_id)" if table is RECORDINGS else "s.recording_key"
     # Columns by name: an object written before a column existed reads as NULL there.
     db.execute(
-        f"INSERT INTO {table.name} BY NAME "  # noqa: S608 - names from schema.py
+        f"INSERT INTO {table.stored} BY NAME "  # noqa: S608 - names from schema.py
         f"SELECT COLUMNS(lambda c: list_contains({names!r}, c)), m.{COMMIT_SEQ.name} AS {COMMIT_SEQ.name} "
         "FROM read_parquet(?, union_by_name = true, filename = true) s "
         f"JOIN moved m ON m.path = s.filename AND m.subject = {whose} ORDER BY m.subject, s.{table.order}",

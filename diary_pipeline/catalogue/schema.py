@@ -15,8 +15,11 @@ import pyarrow as pa
 
 from diary_pipeline.ledger.commits import PointerKind
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """A published file of another version is built anew from the log."""
+
+DATA = "data"
+"""Schema of the tables. Users ask the views of the same names, so that what lies behind them may move."""
 
 ColumnType = Literal["text", "texts", "integer", "seq", "number", "yes_no", "instant", "day", "words"]
 
@@ -81,10 +84,18 @@ class Table:
         return pa.schema([(c.name, _ARROW[c.type]) for c in self.columns])
 
     @property
-    def ddl(self) -> str:
-        """The statement that creates the published table."""
+    def stored(self) -> str:
+        """Where the rows lie in the published file."""
+        return f"{DATA}.{self.name}"
+
+    @property
+    def ddl(self) -> tuple[str, str]:
+        """The statements that create the published table, and the view by which users know it."""
         columns = ", ".join(f'"{c.name}" {DUCKDB[c.type]}' for c in self.visible)  # `at` is a reserved word
-        return f"CREATE TABLE {self.name}({columns})"
+        return (
+            f"CREATE TABLE {self.stored}({columns})",
+            f"CREATE VIEW {self.name} AS SELECT * FROM {self.stored}",  # noqa: S608 - names of this file
+        )
 
 
 COMMIT_SEQ = Column("commit_seq", "seq", "order of the commit that brought this row; the watermark of readers")

@@ -20,7 +20,7 @@ from diary_pipeline.ledger.settling import Settlement
 from diary_pipeline.ledger.stale import first_again_at
 from diary_pipeline.ledger.tables import clock, commits, history, pointers, published, recordings, submissions
 
-PointerKind = Literal["transcript", "note", "outcome"]
+PointerKind = Literal["transcript", "note", "outcome", "correction"]
 Verdict = Literal["new", "already", "kept", "fenced", "stale"]
 
 
