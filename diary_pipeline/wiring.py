@@ -4,7 +4,7 @@ Everything is built on first use and once per process: one connection pool, one 
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,18 +20,21 @@ from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.notes.offline.notes import OfflineNotes
 from diary_pipeline.notes.renderers.template import DEFAULT, Templates
+from diary_pipeline.notes.routed.forecast import Asked, Forecast, forecast
 from diary_pipeline.notes.routed.notes import RoutedNotes, Wishes
 from diary_pipeline.notes.routing.choosing import Policy
 from diary_pipeline.notes.routing.ledger_memory import LedgerMemory, LedgerPurse, StoredAnswers
 from diary_pipeline.notes.routing.router import Router
 from diary_pipeline.notes.stale import StaleNotes
-from diary_pipeline.notes.writer import NoteWriter
+from diary_pipeline.notes.writer import NoteWriter, ToWrite
 from diary_pipeline.settings import Settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription.batch import TranscribeBatch
 from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.transcriber import Transcriber
+from diary_pipeline.upkeep.files import Files
+from diary_pipeline.upkeep.reprocess import Reprocess
 
 if TYPE_CHECKING:
     from diary_pipeline.transcription.server.connection import TranscriptionServer
@@ -83,14 +86,13 @@ class Wiring:
     def transcribe(self) -> TranscribeBatch:
         """The speech stage."""
         s = self.settings
-        files = TranscriptFiles(s.transcript_dir, s.transcript_files)
         return TranscribeBatch(
             self.ledger,
             self.store,
             self.transcriber,
             s.owner,
             self.audio_limits,
-            files=files,
+            files=self.files.transcripts,
             on_progress=self._told_progress,
         )
 
@@ -105,7 +107,7 @@ class Wiring:
             self.ledger,
             self.store,
             self.note_writer,
-            note_dir=s.note_dir if s.write_note_files else None,
+            note_dir=self.files.note_dir,
             usd_per_audio_hour=s.llm.policy.audio_hour_budget_usd,
         )
 
@@ -123,6 +125,43 @@ class Wiring:
         """The notes that would be written otherwise today."""
         s = self.settings
         return StaleNotes(self.ledger, self.note_writer, s.owner, tuple(s.templates))
+
+    @cached_property
+    def files(self) -> Files:
+        """Where notes and transcripts also lie as files."""
+        s = self.settings
+        transcripts = TranscriptFiles(s.transcript_dir, s.transcript_files)
+        return Files(self.ledger, self.store, s.note_dir if s.write_note_files else None, transcripts)
+
+    @cached_property
+    def reprocess(self) -> Reprocess:
+        """What looks chosen recordings over and plans those that are not current."""
+        s = self.settings
+        return Reprocess(
+            self.ledger,
+            self.store,
+            s.catalogue_file,
+            version_of=self.transcribe.version_of,
+            writer=self.note_writer,
+            owners=s.owner,
+            forecast=self.forecast,
+        )
+
+    def forecast(self, asked: Sequence[ToWrite]) -> Forecast:
+        """Say what notes would take, on the routes that have what a call needs; asks nobody."""
+        s, policy = self.settings, self.settings.llm.policy
+        return forecast(
+            asked,
+            Asked(
+                s.llm.usable,
+                LedgerMemory(self.ledger).standings([route.name for route in s.llm.usable]),
+                StoredAnswers(self.store).of,
+                s.owner,
+                OfflineNotes(s.owner, self.templates),
+                Wishes(policy.redact, policy.local_only, policy.judge),
+                self.policy,
+            ),
+        )
 
     def router(self, run: str) -> Router:
         """Open the routes for a run, which has a budget of its own."""

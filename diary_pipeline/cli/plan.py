@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diary_pipeline.cli.estimate import forecast_of, to_write
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import Format, FormatOption, print_json, print_rows, say
 from diary_pipeline.cli.sample import compared
@@ -62,7 +61,7 @@ def plan(
     notes = wiring.stale_notes
     counted = notes.counted(user)
     looked_at = _newest(wiring, notes, counted, limit)
-    found = forecast_of(wiring, looked_at)
+    found = wiring.forecast(looked_at)
     stale, routes = _stale_rows(counted), _route_rows(wiring, found, _share(counted, looked_at))
     if form is not Format.json:
         _print_tables(stale, routes, form)
@@ -79,8 +78,10 @@ def plan(
 
 def _newest(wiring: "Wiring", notes: "StaleNotes", counted: "Sequence[Stale]", limit: int) -> "list[ToWrite]":
     """Give the newest stale notes over all owners and reasons."""
+    from diary_pipeline.notes.asked import asked_again
+
     keys = sorted((key for stale in counted for key in notes.newest(stale.group, limit)), reverse=True)
-    return to_write(wiring, keys[:limit])
+    return asked_again(wiring.ledger, wiring.store, keys[:limit])
 
 
 def _share(counted: "Sequence[Stale]", looked_at: "Sequence[ToWrite]") -> float:

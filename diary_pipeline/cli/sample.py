@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from diary_pipeline.cli.estimate import forecast_of, to_write
 from diary_pipeline.cli.output import say
 from diary_pipeline.core.errors import ServiceMissing, UsageError
 
@@ -33,9 +32,10 @@ def compared(
     ServiceMissing where no route answered.
     """
     from diary_pipeline.catalogue.read import markdown_of
+    from diary_pipeline.notes.asked import asked_again
 
     keys = list(newest[: min(int(said), MOST)]) if _is_number(said) else [_stale_key(wiring, counted, said)]
-    asked = {one.recording.key: one for one in to_write(wiring, keys)}
+    asked = {one.recording.key: one for one in asked_again(wiring.ledger, wiring.store, keys)}
     if not yes and not _agreed(wiring, list(asked.values())):
         say("No sample was written.")
         return {}
@@ -76,7 +76,7 @@ def _agreed(wiring: "Wiring", asked: "Sequence[ToWrite]") -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError("nobody_to_ask", "A sample costs what a note costs: add --yes where nobody can be asked.")
-    total = forecast_of(wiring, asked).total
+    total = wiring.forecast(asked).total
     notes = f"{len(asked)} notes" if len(asked) > 1 else "1 note"
     if total.usd is None or total.most_usd is None:
         costs = "an unknown sum, because a route has no price"

@@ -93,14 +93,14 @@ def record(ledger: Ledger, *, kind: Stage, object_id: str, size_bytes: int, chan
 def record_refusals(ledger: Ledger, *, object_id: str, size_bytes: int, submission_ids: Sequence[str]) -> int:
     """Commit outcome rows of refused submissions and return the seq; 0: some had theirs already, nothing is written."""
     with ledger.writing() as tx:
-        seq = _queue(tx) + 1
+        seq = next_seq(tx)
         owners = dict(
             map(tuple, each(tx, sa.select(submissions.c.id, submissions.c.owner), submissions.c.id, submission_ids))
         )
         if not owners or len(owners) < len(submission_ids) or _current(tx, submission_ids):
             return 0
         _commit(tx, "outcome", object_id, size_bytes, seq=seq, at=now(tx))
-        _move(tx, "outcome", [Pointer(i, "outcome", owners[i], "refused", object_id, seq) for i in submission_ids])
+        move(tx, "outcome", [Pointer(i, "outcome", owners[i], "refused", object_id, seq) for i in submission_ids])
         each(tx, submissions.update().values(commit_seq=seq), submissions.c.id, submission_ids)
         return seq
 
@@ -144,12 +144,30 @@ def pointers_since(conn: sa.Connection, watermark: int) -> list[Pointer]:
     return [Pointer(*row) for row in rows]
 
 
+def next_seq(tx: sa.Connection) -> int:
+    """Wait until no other commit runs, hold the others off until this transaction ends, and return the seq it gets."""
+    return int(tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one()) + 1
+
+
+def move(tx: sa.Connection, kind: PointerKind, moved: Sequence[Pointer]) -> None:
+    """Replace pointers of one kind and remember them; delete and insert is an upsert that both databases know."""
+    if not moved:
+        return
+    subjects = [p.subject for p in moved]
+    each(tx, pointers.delete().where(pointers.c.kind == kind), pointers.c.subject, subjects)
+    rows = [asdict(p) for p in moved]
+    at = now(tx)
+    again = [{"again_at": first_again_at(p.made_with, at)} for p in moved]
+    tx.execute(pointers.insert(), [row | due for row, due in zip(rows, again, strict=True)])
+    tx.execute(history.insert(), [{name: row[name] for name in history.c.keys()} for row in rows])  # noqa: SIM118 - a collection of columns
+
+
 _POINTERS = sa.select(*(pointers.c[name] for name in Pointer.__dataclass_fields__))
 
 
 def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, changes: Sequence[Change]) -> Committed:
     keys = [c.key for c in changes]
-    seq = _queue(tx) + 1
+    seq = next_seq(tx)
     settlement = Settlement(tx, kind, keys)
     current = _current(tx, keys)
     verdicts = {c.key: _verdict(c, kind, settlement, current) for c in changes}
@@ -157,9 +175,9 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
         owners = dict(map(tuple, each(tx, sa.select(recordings.c.key, recordings.c.owner), recordings.c.key, keys)))
         _commit(tx, kind, object_id, size_bytes, seq=seq, at=settlement.at)
         moved = [c for c in changes if c.version]
-        _move(tx, kind, [Pointer(c.key, kind, owners[c.key], c.version, object_id, seq, c.made_with) for c in moved])
+        move(tx, kind, [Pointer(c.key, kind, owners[c.key], c.version, object_id, seq, c.made_with) for c in moved])
         ended = [(c.key, outcome_version(c)) for c in changes if c.status in ENDED]
-        _move(tx, "outcome", [Pointer(key, "outcome", owners[key], how, object_id, seq) for key, how in ended])
+        move(tx, "outcome", [Pointer(key, "outcome", owners[key], how, object_id, seq) for key, how in ended])
         settlement.commit(changes, seq)
         return Committed(seq, committed=tuple(keys))
     for change in changes:
@@ -175,11 +193,6 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
         return tuple(k for k in keys if verdicts[k] == verdict)
 
     return Committed(0, already=of("already"), fenced=of("fenced"), stale=of("stale"), kept=of("kept"))
-
-
-def _queue(tx: sa.Connection) -> int:
-    """Wait until no other commit runs, and hold the others off until this transaction ends."""
-    return int(tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one())
 
 
 def _current(tx: sa.Connection, subjects: Sequence[str]) -> Mapping[tuple[str, str], Pointer]:
@@ -228,16 +241,3 @@ def _find(settlement: Settlement, change: Change, current: Mapping[tuple[str, st
 def _commit(tx: sa.Connection, kind: PointerKind, object_id: str, size_bytes: int, *, seq: int, at: float) -> None:
     tx.execute(clock.update().values(n=seq))
     tx.execute(commits.insert().values(object_id=object_id, kind=kind, seq=seq, size_bytes=size_bytes, committed_at=at))
-
-
-def _move(tx: sa.Connection, kind: PointerKind, moved: Sequence[Pointer]) -> None:
-    """Replace pointers of one kind and remember them; delete and insert is an upsert that both databases know."""
-    if not moved:
-        return
-    subjects = [p.subject for p in moved]
-    each(tx, pointers.delete().where(pointers.c.kind == kind), pointers.c.subject, subjects)
-    rows = [asdict(p) for p in moved]
-    at = now(tx)
-    again = [{"again_at": first_again_at(p.made_with, at)} for p in moved]
-    tx.execute(pointers.insert(), [row | due for row, due in zip(rows, again, strict=True)])
-    tx.execute(history.insert(), [{name: row[name] for name in history.c.keys()} for row in rows])  # noqa: SIM118 - a collection of columns

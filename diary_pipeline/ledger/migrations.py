@@ -14,6 +14,7 @@ from diary_pipeline.ledger.connect import Ledger, now, queue
 from diary_pipeline.ledger.tables import (
     LLM_TABLES,
     clock,
+    history,
     metadata,
     pointers,
     pointers_made_with,
@@ -47,7 +48,18 @@ def _what_notes_were_made_with(tx: sa.Connection) -> None:
     pointers_made_with.create(tx, checkfirst=True)
 
 
-STEPS: Sequence[Step] = (_create, _vocabulary_of_recordings, _language_models, _what_notes_were_made_with)
+def _what_earlier_notes_were_made_with(tx: sa.Connection) -> None:
+    if not _has(tx, history.c.made_with):
+        tx.exec_driver_sql("ALTER TABLE history ADD COLUMN made_with TEXT")
+
+
+STEPS: Sequence[Step] = (
+    _create,
+    _vocabulary_of_recordings,
+    _language_models,
+    _what_notes_were_made_with,
+    _what_earlier_notes_were_made_with,
+)
 """Step n brings version n - 1 to version n."""
 
 

@@ -70,7 +70,7 @@ class Settlement:
             self._show(told, status, reason, self.stage if failed else None)
             self._answer(told, status, reason, seq)
         if self.stage == "transcript":
-            self._note_is_ready([c.key for c in changes if c.version is not None])
+            self.want_notes([c.key for c in changes if c.version is not None])
 
     def find(self, change: Change, *, noted: bool, outcome: str | None, seq: int) -> None:
         """Tell everybody about a change that needs no commit: current already, or failed while a good version stays.
@@ -87,7 +87,7 @@ class Settlement:
             note = self.work.get((change.key, "note"))
             coming = note is not None and note.wanted
             if not (kept or noted or coming):
-                self._note_is_ready(key)
+                self.want_notes(key)
                 coming = True
         status, _, code = ("generating_notes", "", "") if coming or not outcome else outcome.partition(":")
         standing: Reason = {"reason_code": code or None}
@@ -108,6 +108,30 @@ class Settlement:
         self._mark_items(self.stage, [key], "released")
         mine = (work.c.recording_key == key) & (work.c.stage == self.stage)
         self.tx.execute(work.update().where(mine).values(self._ready()))
+
+    def want_notes(self, keys: Sequence[str]) -> None:
+        """Have notes written of what is said now; whoever is writing one of what was said before comes too late."""
+        known = [k for k in keys if (k, "note") in self.work]
+        if known:
+            self._mark_items("note", known, "released")
+            again = work.update().where(work.c.stage == "note").values(epoch=work.c.epoch + 1, **self._ready())
+            each(self.tx, again, work.c.recording_key, known)
+        fresh = [
+            {
+                "recording_key": key,
+                "stage": "note",
+                "model": "",
+                "priority": self.work[(key, "transcript")].priority,
+                "audio_s": self.work[(key, "transcript")].audio_s,
+                "epoch": 0,
+                **self._ready(),
+            }
+            for key in keys
+            if (key, "note") not in self.work
+        ]
+        for row in fresh:
+            if not insert_missing(self.tx, work, row):  # somebody asked for the note by hand since the rows were locked
+                raise GaveWay
 
     def _finish(self, keys: Sequence[str], state: str, outcome: str, reason: Reason) -> None:
         done = {"state": state, "wanted": False, "holder": None, "expires_at": None, **reason}
@@ -148,29 +172,6 @@ class Settlement:
             # An expression, because a plain `status = ...` leads SQLite to walk all that have that status.
             worse = ("failed", "degraded") if status == "completed" else ("failed",)
             each(self.tx, told.where(submissions.c.status.concat("").in_(worse)), submissions.c.recording_key, met)
-
-    def _note_is_ready(self, keys: Sequence[str]) -> None:
-        known = [k for k in keys if (k, "note") in self.work]
-        if known:
-            self._mark_items("note", known, "released")
-            again = work.update().where(work.c.stage == "note").values(epoch=work.c.epoch + 1, **self._ready())
-            each(self.tx, again, work.c.recording_key, known)
-        fresh = [
-            {
-                "recording_key": key,
-                "stage": "note",
-                "model": "",
-                "priority": self.work[(key, "transcript")].priority,
-                "audio_s": self.work[(key, "transcript")].audio_s,
-                "epoch": 0,
-                **self._ready(),
-            }
-            for key in keys
-            if (key, "note") not in self.work
-        ]
-        for row in fresh:
-            if not insert_missing(self.tx, work, row):  # somebody asked for the note by hand since the rows were locked
-                raise GaveWay
 
     def _ready(self) -> dict[str, str | float | bool | None]:
         free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))

@@ -217,6 +217,7 @@ history = sa.Table(  # every object that ever held rows of a subject: what erasu
     sa.Column("seq", sa.BigInteger, primary_key=True),
     sa.Column("version", sa.Text),
     sa.Column("object_id", sa.Text, nullable=False),
+    sa.Column("made_with", sa.Text),  # of a note, for whoever goes forward to it again; see pointers
 )
 sa.Index("history_object", history.c.object_id)
 

@@ -169,7 +169,11 @@ class TranscribeBatch:
         for model, some in jobs.items():  # the planner puts one model into a batch; a backfill may hold several
             yield from self._heard(self.transcribers(model), some)
 
-    def _found_or_job(self, lease: Lease, recording: Recording, current: Pointer | None) -> _Done | Failed | _Job:
+    def version_of(self, recording: Recording) -> str:
+        """Return the version that a transcript of this recording would have today; loads its model once."""
+        return self._wanted(recording)[1]
+
+    def _wanted(self, recording: Recording) -> tuple[Hints, str]:
         engine = self.transcribers(recording.whisper_model).engine
         owner = self.owners(recording.owner)
         # The recording's own words first: a model reads only so many hints, from the front.
@@ -183,6 +187,10 @@ class TranscribeBatch:
             vocabulary=vocabulary,
             replacements=owner.replacements,
         )
+        return hints, wanted
+
+    def _found_or_job(self, lease: Lease, recording: Recording, current: Pointer | None) -> _Done | Failed | _Job:
+        hints, wanted = self._wanted(recording)
         if current is not None and current.object_id is not None and current.version == wanted:
             found = transcript_of(self.ledger, self.store, recording.key)
             if found is not None and found.version == wanted:

@@ -1,0 +1,133 @@
+"""Doing chosen recordings again: which of them are not current, how much that is, and planning them.
+
+Which version is current is the stages' to say, planning the ledger's. The surprise: a stage does nothing for a
+recording that turns out to be current after all, so a selection that is too large costs little.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from diary_pipeline.catalogue.query import query
+from diary_pipeline.core.batch import Stage
+from diary_pipeline.core.errors import ServiceMissing, UsageError
+from diary_pipeline.core.note import DEGRADED
+from diary_pipeline.core.owner import Owner
+from diary_pipeline.core.recording import Recording
+from diary_pipeline.ledger import recordings
+from diary_pipeline.ledger.again import idle, want_again
+from diary_pipeline.ledger.commits import Pointer, pointers_of
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.notes.asked import asked_again
+from diary_pipeline.notes.routed.forecast import Forecast, Sum
+from diary_pipeline.notes.writer import NoteWriter, ToWrite
+from diary_pipeline.storage.store import ObjectStore
+
+STAGES: tuple[Stage, ...] = ("transcript", "note")
+READ_AT_MOST = 200
+"""Transcripts, of the newest recordings; the rest is taken to be like them."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What doing some recordings again would mean."""
+
+    transcripts: Mapping[str, float]
+    """Seconds of audio of those to be transcribed again; their notes follow."""
+    notes: Mapping[str, float]
+    """Seconds of audio of those whose note alone is to be written again."""
+    current: int
+    """Left out, because what is there is what would be made today; also notes that somebody went back to by hand."""
+    busy: int
+    """Left out, because somebody works on them or they wait anyway."""
+    unknown: tuple[str, ...]
+    """Keys that the ledger does not have."""
+    judged: bool = True
+    """False: no model is at hand here, so every transcript is taken to be an old one; its stage will look again."""
+
+    @property
+    def audio_hours(self) -> float:
+        """Hours to be transcribed."""
+        return sum(self.transcripts.values()) / 3600
+
+
+@dataclass(frozen=True)
+class Reprocess:
+    """Looks recordings over and plans those that are not current."""
+
+    ledger: Ledger
+    store: ObjectStore
+    live: Path
+    """The published file, which a condition is asked of."""
+    version_of: Callable[[Recording], str]
+    """The version that a transcript made today would have."""
+    writer: NoteWriter
+    owners: Callable[[str], Owner]
+    forecast: Callable[[Sequence[ToWrite]], Forecast]
+
+    def keys(self, keys: Sequence[str], where: str) -> list[str]:
+        """Return the given keys and those of `recordings` that meet an SQL condition; UsageError `sql_invalid`."""
+        if not keys and not where:
+            raise UsageError(
+                "nothing_chosen", "Say which recordings: keys, or a condition over `recordings` such as true."
+            )
+        found = list(keys)
+        if where:
+            said = f"SELECT recording_key FROM recordings WHERE recording_key IS NOT NULL AND ({where}\n)"  # noqa: S608 - one read-only statement, whatever is said
+            found += [str(row[0]) for row in query(self.live, said).rows]
+        return list(dict.fromkeys(found))
+
+    def look(self, keys: Sequence[str], stages: Sequence[Stage] = STAGES) -> Selection:
+        """Tell what would be done again; changes nothing."""
+        with self.ledger.reading() as conn:
+            known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
+            transcripts, notes = (pointers_of(conn, list(known), stage) for stage in STAGES)
+            free = {stage: idle(conn, stage, list(known)) for stage in STAGES}
+        old, judged = self._old_transcripts(known, transcripts) if "transcript" in stages else ([], True)
+        rest = [key for key in known if key not in old] if "note" in stages else []
+        wrong = [key for key in rest if self._is_old_note(known[key], transcripts.get(key), notes.get(key))]
+        chosen: dict[Stage, list[str]] = {"transcript": old, "note": wrong}
+        found = {stage: {k: free[stage][k] for k in some if k in free[stage]} for stage, some in chosen.items()}
+        return Selection(
+            found["transcript"],
+            found["note"],
+            current=len(known) - len(old) - len(wrong),
+            busy=len(old) + len(wrong) - sum(map(len, found.values())),
+            unknown=tuple(key for key in keys if key not in known),
+            judged=judged,
+        )
+
+    def cost(self, selection: Selection) -> Sum:
+        """Tell what language models would take for the notes, judged by the newest; those of new transcripts count."""
+        keys = sorted((*selection.transcripts, *selection.notes), reverse=True)
+        asked = asked_again(self.ledger, self.store, keys[:READ_AT_MOST])
+        return self.forecast(asked).total.scaled(len(keys) / len(asked)) if asked else Sum()
+
+    def plan(self, selection: Selection) -> int:
+        """Have the selected recordings done again and return how many that are; sensors plan their batches."""
+        again = want_again(self.ledger, "transcript", list(selection.transcripts))
+        return len(again) + len(want_again(self.ledger, "note", list(selection.notes)))
+
+    def _old_transcripts(self, known: Mapping[str, Recording], there: Mapping[str, Pointer]) -> tuple[list[str], bool]:
+        old, judged = [], True
+        for key, recording in known.items():
+            pointer = there.get(key)
+            if pointer is not None and pointer.object_id and judged:
+                try:
+                    if pointer.version == self.version_of(recording):
+                        continue
+                except ServiceMissing:
+                    judged = False
+            old.append(key)
+        return old, judged
+
+    def _is_old_note(self, recording: Recording, transcript: Pointer | None, note: Pointer | None) -> bool:
+        if transcript is None or transcript.object_id is None:
+            return False
+        if note is None or note.object_id is None or note.seq < transcript.seq:
+            return True
+        if note.made_with is None:  # nothing was said, or somebody went back to it
+            return False
+        if note.made_with.startswith(DEGRADED):
+            return self.writer.writer == "llm"
+        return note.made_with not in self.writer.prompt_versions(self.owners(recording.owner))
