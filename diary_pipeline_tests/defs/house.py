@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import dagster as dg
 import duckdb
@@ -16,18 +16,22 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.cli import drain
-from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.core.errors import PermanentError, ServiceMissing
+from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.partitions import RECORDINGS
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.resources import resources
+from diary_pipeline.notes.renderers.template import Template
+from diary_pipeline.notes.writer import ToWrite, Written, note_version
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
 from diary_pipeline.transcription.transcriber import Block, Heard, ToHear, Transcriber
 from diary_pipeline.wiring import Wiring
 from diary_pipeline_tests.builders import speech_like, write_audio
+from diary_pipeline_tests.note_builders import offline_notes
 
 SAID = (
     "This morning I walked along the river with Anna.",
@@ -51,6 +55,10 @@ class CountingTranscriber:
     def engine(self) -> Engine:
         return self._ears.engine
 
+    def retune(self, said: str) -> None:
+        """Be another engine, which hears something else."""
+        self._ears = ScriptedTranscriber((said,))
+
     def transcribe(self, recordings: Iterable[ToHear]) -> Iterator[tuple[str, Heard | Exception]]:
         return self._ears.transcribe(map(self._counted, recordings))
 
@@ -62,6 +70,46 @@ class CountingTranscriber:
         if self.broken:
             raise self.broken
         return recording.blocks()
+
+
+class PromptedNotes:
+    """Notes whose prompt can be changed and whose routes can be down, as those of routes; the words are the offline
+    writer's.
+    """
+
+    writer: Literal["llm"] = "llm"
+
+    def __init__(self) -> None:
+        self.prompt = "note-one"
+        self.is_down = False
+        self.broken: PermanentError | None = None
+        self.asked: list[str] = []
+        self._words = offline_notes()
+
+    def prompt_versions(self, owner: Owner) -> frozenset[str]:
+        return frozenset((self.prompt,))
+
+    def versions(self, asked: ToWrite) -> frozenset[str]:
+        return frozenset((self._version(asked, self.prompt),))
+
+    def form(self, asked: ToWrite) -> tuple[Template, str | None]:
+        return self._words.form(asked)
+
+    def write(self, asked: Sequence[ToWrite], run: str) -> Iterator[tuple[str, Written | Exception]]:
+        for one in asked:
+            self.asked.append(one.recording.key)
+            yield one.recording.key, self.broken or self._written(one)
+
+    def _written(self, one: ToWrite) -> Written:
+        note = dataclasses.replace(self._words.note_of(one), writer="llm")
+        if self.is_down:
+            return Written(
+                dataclasses.replace(note, writer="offline", degraded=True, version=self._version(one, "stand-in"))
+            )
+        return Written(dataclasses.replace(note, prompt_version=self.prompt, version=self._version(one, self.prompt)))
+
+    def _version(self, asked: ToWrite, made_with: str) -> str:
+        return note_version(asked.transcript, made_with, asked.recording.recorded_at, asked.recording.title)
 
 
 class ScriptedWiring(Wiring):

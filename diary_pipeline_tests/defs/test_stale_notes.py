@@ -1,9 +1,7 @@
 """A changed prompt and a stand-in are made good tick after tick, and nothing happens where nothing is stale."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import dagster as dg
 import pytest
@@ -11,53 +9,11 @@ import sqlalchemy as sa
 
 from diary_pipeline.cli import drain
 from diary_pipeline.core.errors import PermanentError
-from diary_pipeline.core.owner import Owner
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.stale import DEGRADED_RETRY_S
 from diary_pipeline.ledger.tables import pointers
-from diary_pipeline.notes.renderers.template import Template
-from diary_pipeline.notes.writer import ToWrite, Written, note_version
 from diary_pipeline_tests.builders import speech_like
-from diary_pipeline_tests.defs.house import House
-from diary_pipeline_tests.note_builders import offline_notes
-
-
-class PromptedNotes:
-    """Notes whose prompt can be changed and whose routes can be down, as those of routes; the words are the offline
-    writer's.
-    """
-
-    writer: Literal["llm"] = "llm"
-
-    def __init__(self) -> None:
-        self.prompt = "note-one"
-        self.is_down = False
-        self.broken: PermanentError | None = None
-        self.asked: list[str] = []
-        self._words = offline_notes()
-
-    def prompt_versions(self, owner: Owner) -> frozenset[str]:
-        return frozenset((self.prompt,))
-
-    def versions(self, asked: ToWrite) -> frozenset[str]:
-        return frozenset((self._version(asked, self.prompt),))
-
-    def form(self, asked: ToWrite) -> tuple[Template, str | None]:
-        return self._words.form(asked)
-
-    def write(self, asked: Sequence[ToWrite], run: str) -> Iterator[tuple[str, Written | Exception]]:
-        for one in asked:
-            self.asked.append(one.recording.key)
-            yield one.recording.key, self.broken or self._written(one)
-
-    def _written(self, one: ToWrite) -> Written:
-        note = replace(self._words.note_of(one), writer="llm")
-        if self.is_down:
-            return Written(replace(note, writer="offline", degraded=True, version=self._version(one, "stand-in")))
-        return Written(replace(note, prompt_version=self.prompt, version=self._version(one, self.prompt)))
-
-    def _version(self, asked: ToWrite, made_with: str) -> str:
-        return note_version(asked.transcript, made_with, asked.recording.recorded_at, asked.recording.title)
+from diary_pipeline_tests.defs.house import House, PromptedNotes
 
 
 @pytest.fixture
