@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.core.owner import DEFAULT_OWNER, Owner
+from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, audio_days
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import Template
-from diary_pipeline.settings_file import TimeZone, UserId, first_fault, known_zone, read_people, server_url
+from diary_pipeline.settings_file import KeepAudio, TimeZone, UserId, first_fault, known_zone, read_people, server_url
 from diary_pipeline.settings_llm import Llm, read_llm
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
 from diary_pipeline.transcription.repair.rungs import LADDER, Rung
@@ -198,6 +198,15 @@ class Settings(BaseModel):
     default_owner: UserId = _setting("People", DEFAULT_OWNER, "Whose diary it is when nobody says.")
     time_zone: TimeZone = _setting("People", "UTC", "Zone of owners who name none; decides the day of a recording.")
 
+    keep_audio: KeepAudio = _setting(
+        "People",
+        "forever",
+        "How long our copy of the audio is kept once its note is there: forever, note (until then), or days.",
+    )
+    keep_days: float | None = _setting(
+        "People", None, "Days after which a recording is erased with all that was made of it; empty: never.", gt=0
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "Surface", "info", "Least severe log line; debug also shows tracebacks of the command line."
     )
@@ -221,7 +230,16 @@ class Settings(BaseModel):
     def owner(self, user_id: str | None = None) -> Owner:
         """Give what is known about a person; somebody the file does not name has the defaults."""
         name = user_id or self.default_owner
-        return self.owners.get(name) or Owner(user_id=name, time_zone=self.time_zone)
+        return self.owners.get(name) or self.usual_owner(name)
+
+    def usual_owner(self, user_id: str) -> Owner:
+        """Give what holds for a person of whom the file says nothing."""
+        return Owner(
+            user_id=user_id,
+            time_zone=self.time_zone,
+            keep_audio_days=audio_days(self.keep_audio),
+            keep_days=self.keep_days,
+        )
 
     def environment(self) -> dict[str, str]:
         """Give the variables that make a child process load these very settings, wherever it runs."""
@@ -314,7 +332,7 @@ def _with_file(settings: Settings, env: Mapping[str, str]) -> Settings:
     drop = WatchedFolder(settings.drop_dir, settings.default_owner)
     if settings.config_file is None:
         return settings.model_copy(update={"folders": (drop,)})
-    people = read_people(settings.config_file, time_zone=settings.time_zone, default_owner=settings.default_owner)
+    people = read_people(settings.config_file, settings.usual_owner(settings.default_owner))
     for folder in people.folders:
         if folder.whisper_model and folder.whisper_model not in settings.allowed_models:
             raise UsageError(

@@ -9,6 +9,8 @@
     tag_templates = {dream = "dreams"}  # of recordings with a tag
     local_only = true                   # only routes marked `local` may see this diary
     day_budget_usd = 0.5                # for language models, by UTC
+    keep_audio = 30                     # days after its note; or "note": until then; or "forever"
+    keep_days = 3650                    # then everything of a recording is erased; leave out: never
 
     [owners.anna.replacements]          # heard = meant: whole words, exactly as spelled; the raw text is kept
     "confu i" = "ComfyUI"
@@ -45,7 +47,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, owner_name
+from diary_pipeline.core.owner import Owner, audio_days, owner_name
 from diary_pipeline.intake.options import clean_language, clean_tags, clean_vocabulary
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import DEFAULT, Template, template_from
@@ -84,10 +86,16 @@ def _as_at_the_door(rule: Callable[[_T], _U]) -> Callable[[_T], _U]:
     return check
 
 
+def _kept(said: str | float) -> str | float:
+    audio_days(said)
+    return said
+
+
 TimeZone = Annotated[str, AfterValidator(known_zone)]
 Language = Annotated[str, AfterValidator(_as_at_the_door(clean_language))]
 Tags = Annotated[tuple[str, ...], AfterValidator(_as_at_the_door(clean_tags))]
 Vocabulary = Annotated[tuple[str, ...], AfterValidator(_as_at_the_door(clean_vocabulary))]
+KeepAudio = Annotated[str | float, AfterValidator(_kept)]
 UserId = Annotated[str, AfterValidator(_as_at_the_door(owner_name))]
 
 
@@ -105,6 +113,8 @@ class _Owner(_Row):
     tag_templates: Mapping[str, str] = {}
     local_only: bool = False
     day_budget_usd: float | None = Field(default=None, ge=0)
+    keep_audio: KeepAudio | None = None
+    keep_days: float | None = Field(default=None, gt=0)
 
     @field_validator("replacements")
     @classmethod
@@ -153,8 +163,8 @@ class People:
     templates: Mapping[str, Template]
 
 
-def read_people(path: Path, *, time_zone: str, default_owner: str = DEFAULT_OWNER) -> People:
-    """Read the file; `time_zone` holds for owners who name none."""
+def read_people(path: Path, usual: Owner) -> People:
+    """Read the file; what owners leave out is as for the usual one, whose the folders are that name no owner."""
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -170,7 +180,7 @@ def read_people(path: Path, *, time_zone: str, default_owner: str = DEFAULT_OWNE
     owners = {
         name: Owner(
             user_id=name,
-            time_zone=owner.time_zone or time_zone,
+            time_zone=owner.time_zone or usual.time_zone,
             languages=owner.languages,
             vocabulary=owner.vocabulary,
             replacements=tuple(sorted(owner.replacements.items())),
@@ -179,10 +189,12 @@ def read_people(path: Path, *, time_zone: str, default_owner: str = DEFAULT_OWNE
             tag_templates=tuple(owner.tag_templates.items()),
             local_only=owner.local_only,
             day_budget_usd=owner.day_budget_usd,
+            keep_audio_days=usual.keep_audio_days if owner.keep_audio is None else audio_days(owner.keep_audio),
+            keep_days=owner.keep_days or usual.keep_days,
         )
         for name, owner in file.owners.items()
     }
-    folders = tuple(_watched(folder, path.parent, default_owner) for folder in file.folders)
+    folders = tuple(_watched(folder, path.parent, usual.user_id) for folder in file.folders)
     templates = {name: template_from(name, said) for name, said in file.templates.items()}
     return People(owners, folders, file.llm, templates)
 

@@ -1,5 +1,6 @@
 """Whose diary it is, and what we were told about how they speak."""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -18,6 +19,19 @@ def owner_name(said: str) -> str:
             "or a digit.",
         )
     return said
+
+
+def audio_days(said: str | float) -> float | None:
+    """Read how long audio is kept: `forever`, `note` (until there is one) or a number of days; ValueError."""
+    if said in ("forever", "note"):
+        return None if said == "forever" else 0.0
+    try:
+        days = float(said)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days < math.inf:
+        raise ValueError("it must be forever, note or a number of days")
+    return days
 
 
 @dataclass(frozen=True)
@@ -43,3 +57,7 @@ class Owner:
     """Only language models on machines of the deployment may see this diary."""
     day_budget_usd: float | None = None
     """US dollars a day (UTC) for language models; None: only the deployment's cap holds."""
+    keep_audio_days: float | None = None
+    """Days for which our copy of the audio is kept once its note is there, 0: until the note; None: for ever."""
+    keep_days: float | None = None
+    """Days after which a recording is erased with all that was made of it, from when it was taken in; None: never."""

@@ -65,6 +65,8 @@ class Recording:
     """Names and terms that are said in it, beside those of its owner: hints for the model."""
     submission_id: str = ""
     """The submission that brought it in first."""
+    audio_removed: bool = False
+    """Our copy of the audio is gone, as its owner wants."""
 
 
 def partition_key(day: dt.date, file_name: str, owner: str, content_sha256: str) -> str:

@@ -58,6 +58,8 @@ def _accept(tx: sa.Connection, submission_id: str, recording: Recording, priorit
         row.stage: row for row in tx.execute(sa.select(work).where(todo).order_by(work.c.stage).with_for_update())
     }
     there = tx.execute(sa.select(recordings).where(recordings.c.key == key).with_for_update()).one()
+    if there.audio_removed_at is not None:  # whoever brings it again has it stored again
+        tx.execute(recordings.update().where(recordings.c.key == key).values(audio_removed_at=None))
     shared: dict[str, object] = {"recording_key": key, "duplicate": True}
     if any(getattr(there, name) != wish for name, wish in _wishes(recording).items()):
         again: Stage | None = "transcript"

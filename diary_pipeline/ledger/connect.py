@@ -95,7 +95,7 @@ def open_ledger(url: str) -> Ledger:
     """Open the ledger at `sqlite:////path/of/file` or `postgresql://...`; its schema is made or brought up to date."""
     from diary_pipeline.ledger.migrations import migrate  # here, because it needs this module's words
 
-    wanted = _url(url)
+    wanted = ledger_url(url)
     shown = wanted.render_as_string(hide_password=True)
     try:
         ledger = Ledger(_engine(wanted))
@@ -178,7 +178,8 @@ def queue(tx: sa.Connection, name: str) -> None:
         tx.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('diary_pipeline'), hashtext(:name))"), {"name": name})
 
 
-def _url(url: str) -> sa.URL:
+def ledger_url(url: str) -> sa.URL:
+    """Read the address of a ledger; UsageError `ledger_url_invalid`."""
     try:
         wanted = sa.make_url(url)
     except sa.exc.ArgumentError as error:

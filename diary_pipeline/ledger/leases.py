@@ -67,6 +67,11 @@ def holder_is_live(conn: sa.Connection, holder: str) -> bool:
     return conn.execute(live).first() is not None
 
 
+def live_holders(conn: sa.Connection) -> list[str]:
+    """Return everybody who has shown themselves within their lease."""
+    return list(conn.execute(sa.select(holders.c.holder).where(holders.c.expires_at > now(conn))).scalars())
+
+
 class Heartbeat:
     """Keeps a holder and its leases alive while the block runs, from a thread of its own.
 

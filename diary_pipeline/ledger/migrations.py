@@ -20,6 +20,8 @@ from diary_pipeline.ledger.tables import (
     pointers_made_with,
     published,
     recordings,
+    recordings_created,
+    recordings_with_audio,
     schema_version,
 )
 
@@ -53,12 +55,20 @@ def _what_earlier_notes_were_made_with(tx: sa.Connection) -> None:
         tx.exec_driver_sql("ALTER TABLE history ADD COLUMN made_with TEXT")
 
 
+def _retention(tx: sa.Connection) -> None:
+    if not _has(tx, recordings.c.audio_removed_at):
+        tx.exec_driver_sql("ALTER TABLE recordings ADD COLUMN audio_removed_at FLOAT")
+    for index in (recordings_with_audio, recordings_created):
+        index.create(tx, checkfirst=True)
+
+
 STEPS: Sequence[Step] = (
     _create,
     _vocabulary_of_recordings,
     _language_models,
     _what_notes_were_made_with,
     _what_earlier_notes_were_made_with,
+    _retention,
 )
 """Step n brings version n - 1 to version n."""
 

@@ -108,4 +108,5 @@ def _recording(row: sa.Row[tuple[object, ...]]) -> Recording:
         tags=tuple(row.tags),
         vocabulary=tuple(row.vocabulary),
         submission_id=row.submission_id,
+        audio_removed=row.audio_removed_at is not None,
     )

@@ -89,8 +89,18 @@ recordings = sa.Table(
     sa.Column("message", sa.Text),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float),
+    sa.Column("audio_removed_at", sa.Float),  # our copy is gone, as its owner wants; 0: about to go
     sa.UniqueConstraint("owner", "content_sha256", name="recordings_content"),
 )
+WITH_AUDIO = sa.text("audio_removed_at IS NULL")
+recordings_with_audio = sa.Index(
+    "recordings_with_audio",
+    recordings.c.owner,
+    recordings.c.ended_at,
+    sqlite_where=WITH_AUDIO,
+    postgresql_where=WITH_AUDIO,
+)
+recordings_created = sa.Index("recordings_created", recordings.c.owner, recordings.c.created_at)
 sa.Index("recordings_status", recordings.c.status, recordings.c.id)
 
 work = sa.Table(  # one row for each (recording, stage): what is to do, and the one lease on doing it

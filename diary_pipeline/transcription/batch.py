@@ -195,6 +195,11 @@ class TranscribeBatch:
             found = transcript_of(self.ledger, self.store, recording.key)
             if found is not None and found.version == wanted:
                 return _Done(FinishedTranscript(recording, lease, found, _checks(found)))
+        if recording.audio_removed:
+            raise PermanentError(
+                "audio_removed",
+                f"The audio of {recording.file_name} was removed, as keep_audio asks; hand it in again to be heard.",
+            )
         job = _Job(lease, recording, hints, version=wanted, path=lambda: self.store.path(recording.object_key))
         if is_long(recording):
             prefix = checkpoint_prefix(recording.owner, recording.content_sha256, wanted)
