@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger.connect import Ledger, now, queue
 from diary_pipeline.ledger.tables import (
+    ERASURE_TABLES,
     LLM_TABLES,
+    batch_items_recording,
     clock,
     metadata,
     pointers,
@@ -47,7 +49,18 @@ def _what_notes_were_made_with(tx: sa.Connection) -> None:
     pointers_made_with.create(tx, checkfirst=True)
 
 
-STEPS: Sequence[Step] = (_create, _vocabulary_of_recordings, _language_models, _what_notes_were_made_with)
+def _erasures(tx: sa.Connection) -> None:
+    metadata.create_all(tx, tables=ERASURE_TABLES)
+    batch_items_recording.create(tx, checkfirst=True)
+
+
+STEPS: Sequence[Step] = (
+    _create,
+    _vocabulary_of_recordings,
+    _language_models,
+    _what_notes_were_made_with,
+    _erasures,
+)
 """Step n brings version n - 1 to version n."""
 
 
