@@ -19,6 +19,7 @@ from diary_pipeline.ledger.tables import (
     pointers_made_with,
     published,
     recordings,
+    replaced_objects,
     schema_version,
 )
 
@@ -47,7 +48,17 @@ def _what_notes_were_made_with(tx: sa.Connection) -> None:
     pointers_made_with.create(tx, checkfirst=True)
 
 
-STEPS: Sequence[Step] = (_create, _vocabulary_of_recordings, _language_models, _what_notes_were_made_with)
+def _objects_that_were_replaced(tx: sa.Connection) -> None:
+    metadata.create_all(tx, tables=[replaced_objects])
+
+
+STEPS: Sequence[Step] = (
+    _create,
+    _vocabulary_of_recordings,
+    _language_models,
+    _what_notes_were_made_with,
+    _objects_that_were_replaced,
+)
 """Step n brings version n - 1 to version n."""
 
 

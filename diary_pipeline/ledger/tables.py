@@ -220,6 +220,13 @@ history = sa.Table(  # every object that ever held rows of a subject: what erasu
 )
 sa.Index("history_object", history.c.object_id)
 
+replaced_objects = sa.Table(  # nothing points to them any more; the row goes when their bytes are gone
+    "replaced_objects",
+    metadata,
+    sa.Column("object_id", sa.Text, primary_key=True),
+    sa.Column("replaced_at", sa.Float, nullable=False),
+)
+
 published = sa.Table(  # how far the file that users open has come
     "published",
     metadata,
