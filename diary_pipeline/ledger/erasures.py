@@ -39,7 +39,8 @@ class Erasure:
     found: Found
     """What there was, counted before it was removed; of the ledger when it was hidden."""
     removed_at: float | None
-    receipt: Mapping[str, object] | None
+    receipt: Mapping[str, object]
+    """Begun when it is hidden with what stands for each subject; signed when it is finished."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Subject:
     owner: str
     content_sha256: str | None
     """None: it never became a recording."""
-    recorded_day: str | None
+    object_key: str | None
+    """Of its audio, which may lie in somebody else's bucket."""
     names: tuple[str, ...]
     """File names and URIs under which it was handed in."""
 
@@ -59,6 +61,11 @@ class Subject:
 def target_hash(seal: Seal, scope: Scope, target: str) -> str:
     """Return what stands for that which was to be erased."""
     return seal.hash(scope, target)
+
+
+def subject_hash(seal: Seal, subject: str) -> str:
+    """Return what stands for a recording or refused submission in receipts."""
+    return seal.hash("subject", subject)
 
 
 def hide(ledger: Ledger, seal: Seal, scope: Scope, target: str) -> Erasure:
@@ -108,7 +115,7 @@ def subjects_of(conn: sa.Connection, id: str) -> list[Subject]:
     """Return what an erasure is about; empty once its ledger rows are cleared."""
     columns = [erasure_subjects.c[name] for name in Subject.__dataclass_fields__]
     mine = sa.select(*columns).where(erasure_subjects.c.erasure_id == id).order_by(erasure_subjects.c.subject)
-    return [Subject(*rest, tuple(names)) for *rest, names in conn.execute(mine).tuples()]
+    return [Subject(**{**row._mapping, "names": tuple(row.names)}) for row in conn.execute(mine)]
 
 
 def at_work(conn: sa.Connection, erasure: Erasure) -> list[str]:
@@ -161,15 +168,14 @@ def _hide(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasure:
         raise NotFound("nothing_to_erase", f"There is no {scope} {target} in this diary; `diary notes` shows what is.")
     id = uuid.uuid4().hex
     hidden = hiding.hide(tx, about, seq)
-    rows = [{"erasure_id": id, **row} for row in about]
     if scope == "user":
-        empty = {"content_sha256": None, "recorded_day": None, "names": []}
-        rows.append({"erasure_id": id, "subject": "", "owner": target, **empty})
-    for row in rows:
-        tx.execute(erasure_subjects.insert().values(**row))
+        about.append({"subject": "", "owner": target, "content_sha256": None, "object_key": None, "names": []})
+    for row in about:
+        tx.execute(erasure_subjects.insert().values(erasure_id=id, **row))
     brought = [row for row in about if row["content_sha256"]]
     hashes = [tombstones.tombstone(seal, str(row["owner"]), str(row["content_sha256"])) for row in brought]
     tombstones.set_up(tx, seal, id, hashes)
-    erasure = Erasure(id, scope, hash, now(tx), hidden.seq, hidden.holders, {"ledger": hidden.rows}, None, None)
+    begun = {"subjects": sorted(subject_hash(seal, str(row["subject"])) for row in about if row["subject"])}
+    erasure = Erasure(id, scope, hash, now(tx), hidden.seq, hidden.holders, {"ledger": hidden.rows}, None, begun)
     tx.execute(erasures.insert().values(**{name: getattr(erasure, name) for name in Erasure.__dataclass_fields__}))
     return erasure

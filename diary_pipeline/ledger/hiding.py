@@ -51,6 +51,7 @@ KEPT: Mapping[str, str] = {
     "holders": "run ids",
     "clock": "a number",
     "commits": "names of objects, which are rewritten without the subject under another name",
+    "replaced_objects": "names of objects whose bytes are about to go",
     "published": "a number",
     "llm_routes": "how routes do",
     "llm_route_days": "sums over everybody",
@@ -151,7 +152,7 @@ def _carrying(tx: sa.Connection, keys: Sequence[str]) -> set[str]:
 
 
 def _recordings(tx: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
-    columns = (recordings.c.key, recordings.c.owner, recordings.c.content_sha256, recordings.c.recorded_day)
+    columns = (recordings.c.key, recordings.c.owner, recordings.c.content_sha256, recordings.c.object_key)
     rows = tx.execute(sa.select(*columns, recordings.c.file_name).where(which)).all()
     handed_in = sa.select(submissions.c.recording_key, submissions.c.uri, submissions.c.file_name)
     names: dict[str, set[str]] = {}
@@ -162,7 +163,7 @@ def _recordings(tx: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
             "subject": row.key,
             "owner": row.owner,
             "content_sha256": row.content_sha256,
-            "recorded_day": row.recorded_day,
+            "object_key": row.object_key,
             "names": sorted({row.file_name} | names.get(row.key, set())),
         }
         for row in rows
@@ -171,7 +172,7 @@ def _recordings(tx: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
 
 def _unaccepted(tx: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
     rows = tx.execute(sa.select(submissions).where(which, submissions.c.recording_key.is_(None))).all()
-    empty: Row = {"content_sha256": None, "recorded_day": None}
+    empty: Row = {"content_sha256": None, "object_key": None}
     return [{"subject": row.id, "owner": row.owner, "names": sorted({row.uri, row.file_name}), **empty} for row in rows]
 
 

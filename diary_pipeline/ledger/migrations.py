@@ -21,6 +21,7 @@ from diary_pipeline.ledger.tables import (
     pointers_made_with,
     published,
     recordings,
+    replaced_objects,
     schema_version,
 )
 
@@ -49,6 +50,10 @@ def _what_notes_were_made_with(tx: sa.Connection) -> None:
     pointers_made_with.create(tx, checkfirst=True)
 
 
+def _objects_that_were_replaced(tx: sa.Connection) -> None:
+    metadata.create_all(tx, tables=[replaced_objects])
+
+
 def _erasures(tx: sa.Connection) -> None:
     metadata.create_all(tx, tables=ERASURE_TABLES)
     batch_items_recording.create(tx, checkfirst=True)
@@ -59,6 +64,7 @@ STEPS: Sequence[Step] = (
     _vocabulary_of_recordings,
     _language_models,
     _what_notes_were_made_with,
+    _objects_that_were_replaced,
     _erasures,
 )
 """Step n brings version n - 1 to version n."""

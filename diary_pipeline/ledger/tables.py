@@ -221,6 +221,13 @@ history = sa.Table(  # every object that ever held rows of a subject: what erasu
 )
 sa.Index("history_object", history.c.object_id)
 
+replaced_objects = sa.Table(  # nothing points to them any more; the row goes when their bytes are gone
+    "replaced_objects",
+    metadata,
+    sa.Column("object_id", sa.Text, primary_key=True),
+    sa.Column("replaced_at", sa.Float, nullable=False),
+)
+
 published = sa.Table(  # how far the file that users open has come
     "published",
     metadata,
@@ -298,7 +305,7 @@ erasures = sa.Table(  # what somebody wanted gone; nothing in it names them once
     sa.Column("waits_for", sa.JSON, nullable=False),  # holders at work on it when it was hidden
     sa.Column("found", sa.JSON, nullable=False),  # store -> what -> how many, counted before it was removed
     sa.Column("removed_at", sa.Float),  # the bytes are gone; NULL: to be finished
-    sa.Column("receipt", sa.JSON),
+    sa.Column("receipt", sa.JSON, nullable=False),  # from the first: what stands for each subject; signed at the end
 )
 sa.Index("erasures_target", erasures.c.target_hash)
 UNFINISHED = sa.text("removed_at IS NULL")
@@ -312,7 +319,7 @@ erasure_subjects = sa.Table(  # how an unfinished erasure finds the bytes; empty
     sa.Column("subject", sa.Text, primary_key=True),  # as in pointers; '' stands for the owner alone
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("content_sha256", sa.Text),  # NULL: no recording
-    sa.Column("recorded_day", sa.Text),
+    sa.Column("object_key", sa.Text),
     sa.Column("names", sa.JSON, nullable=False),  # file names and URIs it was handed in under
 )
 sa.Index("erasure_subjects_subject", erasure_subjects.c.subject)
