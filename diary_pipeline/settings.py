@@ -198,6 +198,14 @@ class Settings(BaseModel):
     default_owner: UserId = _setting("People", DEFAULT_OWNER, "Whose diary it is when nobody says.")
     time_zone: TimeZone = _setting("People", "UTC", "Zone of owners who name none; decides the day of a recording.")
 
+    erasure_key: str | None = _setting(
+        "People",
+        None,
+        "Secret of tombstones and receipts; without it the file erasure.key below the home, which one machine has.",
+        secret=True,
+        min_length=16,
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "Surface", "info", "Least severe log line; debug also shows tracebacks of the command line."
     )

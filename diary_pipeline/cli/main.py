@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from diary_pipeline.cli import demo, evaluate, ingest, llm, manage, models, plan, quarantine, read
+from diary_pipeline.cli import demo, erase, evaluate, ingest, llm, manage, models, plan, quarantine, read
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.status import status
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
@@ -35,6 +35,7 @@ for command in (
     read.show,
     read.sql,
     plan.plan,
+    erase.erase,
     manage.publish,
     manage.doctor,
     manage.dev,

@@ -12,6 +12,8 @@ from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.report import Reporter
+from diary_pipeline.upkeep.erase import Erased
+from diary_pipeline.upkeep.partitions import Partitions
 from diary_pipeline.wiring import Wiring
 
 OURS = "diary: "
@@ -46,6 +48,18 @@ class PublishProcess:
         return lines[-1]
 
 
+@dataclass(frozen=True)
+class Eraser:
+    """Finishes erasures; the catalogue is written anew in a process of its own, like every publish."""
+
+    wiring: Wiring
+    compact: Callable[[], object]
+
+    def __call__(self, partitions: Partitions) -> Erased:
+        """Finish what waits, Dagster's part by `partitions`."""
+        return self.wiring.erase(partitions, self.compact)()
+
+
 def resources(wiring: Wiring) -> dict[str, object]:
     """Declare each object by the name its users ask for; it is built when the first of them needs it."""
     s = wiring.settings
@@ -61,8 +75,14 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "write_note": lambda: wiring.write_note,
         "stale": lambda: wiring.stale_notes,
         "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
+        "eraser": lambda: eraser(wiring),
     }
     return {name: _resource(make) for name, make in makers.items()}
+
+
+def eraser(wiring: Wiring) -> Eraser:
+    """Give what finishes erasures."""
+    return Eraser(wiring, PublishProcess(wiring.compact_command, wiring.settings.environment()))
 
 
 def recovery(wiring: Wiring) -> Recovery:

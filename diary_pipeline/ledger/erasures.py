@@ -8,7 +8,7 @@ object, until every published file has followed them, and `erasure_subjects`, wh
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -77,6 +77,17 @@ def hide(ledger: Ledger, seal: Seal, scope: Scope, target: str) -> Erasure:
     return ledger.write(lambda tx: _hide(tx, seal, scope, target))
 
 
+def about(conn: sa.Connection, scope: Scope, target: str) -> list[Subject]:
+    """Return what would go if this were hidden now."""
+    rows = hiding.owned_by(conn, target) if scope == "user" else hiding.one(conn, target)
+    return [_subject(row) for row in rows]
+
+
+def rows_of(conn: sa.Connection, subjects: Sequence[Subject]) -> dict[str, int]:
+    """Count by table the ledger's rows about them."""
+    return hiding.count(conn, [s.subject for s in subjects if s.subject])
+
+
 def get(conn: sa.Connection, id: str) -> Erasure | None:
     """Return one erasure, or None."""
     row = conn.execute(_ROWS.where(erasures.c.id == id)).one_or_none()
@@ -115,7 +126,7 @@ def subjects_of(conn: sa.Connection, id: str) -> list[Subject]:
     """Return what an erasure is about; empty once its ledger rows are cleared."""
     columns = [erasure_subjects.c[name] for name in Subject.__dataclass_fields__]
     mine = sa.select(*columns).where(erasure_subjects.c.erasure_id == id).order_by(erasure_subjects.c.subject)
-    return [Subject(**{**row._mapping, "names": tuple(row.names)}) for row in conn.execute(mine)]
+    return [_subject(dict(row._mapping)) for row in conn.execute(mine)]
 
 
 def at_work(conn: sa.Connection, erasure: Erasure) -> list[str]:
@@ -150,6 +161,10 @@ def finish(ledger: Ledger, id: str, receipt: Mapping[str, object], removed_at: f
 
 
 _ROWS = sa.select(*(erasures.c[name] for name in Erasure.__dataclass_fields__))
+
+
+def _subject(row: Mapping[str, Any]) -> Subject:
+    return Subject(**{**row, "names": tuple(row["names"])})
 
 
 def _erasure(row: sa.Row[tuple[object, ...]]) -> Erasure:

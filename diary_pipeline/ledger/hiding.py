@@ -80,14 +80,14 @@ def queue(tx: sa.Connection) -> int:
     return int(tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one())
 
 
-def one(tx: sa.Connection, target: str) -> list[Row]:
+def one(conn: sa.Connection, target: str) -> list[Row]:
     """Return what there is of a recording key, or of the id of a submission that became none."""
-    return _recordings(tx, recordings.c.key == target) or _unaccepted(tx, submissions.c.id == target)
+    return _recordings(conn, recordings.c.key == target) or _unaccepted(conn, submissions.c.id == target)
 
 
-def owned_by(tx: sa.Connection, owner: str) -> list[Row]:
+def owned_by(conn: sa.Connection, owner: str) -> list[Row]:
     """Return what there is of an owner."""
-    return [*_recordings(tx, recordings.c.owner == owner), *_unaccepted(tx, submissions.c.owner == owner)]
+    return [*_recordings(conn, recordings.c.owner == owner), *_unaccepted(conn, submissions.c.owner == owner)]
 
 
 def hide(tx: sa.Connection, about: Sequence[Row], seq: int) -> Hidden:
@@ -151,12 +151,12 @@ def _carrying(tx: sa.Connection, keys: Sequence[str]) -> set[str]:
     return {row.batch_id for row in each(tx, sa.select(batch_items.c.batch_id), batch_items.c.recording_key, keys)}
 
 
-def _recordings(tx: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
+def _recordings(conn: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
     columns = (recordings.c.key, recordings.c.owner, recordings.c.content_sha256, recordings.c.object_key)
-    rows = tx.execute(sa.select(*columns, recordings.c.file_name).where(which)).all()
+    rows = conn.execute(sa.select(*columns, recordings.c.file_name).where(which)).all()
     handed_in = sa.select(submissions.c.recording_key, submissions.c.uri, submissions.c.file_name)
     names: dict[str, set[str]] = {}
-    for key, *said in each(tx, handed_in, submissions.c.recording_key, [row.key for row in rows]):
+    for key, *said in each(conn, handed_in, submissions.c.recording_key, [row.key for row in rows]):
         names.setdefault(key, set()).update(said)
     return [
         {
@@ -170,8 +170,8 @@ def _recordings(tx: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
     ]
 
 
-def _unaccepted(tx: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
-    rows = tx.execute(sa.select(submissions).where(which, submissions.c.recording_key.is_(None))).all()
+def _unaccepted(conn: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
+    rows = conn.execute(sa.select(submissions).where(which, submissions.c.recording_key.is_(None))).all()
     empty: Row = {"content_sha256": None, "object_key": None}
     return [{"subject": row.id, "owner": row.owner, "names": sorted({row.uri, row.file_name}), **empty} for row in rows]
 

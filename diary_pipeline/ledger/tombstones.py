@@ -8,10 +8,12 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.core.errors import AudioRefused, ServiceMissing
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger.connect import Ledger, insert_missing
 from diary_pipeline.ledger.tables import tombstones
+
+AUDIO_ERASED = "audio_erased"
 
 
 def tombstone(seal: Seal, owner: str, content_sha256: str) -> str:
@@ -28,8 +30,19 @@ def set_up(tx: sa.Connection, seal: Seal, erasure_id: str, hashes: Iterable[str]
 def stands(conn: sa.Connection, seal: Seal, owner: str, content_sha256: str) -> bool:
     """Tell whether an owner had this audio erased; ServiceMissing `erasure_key_missing` when the secret is another."""
     demand_seal(conn, seal)
-    mine = tombstones.c.hash == tombstone(seal, owner, content_sha256)
-    return conn.execute(sa.select(tombstones.c.hash).where(mine)).first() is not None
+    return is_there(conn, tombstone(seal, owner, content_sha256))
+
+
+def is_there(conn: sa.Connection, hash: str) -> bool:
+    """Tell whether a tombstone stands."""
+    return conn.execute(sa.select(tombstones.c.hash).where(tombstones.c.hash == hash)).first() is not None
+
+
+def refusal(file_name: str) -> AudioRefused:
+    """Return the refusal of audio that was erased."""
+    return AudioRefused(
+        AUDIO_ERASED, f"{file_name} was erased; `diary erase --allow FILE` lets its owner hand it in once more."
+    )
 
 
 def allow(ledger: Ledger, seal: Seal, owner: str, content_sha256: str) -> bool:
@@ -49,3 +62,8 @@ def demand_seal(conn: sa.Connection, seal: Seal) -> None:
             "This ledger holds tombstones of erased audio that another secret made: set DIARY_ERASURE_KEY to what "
             "stands in erasure.key where audio was erased first.",
         )
+
+
+def of(conn: sa.Connection, erasure_id: str) -> list[str]:
+    """Return the tombstones that an erasure set up."""
+    return list(conn.execute(sa.select(tombstones.c.hash).where(tombstones.c.erasure_id == erasure_id)).scalars())
