@@ -40,6 +40,7 @@ from diary_pipeline.upkeep.places import BuiltAnew, ExportedFiles, Log, Rewritte
 from diary_pipeline.upkeep.receipts import what_remains
 
 if TYPE_CHECKING:
+    from diary_pipeline.catalogue.publisher import Publisher
     from diary_pipeline.transcription.server.connection import TranscriptionServer
     from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber
 
@@ -259,7 +260,7 @@ class Wiring:
     def erase(self, partitions: Partitions, compact: Callable[[], object]) -> Erase:
         """Give what finishes erasures; `compact` publishes and writes the catalogue anew, in a process of its own."""
         s = self.settings
-        marts = s.home / "marts.duckdb"
+        marts = self.marts_file
         return Erase(
             self.ledger,
             self.seal,
@@ -281,6 +282,18 @@ class Wiring:
         return [*self.publish_command, "--compact"]
 
     @property
+    def marts_file(self) -> Path:
+        """Where dbt builds; the publisher copies its tables into the file that users open."""
+        return self.settings.home / "marts.duckdb"
+
+    @cached_property
+    def publisher(self) -> "Publisher":
+        """The publisher; use it in a process that does not read the catalogue."""
+        from diary_pipeline.catalogue.publisher import Publisher
+
+        return Publisher(self.ledger, self.store, self.settings.catalogue_file, marts_file=self.marts_file)
+
+    @property
     def publish_command(self) -> list[str]:
         """The program that publishes: its own process, because a process that reads the catalogue must not write it."""
-        return [sys.executable, "-m", "diary_pipeline.cli.main", "publish"]
+        return [sys.executable, "-m", "diary_pipeline.cli.main", "publish", "--format", "json"]

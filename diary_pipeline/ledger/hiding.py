@@ -52,7 +52,7 @@ KEPT: Mapping[str, str] = {
     "clock": "a number",
     "commits": "names of objects, which are rewritten without the subject under another name",
     "replaced_objects": "names of objects whose bytes are about to go",
-    "published": "a number",
+    "publications": "numbers, a host and a path of the deployment",
     "llm_routes": "how routes do",
     "llm_route_days": "sums over everybody",
     "erasures": "hashes and counts",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.ledger.connect import Ledger, now, queue
+from diary_pipeline.ledger.connect import Ledger, queue
 from diary_pipeline.ledger.tables import (
     ERASURE_TABLES,
     LLM_TABLES,
@@ -19,7 +19,7 @@ from diary_pipeline.ledger.tables import (
     metadata,
     pointers,
     pointers_made_with,
-    published,
+    publications,
     recordings,
     replaced_objects,
     schema_version,
@@ -31,7 +31,6 @@ Step = Callable[[sa.Connection], None]
 def _create(tx: sa.Connection) -> None:
     metadata.create_all(tx)
     tx.execute(clock.insert().values(id=1, n=0))
-    tx.execute(published.insert().values(id=1, watermark=0, published_at=now(tx)))
 
 
 def _vocabulary_of_recordings(tx: sa.Connection) -> None:
@@ -50,6 +49,14 @@ def _what_notes_were_made_with(tx: sa.Connection) -> None:
     pointers_made_with.create(tx, checkfirst=True)
 
 
+def _one_publication_a_place(tx: sa.Connection) -> None:
+    publications.create(tx, checkfirst=True)
+    if sa.inspect(tx).has_table("published"):
+        named = "INSERT INTO publications (place, watermark, published_at)"
+        tx.exec_driver_sql(f"{named} SELECT '', watermark, published_at FROM published")
+        tx.exec_driver_sql("DROP TABLE published")
+
+
 def _objects_that_were_replaced(tx: sa.Connection) -> None:
     metadata.create_all(tx, tables=[replaced_objects])
 
@@ -64,6 +71,7 @@ STEPS: Sequence[Step] = (
     _vocabulary_of_recordings,
     _language_models,
     _what_notes_were_made_with,
+    _one_publication_a_place,
     _objects_that_were_replaced,
     _erasures,
 )
