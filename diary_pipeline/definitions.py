@@ -17,6 +17,7 @@ from diary_pipeline.wiring import Wiring
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
+from diary_pipeline.defs.erase import erase, erasures
 from diary_pipeline.defs.events import failed_recordings
 from diary_pipeline.defs.ingest import ingest
 from diary_pipeline.defs.notes import note, write_notes
@@ -25,17 +26,24 @@ from diary_pipeline.defs.reprocess import reprocess
 from diary_pipeline.defs.resources import resources
 from diary_pipeline.defs.sensors import finished_transcripts, publish, stale_notes, uploads
 from diary_pipeline.defs.speech import speech, transcribe_recordings
+from diary_pipeline.defs.wipe import DagsterPartitions
+from diary_pipeline.upkeep.partitions import Partitions
 
 
 def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """Assemble the location for one deployment; `overrides` replaces resources by name (tests, doubles)."""
     return dg.Definitions(
         assets=[speech, note],
-        jobs=[transcribe_recordings, write_notes, publish_job, ingest, reprocess, failed_recordings],
-        sensors=[uploads, finished_transcripts, stale_notes, publish],
+        jobs=[transcribe_recordings, write_notes, publish_job, ingest, reprocess, failed_recordings, erase],
+        sensors=[uploads, finished_transcripts, stale_notes, publish, erasures],
         resources={**resources(Wiring(settings)), **(overrides or {})},
         executor=dg.in_process_executor,  # also for UI runs and backfills: 1 s a run, not 15
     )
+
+
+def partitions(instance: dg.DagsterInstance) -> Partitions:
+    """Give upkeep what it may do to recordings as partitions of this instance."""
+    return DagsterPartitions(instance)
 
 
 _settings = load_settings()

@@ -206,6 +206,13 @@ class Settings(BaseModel):
     keep_days: float | None = _setting(
         "People", None, "Days after which a recording is erased with all that was made of it; empty: never.", gt=0
     )
+    erasure_key: str | None = _setting(
+        "People",
+        None,
+        "Secret of tombstones and receipts; without it the file erasure.key below the home, which one machine has.",
+        secret=True,
+        min_length=16,
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "Surface", "info", "Least severe log line; debug also shows tracebacks of the command line."

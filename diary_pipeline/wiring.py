@@ -14,6 +14,7 @@ from diary_pipeline.core.batch import Result, Stage
 from diary_pipeline.core.errors import DiaryError, ServiceMissing
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
+from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.planner import PlanLimits
@@ -29,18 +30,25 @@ from diary_pipeline.notes.stale import StaleNotes
 from diary_pipeline.notes.writer import NoteWriter, ToWrite
 from diary_pipeline.settings import Settings
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.storage.private import secret_in
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription.batch import TranscribeBatch
 from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.transcriber import Transcriber
+from diary_pipeline.upkeep.erase import Erase
 from diary_pipeline.upkeep.files import Files
+from diary_pipeline.upkeep.partitions import Partitions
+from diary_pipeline.upkeep.places import BuiltAnew, ExportedFiles, Log, Rewritten, StoredObjects
+from diary_pipeline.upkeep.receipts import what_remains
 from diary_pipeline.upkeep.reprocess import Reprocess
 
 if TYPE_CHECKING:
+    from diary_pipeline.catalogue.publisher import Publisher
     from diary_pipeline.transcription.server.connection import TranscriptionServer
     from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber
 
 
+SEAL_FILE = "erasure.key"
 ROUTED_NOTES = 48
 """Three rounds of as many notes as are written side by side."""
 
@@ -67,6 +75,11 @@ class Wiring:
         return FolderStore(self.settings.object_dir)
 
     @cached_property
+    def seal(self) -> Seal:
+        """The secret of tombstones and receipts: its setting's, or that of a file which the first use makes."""
+        return Seal(self.settings.erasure_key or secret_in(self.settings.home / SEAL_FILE))
+
+    @cached_property
     def intake(self) -> Intake:
         """The way in for files."""
         s = self.settings
@@ -77,6 +90,7 @@ class Wiring:
             limits=self.audio_limits,
             default_model=s.whisper_model,
             allowed_models=s.allowed_models,
+            seal=self.seal,
             scratch=s.home / "scratch",
             settle_s=s.settle_s,
             exclude=(s.object_dir, s.note_dir, s.transcript_dir, s.dagster_home),
@@ -282,7 +296,43 @@ class Wiring:
         most = self.settings.note_batch_recordings
         return min(most, ROUTED_NOTES) if self.settings.llm.routes else most
 
+    def erase(self, partitions: Partitions, compact: Callable[[], object]) -> Erase:
+        """Give what finishes erasures; `compact` publishes and writes the catalogue anew, in a process of its own."""
+        s = self.settings
+        marts = self.marts_file
+        return Erase(
+            self.ledger,
+            self.seal,
+            partitions,
+            places=(
+                BuiltAnew((marts, marts.with_name(f"{marts.name}.wal"))),  # first, or the next publish carries them on
+                Rewritten("catalogue", compact),
+                Log(self.ledger, self.store),
+                StoredObjects(self.store),
+                ExportedFiles({"notes": s.note_dir, "transcripts": s.transcript_dir}),
+            ),
+            receipts=s.home / "receipts",
+            remains=what_remains(on_server=not s.ledger_url.startswith("sqlite"), in_bucket=False),
+        )
+
+    @property
+    def compact_command(self) -> list[str]:
+        """The program that publishes and leaves no byte of deleted rows."""
+        return [*self.publish_command, "--compact"]
+
+    @property
+    def marts_file(self) -> Path:
+        """Where dbt builds; the publisher copies its tables into the file that users open."""
+        return self.settings.home / "marts.duckdb"
+
+    @cached_property
+    def publisher(self) -> "Publisher":
+        """The publisher; use it in a process that does not read the catalogue."""
+        from diary_pipeline.catalogue.publisher import Publisher
+
+        return Publisher(self.ledger, self.store, self.settings.catalogue_file, marts_file=self.marts_file)
+
     @property
     def publish_command(self) -> list[str]:
         """The program that publishes: its own process, because a process that reads the catalogue must not write it."""
-        return [sys.executable, "-m", "diary_pipeline.cli.main", "publish"]
+        return [sys.executable, "-m", "diary_pipeline.cli.main", "publish", "--format", "json"]

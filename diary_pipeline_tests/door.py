@@ -5,6 +5,7 @@ from pathlib import Path
 
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.core.owner import Owner
+from diary_pipeline.core.seal import Seal
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.intake.receive import Received
 from diary_pipeline.intake.sources import WatchedFolder
@@ -16,6 +17,7 @@ from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.builders import speech_like, write_audio
 
 LIMITS = AudioLimits(max_size_bytes=1_000_000, max_s=60)
+SEAL = Seal("of these tests")
 
 
 class House:
@@ -40,6 +42,7 @@ class House:
             limits=limits,
             default_model="tiny.en",
             allowed_models=("tiny.en", "base"),
+            seal=SEAL,
             scratch=self.scratch,
             clock=lambda: self.time,
         )

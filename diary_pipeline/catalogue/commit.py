@@ -11,13 +11,10 @@ earlier versions too: rows are replaced whole, and what was paid stays paid.
 """
 
 import datetime as dt
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from diary_pipeline.catalogue.log_object import write_object
 from diary_pipeline.catalogue.read import transcripts_of
 from diary_pipeline.catalogue.rows import (
     Rows,
@@ -110,7 +107,7 @@ def commit_refusals(ledger: Ledger, store: ObjectStore, submission_ids: Sequence
             return 0
         rows = [refusal_row(s) for s in waiting]
         object_id = catalogue_object_id("outcome")
-        size = _stage(store, object_id, [{"recordings": rows}])
+        size = write_object(store, object_id, arrow_tables([{"recordings": rows}]))
         seq = record_refusals(ledger, object_id=object_id, size_bytes=size, submission_ids=[s.id for s in waiting])
         if seq:
             return seq
@@ -179,7 +176,7 @@ def _commit(ledger: Ledger, store: ObjectStore, kind: Stage, entries: Sequence[_
     done = Committed(0)
     while left:
         object_id = catalogue_object_id(kind)
-        size = _stage(store, object_id, [rows for e in left for rows in e.rows])
+        size = write_object(store, object_id, arrow_tables(rows for e in left for rows in e.rows))
         done = record(ledger, kind=kind, object_id=object_id, size_bytes=size, changes=[e.change for e in left])
         if done.seq:
             break
@@ -194,16 +191,6 @@ def _commit(ledger: Ledger, store: ObjectStore, kind: Stage, entries: Sequence[_
         stale=tuple(k for d in dropped for k in d.stale),
         kept=tuple(k for d in dropped for k in d.kept),
     )
-
-
-def _stage(store: ObjectStore, object_id: str, rows: Sequence[Rows]) -> int:
-    with tempfile.TemporaryDirectory(prefix="diary-commit-") as folder:
-        files: dict[str, Path] = {}
-        for name, table in arrow_tables(rows).items():
-            path = files[f"{name}.parquet"] = Path(folder, f"{name}.parquet")
-            # Small row groups let a reader of one recording skip the rest; measured at no cost in size.
-            pq.write_table(table, path, compression="zstd", row_group_size=8192)
-        return store.put_folder(object_id, files)
 
 
 def _now() -> dt.datetime:

@@ -1,4 +1,4 @@
-"""Runs the pipeline for somebody who waits: `ingest --wait` and the demo. No other file of the CLI imports Dagster.
+"""Runs the pipeline for somebody who waits: `ingest --wait`, `erase` and the demo. No other CLI file imports Dagster.
 
 With a live daemon it only watches the ledger. Without one it ticks the real sensors and executes the runs they ask for
 in this process, on the same instance, so that the UI shows them afterwards. The surprise: a daemon that stopped a
@@ -10,7 +10,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
@@ -18,10 +19,14 @@ from dagster._core.instance.ref import InstanceRef
 from diary_pipeline.core.batch import ENDED, Result, Stage
 from diary_pipeline.core.errors import ServiceMissing, Stopped
 from diary_pipeline.core.recording import Recording
-from diary_pipeline.definitions import build_defs
-from diary_pipeline.defs.resources import recovery, resources
-from diary_pipeline.ledger import batches, commits, submissions
+from diary_pipeline.definitions import build_defs, partitions
+from diary_pipeline.defs.resources import eraser, recovery, resources
+from diary_pipeline.ledger import batches, submissions
+from diary_pipeline.ledger.erasures import Subject
+from diary_pipeline.ledger.publications import place_of, published_watermark
+from diary_pipeline.settings import Settings
 from diary_pipeline.transcription.checkpoints import is_long
+from diary_pipeline.upkeep.erase import Erased
 from diary_pipeline.wiring import Wiring
 
 DAEMON_SILENT_S = 75.0
@@ -50,9 +55,6 @@ def wait_for(
     `on_progress` how many seconds of a recording are transcribed. Raise
     ServiceMissing when publishing fails, and KeyboardInterrupt after one Ctrl-C when what is done is committed.
     """
-    os.environ.update(
-        wiring.settings.environment()
-    )  # dagster.yaml names DAGSTER_HOME, and child processes read the rest
     stop, ended, failure = threading.Event(), threading.Event(), queue.SimpleQueue[BaseException]()
 
     def hear(result: Result) -> None:
@@ -91,11 +93,32 @@ def wait_for(
         raise failure.get()
 
 
-def _drain(wiring: Wiring, waiting: set[str], on_trouble: Callable[[str], None], stop: threading.Event) -> None:
-    settings = wiring.settings
+def erase(wiring: Wiring) -> Erased | None:
+    """Finish the erasures that wait, in this process; None: a daemon lives, whose sensor does it."""
+    with _instance(wiring.settings) as instance:
+        if _daemon_is_live(instance):
+            return None
+        return eraser(wiring)(partitions(instance))
+
+
+def preview_erasure(wiring: Wiring, subjects: Sequence[Subject]) -> dict[str, dict[str, int]]:
+    """Count by place what an erasure would remove."""
+    with _instance(wiring.settings) as instance:
+        return wiring.erase(partitions(instance), lambda: None).preview(subjects)
+
+
+@contextmanager
+def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    os.environ.update(settings.environment())  # dagster.yaml names DAGSTER_HOME, and child processes read the rest
     # Captured output would need a watcher process for each run.
     here = InstanceRef.from_dir(str(settings.dagster_home), overrides={"compute_logs": NOT_CAPTURED})
     with dg.DagsterInstance.from_ref(here) as instance:
+        yield instance
+
+
+def _drain(wiring: Wiring, waiting: set[str], on_trouble: Callable[[str], None], stop: threading.Event) -> None:
+    settings = wiring.settings
+    with _instance(settings) as instance:
         defs = build_defs(settings, resources(wiring))
         finder = recovery(wiring)
         told = False
@@ -154,7 +177,7 @@ def _is_held(wiring: Wiring) -> bool:
 def _unfinished(wiring: Wiring, submission_ids: Set[str]) -> set[str]:
     with wiring.ledger.reading() as conn:
         rows = submissions.get(conn, sorted(submission_ids))
-        published = commits.published_watermark(conn)
+        published = published_watermark(conn, place_of(wiring.settings.catalogue_file))
     return {r.id for r in rows if r.status not in ENDED or (r.commit_seq or 0) > published}
 
 

@@ -13,7 +13,20 @@ from typing import Annotated
 
 import typer
 
-from diary_pipeline.cli import demo, evaluate, ingest, llm, manage, models, plan, quarantine, read, reprocess, versions
+from diary_pipeline.cli import (
+    demo,
+    erase,
+    evaluate,
+    ingest,
+    llm,
+    manage,
+    models,
+    plan,
+    quarantine,
+    read,
+    reprocess,
+    versions,
+)
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.status import status
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
@@ -38,6 +51,7 @@ for command in (
     reprocess.reprocess,
     versions.promote,
     versions.rollback,
+    erase.erase,
     manage.publish,
     manage.doctor,
     manage.dev,

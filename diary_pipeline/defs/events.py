@@ -15,8 +15,6 @@ from dagster._core.events.log import EventLogEntry
 from diary_pipeline.core import tags
 from diary_pipeline.core.batch import Result
 
-FAILURES_IN_MESSAGE = 20
-
 
 @dg.job(
     description="Never launched. Its failed runs hold the recordings that failed in a batch, so that the UI shows them."
@@ -68,13 +66,15 @@ def mark_failed(
         failed_recordings, status=dg.DagsterRunStatus.STARTED, tags={tags.BATCH_RUN: origin}
     )
     emit(instance, marker, "failed", planned=[(asset, r.key) for asset in assets for r in failed])
-    instance.report_run_failed(marker, f"{len(failed)} recordings failed in {origin}: {named(failed)}")
+    instance.report_run_failed(marker, f"{len(failed)} recordings failed in {origin}: {by_code(failed)}")
 
 
-def named(failed: Sequence[Result]) -> str:
-    """List keys and codes, the first twenty of them."""
-    said = "; ".join(f"{r.key}: {r.code}" for r in failed[:FAILURES_IN_MESSAGE])
-    return said + (f"; and {len(failed) - FAILURES_IN_MESSAGE} more" if len(failed) > FAILURES_IN_MESSAGE else "")
+def by_code(failed: Sequence[Result]) -> str:
+    """Count failures by code; which recordings they are stands at the partitions, where an erasure finds it."""
+    counts: dict[str, int] = {}
+    for result in failed:
+        counts[str(result.code)] = counts.get(str(result.code), 0) + 1
+    return ", ".join(f"{n} {code}" for code, n in sorted(counts.items()))
 
 
 def _event(

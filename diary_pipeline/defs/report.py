@@ -16,7 +16,7 @@ import dagster as dg
 from diary_pipeline.core import tags
 from diary_pipeline.core.batch import Batch, Result, StageReport
 from diary_pipeline.defs.checks import GROUPS, evaluation
-from diary_pipeline.defs.events import emit, mark_failed, named
+from diary_pipeline.defs.events import by_code, emit, mark_failed
 from diary_pipeline.ledger import batches
 from diary_pipeline.ledger.connect import Ledger
 
@@ -60,7 +60,7 @@ class Reporter:
         batches.mark_reported(self.ledger, batch.id)
         context.log.info(summary(report))
         if failed and not report.good:
-            raise dg.Failure(f"all {len(failed)} recordings failed: {named(failed)}", allow_retries=False)
+            raise dg.Failure(f"all {len(failed)} recordings failed: {by_code(failed)}", allow_retries=False)
         for asset in assets:
             yield dg.MaterializeResult(asset_key=asset)
 
@@ -74,12 +74,12 @@ def _defer(run: dg.DagsterRun) -> None:
 
 
 def summary(report: StageReport) -> str:
-    """Say in one line what a stage did; counts, codes and keys, no diary text."""
+    """Say in one line what a stage did; counts and codes, no key."""
     counts: dict[str, int] = {}
     for result in report.results:
         counts[result.outcome] = counts.get(result.outcome, 0) + 1
     said = ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items())) or "nothing to do"
-    return f"{report.stage}: {said}" + (f" ({named(report.failed)})" if report.failed else "")
+    return f"{report.stage}: {said}" + (f" ({by_code(report.failed)})" if report.failed else "")
 
 
 def _unknown(key: str) -> Result:

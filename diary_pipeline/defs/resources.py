@@ -1,9 +1,11 @@
 """What assets and sensors are handed: the domain's own objects, never the settings they were made from."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
@@ -12,6 +14,9 @@ from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.report import Reporter
+from diary_pipeline.ledger.publications import place_of
+from diary_pipeline.upkeep.erase import Erased
+from diary_pipeline.upkeep.partitions import Partitions
 from diary_pipeline.wiring import Wiring
 
 OURS = "diary: "
@@ -27,14 +32,22 @@ class IntakeBudget:
 
 
 @dataclass(frozen=True)
+class PublishedFile:
+    """The file that users open, as the ledger calls it, and the file in which dbt builds what is copied into it."""
+
+    place: str
+    marts_file: Path
+
+
+@dataclass(frozen=True)
 class PublishProcess:
     """Publishes in a process of its own."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
 
-    def __call__(self) -> str:
-        """Run the publisher to its end and return its last line."""
+    def __call__(self) -> Mapping[str, object]:
+        """Run the publisher to its end and return the figures it prints."""
         done = subprocess.run(
             list(self.command), env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
         )
@@ -43,7 +56,20 @@ class PublishProcess:
             # Only our own sentence: what else a dying process prints may quote a diary.
             said = next((line for line in lines if line.startswith(OURS)), f"exit code {done.returncode}")
             raise ServiceMissing("publish_failed", f"Publishing failed: {said.removeprefix(OURS)}")
-        return lines[-1]
+        [figures] = json.loads(done.stdout)
+        return dict(figures)
+
+
+@dataclass(frozen=True)
+class Eraser:
+    """Finishes erasures; the catalogue is written anew in a process of its own, like every publish."""
+
+    wiring: Wiring
+    compact: Callable[[], object]
+
+    def __call__(self, partitions: Partitions) -> Erased:
+        """Finish what waits, Dagster's part by `partitions`."""
+        return self.wiring.erase(partitions, self.compact)()
 
 
 def resources(wiring: Wiring) -> dict[str, object]:
@@ -61,9 +87,16 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "write_note": lambda: wiring.write_note,
         "stale": lambda: wiring.stale_notes,
         "reprocess": lambda: wiring.reprocess,
+        "published_file": lambda: PublishedFile(place_of(s.catalogue_file), wiring.marts_file),
         "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
+        "eraser": lambda: eraser(wiring),
     }
     return {name: _resource(make) for name, make in makers.items()}
+
+
+def eraser(wiring: Wiring) -> Eraser:
+    """Give what finishes erasures."""
+    return Eraser(wiring, PublishProcess(wiring.compact_command, wiring.settings.environment()))
 
 
 def recovery(wiring: Wiring) -> Recovery:

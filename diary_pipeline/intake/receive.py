@@ -26,12 +26,13 @@ from diary_pipeline.audio.recorded_at import recorded_at
 from diary_pipeline.core.errors import AudioRefused, NotFound, PermanentError, ServiceMissing, TransientError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import AudioFacts, RecordedAt, Recording, partition_key
+from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.names import path_of, storable
 from diary_pipeline.intake.options import DETECT, NOTHING, Options, instant
 from diary_pipeline.intake.sidecar import read_sidecar
 from diary_pipeline.intake.sources import FoundFile, look
 from diary_pipeline.intake.submit import check_model
-from diary_pipeline.ledger import recordings, submissions
+from diary_pipeline.ledger import recordings, submissions, tombstones
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Submission
 from diary_pipeline.observability.logs import log
@@ -53,6 +54,8 @@ class Rules:
     limits: AudioLimits
     default_model: str
     allowed_models: Collection[str]
+    seal: Seal
+    """Recognises audio that was erased."""
     scratch: Path
     """Private local folder for one copy at a time; anything old in it is what a killed process left."""
 
@@ -88,9 +91,19 @@ def receive(ledger: Ledger, store: ObjectStore, submission: Submission, rules: R
     with _scratch(rules.scratch) as copy:
         try:
             taken = _take(submission, rules, copy)
+            with ledger.reading() as conn:
+                if tombstones.stands(conn, rules.seal, submission.owner, taken.sha256):
+                    raise tombstones.refusal(submission.file_name)
             if not store.exists(object_key := audio_key(submission.owner, taken.sha256)):
                 store.put_file(object_key, copy)
-            return _accept(ledger, submission, taken, object_key, rules.default_model)
+            try:
+                return _accept(ledger, submission, taken, object_key, rules)
+            except PermanentError:
+                # Erased meanwhile, or its submission was: the bytes that were just stored must not stay.
+                with ledger.reading() as conn:
+                    if recordings.find(conn, submission.owner, taken.sha256) is None:
+                        store.delete(object_key)
+                raise
         except _NotNow as error:
             logger.warning("source_not_ready", submission=submission.id, code=error.code)
             return Received(submission.id, submission.file_name, "waiting", code=error.code, message=error.message)
@@ -151,7 +164,7 @@ def _spoken(submission: Submission, file: FoundFile, facts: AudioFacts, told: st
     )
 
 
-def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: str, default_model: str) -> Received:
+def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: str, rules: Rules) -> Received:
     with ledger.reading() as conn:
         known = recordings.find(conn, submission.owner, taken.sha256)
     asked = Options.read(submission.options)
@@ -172,7 +185,7 @@ def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: s
         declared_s=taken.facts.declared_s,
         recorded_at=taken.spoken,
         # Who asks for nothing gets what is there: a copy of a file must not change the model its owner once chose.
-        whisper_model=taken.wanted.whisper_model or (known.whisper_model if known else default_model),
+        whisper_model=taken.wanted.whisper_model or (known.whisper_model if known else rules.default_model),
         language=None if language == DETECT else language,
         title=taken.wanted.title,
         tags=taken.wanted.tags,
@@ -185,6 +198,7 @@ def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: s
         recording,
         submission.priority,
         taken.facts.declared_s or taken.facts.size_bytes / _GUESSED_BYTES_PER_S,
+        tombstone=tombstones.tombstone(rules.seal, submission.owner, taken.sha256),
     )
     _remember(ledger, submission, taken.file.size_bytes, taken.file.mtime_ns)
     outcome: Literal["duplicate", "accepted"] = "duplicate" if accepted.duplicate else "accepted"
@@ -193,6 +207,12 @@ def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: s
 
 
 def _refuse(ledger: Ledger, submission: Submission, error: PermanentError) -> Received:
+    if error.code == tombstones.AUDIO_ERASED and submission.source == "folder":
+        # Nobody handed it in: the file lies there still, and its name is not to be told again. That it was seen is
+        # remembered, or it would be read at every look into the folder.
+        submissions.drop(ledger, submission.id)
+        logger.info("erased_file_left_out", submission=submission.id)
+        return Received(submission.id, submission.file_name, "refused", code=error.code, message=error.message)
     message = storable(error.message)
     submissions.refuse(ledger, submission.id, error.code, message)
     if error.code == _GONE:

@@ -15,6 +15,7 @@ from pathlib import Path
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.catalogue.commit import commit_refusals
 from diary_pipeline.core.owner import Owner
+from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.receive import Received, Rules, receive
 from diary_pipeline.intake.sources import Walk, WatchedFolder
@@ -55,6 +56,7 @@ class Intake:
         limits: AudioLimits,
         default_model: str,
         allowed_models: Collection[str],
+        seal: Seal,
         scratch: Path,
         settle_s: float = 2.0,
         exclude: Sequence[Path] = (),
@@ -62,12 +64,12 @@ class Intake:
     ) -> None:
         """Take what the deployment decides.
 
-        `scratch`: a private local folder with room for the largest file.
+        `seal`: what tombstones were made with. `scratch`: a private local folder with room for the largest file.
         `settle_s`: how long a file in a watched folder must rest. `exclude`: our own roots without marker, see scan().
         """
         self._ledger = ledger
         self._store = store
-        self._rules = Rules(owners, limits, default_model, frozenset(allowed_models), scratch)
+        self._rules = Rules(owners, limits, default_model, frozenset(allowed_models), seal, scratch)
         self._settle_s = settle_s
         self._clock = clock
         self._exclude = exclude

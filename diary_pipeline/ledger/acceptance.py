@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.core.errors import NotFound, PermanentError, UsageError
 from diary_pipeline.core.recording import Recording
+from diary_pipeline.ledger import tombstones
 from diary_pipeline.ledger.connect import Ledger, insert_missing, now
 from diary_pipeline.ledger.tables import pointers, recordings, submissions, work
 
@@ -33,22 +34,37 @@ class Accepted:
     """Something is to be transcribed because of it."""
 
 
-def accept(ledger: Ledger, submission_id: str, recording: Recording, priority: int, audio_s: float) -> Accepted:
+def accept(
+    ledger: Ledger,
+    submission_id: str,
+    recording: Recording,
+    priority: int,
+    audio_s: float,
+    *,
+    tombstone: str | None = None,
+) -> Accepted:
     """Make a recording of a submission, or let it share the one with the same owner and content.
 
     Same model, language and vocabulary: the submission takes over that recording's status, and what failed is tried
     anew when a person asks. Different ones: they are what is wanted from now on, and whoever transcribes with the old
     ones is fenced. Accepting again answers the same.
+
+    AudioRefused `audio_erased` while `tombstone` stands: what was erased since intake looked does not come back.
     """
-    return ledger.write(lambda tx: _accept(tx, submission_id, recording, priority, audio_s))
+    return ledger.write(lambda tx: _accept(tx, submission_id, recording, priority, audio_s, tombstone))
 
 
-def _accept(tx: sa.Connection, submission_id: str, recording: Recording, priority: int, audio_s: float) -> Accepted:
+def _accept(  # noqa: PLR0917 - what `accept` was given, in its order
+    tx: sa.Connection, submission_id: str, recording: Recording, priority: int, audio_s: float, tombstone: str | None
+) -> Accepted:
     asked = _asked(tx, submission_id)
     if asked.recording_key is not None:
         return Accepted(asked.recording_key, asked.duplicate, new_work=False)
     at = now(tx)
     if insert_missing(tx, recordings, _row(recording, submission_id, at)):
+        # Asked after the insert, which has waited for an erasure that is deleting the recording's row at this moment.
+        if tombstone is not None and tombstones.is_there(tx, tombstone):
+            raise tombstones.refusal(recording.file_name)
         _add_work(tx, recording, priority, audio_s, at)
         _answer(tx, submission_id, {"recording_key": recording.key})
         return Accepted(recording.key, duplicate=False, new_work=True)

@@ -10,18 +10,21 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.ledger.connect import Ledger, now, queue
+from diary_pipeline.ledger.connect import Ledger, queue
 from diary_pipeline.ledger.tables import (
+    ERASURE_TABLES,
     LLM_TABLES,
+    batch_items_recording,
     clock,
     history,
     metadata,
     pointers,
     pointers_made_with,
-    published,
+    publications,
     recordings,
     recordings_created,
     recordings_with_audio,
+    replaced_objects,
     schema_version,
 )
 
@@ -31,7 +34,6 @@ Step = Callable[[sa.Connection], None]
 def _create(tx: sa.Connection) -> None:
     metadata.create_all(tx)
     tx.execute(clock.insert().values(id=1, n=0))
-    tx.execute(published.insert().values(id=1, watermark=0, published_at=now(tx)))
 
 
 def _vocabulary_of_recordings(tx: sa.Connection) -> None:
@@ -62,6 +64,23 @@ def _retention(tx: sa.Connection) -> None:
         index.create(tx, checkfirst=True)
 
 
+def _one_publication_a_place(tx: sa.Connection) -> None:
+    publications.create(tx, checkfirst=True)
+    if sa.inspect(tx).has_table("published"):
+        named = "INSERT INTO publications (place, watermark, published_at)"
+        tx.exec_driver_sql(f"{named} SELECT '', watermark, published_at FROM published")
+        tx.exec_driver_sql("DROP TABLE published")
+
+
+def _objects_that_were_replaced(tx: sa.Connection) -> None:
+    metadata.create_all(tx, tables=[replaced_objects])
+
+
+def _erasures(tx: sa.Connection) -> None:
+    metadata.create_all(tx, tables=ERASURE_TABLES)
+    batch_items_recording.create(tx, checkfirst=True)
+
+
 STEPS: Sequence[Step] = (
     _create,
     _vocabulary_of_recordings,
@@ -69,6 +88,9 @@ STEPS: Sequence[Step] = (
     _what_notes_were_made_with,
     _what_earlier_notes_were_made_with,
     _retention,
+    _one_publication_a_place,
+    _objects_that_were_replaced,
+    _erasures,
 )
 """Step n brings version n - 1 to version n."""
 

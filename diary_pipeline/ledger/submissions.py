@@ -110,6 +110,12 @@ def refuse(ledger: Ledger, id: str, code: str, message: str) -> None:
         tx.execute(submissions.update().where(submissions.c.id == id, WAITING).values(**values))
 
 
+def drop(ledger: Ledger, id: str) -> None:
+    """Forget a submission that nobody made; a folder's file that was erased leaves no name."""
+    with ledger.writing() as tx:
+        tx.execute(submissions.delete().where(submissions.c.id == id, submissions.c.recording_key.is_(None)))
+
+
 def counts(conn: sa.Connection) -> dict[str, int]:
     """Count all submissions by status; reads a whole index, so it is for people and not for ticks."""
     counted = sa.select(submissions.c.status, sa.func.count()).group_by(submissions.c.status)

@@ -167,6 +167,7 @@ batch_items = sa.Table(
     sa.Column("recording_key", sa.Text, primary_key=True),
     sa.Column("outcome", sa.Text),  # committed | failed | released; NULL: open
 )
+batch_items_recording = sa.Index("batch_items_recording", batch_items.c.recording_key)  # erasure asks so
 
 holders = sa.Table(  # who is alive; a run whose row has expired is dead whatever Dagster believes
     "holders",
@@ -231,12 +232,21 @@ history = sa.Table(  # every object that ever held rows of a subject: what erasu
 )
 sa.Index("history_object", history.c.object_id)
 
-published = sa.Table(  # how far the file that users open has come
-    "published",
+replaced_objects = sa.Table(  # nothing points to them any more; the row goes when their bytes are gone
+    "replaced_objects",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("object_id", sa.Text, primary_key=True),
+    sa.Column("replaced_at", sa.Float, nullable=False),
+)
+
+publications = sa.Table(  # how far the files that users open have come; see publications.py
+    "publications",
+    metadata,
+    sa.Column("place", sa.Text, primary_key=True),
     sa.Column("watermark", sa.BigInteger, nullable=False),
     sa.Column("published_at", sa.Float, nullable=False),
+    sa.Column("marts", sa.Text, nullable=False, default="", server_default=""),
+    sa.Column("watched_until", sa.Float, nullable=False, default=0.0, server_default="0"),
 )
 
 llm_calls = sa.Table(  # an attempt to have a note written; what users see of it stands in the catalogue
@@ -296,6 +306,47 @@ llm_holds = sa.Table(  # money set aside for a call that nobody has settled yet
     sa.Column("expires_at", sa.Float, nullable=False),  # from then on it is spent, whatever was set aside for it
 )
 sa.Index("llm_holds_expiry", llm_holds.c.expires_at)
+
+erasures = sa.Table(  # what somebody wanted gone; nothing in it names them once it is finished
+    "erasures",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("scope", sa.Text, nullable=False),  # recording | user
+    sa.Column("target_hash", sa.Text, nullable=False),  # core.seal of the key, submission id or owner
+    sa.Column("hidden_at", sa.Float, nullable=False),
+    sa.Column("hidden_seq", sa.BigInteger, nullable=False),  # the tick that moved its pointers; 0: it had none
+    sa.Column("waits_for", sa.JSON, nullable=False),  # holders at work on it when it was hidden
+    sa.Column("found", sa.JSON, nullable=False),  # store -> what -> how many, counted before it was removed
+    sa.Column("removed_at", sa.Float),  # the bytes are gone; NULL: to be finished
+    sa.Column("receipt", sa.JSON, nullable=False),  # from the first: what stands for each subject; signed at the end
+)
+sa.Index("erasures_target", erasures.c.target_hash)
+UNFINISHED = sa.text("removed_at IS NULL")
+sa.Index("erasures_unfinished", erasures.c.hidden_at, sqlite_where=UNFINISHED, postgresql_where=UNFINISHED)
+sa.Index("erasures_hidden_seq", erasures.c.hidden_seq)
+
+erasure_subjects = sa.Table(  # how an unfinished erasure finds the bytes; empty when all are finished
+    "erasure_subjects",
+    metadata,
+    sa.Column("erasure_id", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),  # as in pointers; '' stands for the owner alone
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("content_sha256", sa.Text),  # NULL: no recording
+    sa.Column("object_key", sa.Text),
+    sa.Column("names", sa.JSON, nullable=False),  # file names and URIs it was handed in under
+)
+sa.Index("erasure_subjects_subject", erasure_subjects.c.subject)
+
+tombstones = sa.Table(  # content that an owner had erased: intake refuses it
+    "tombstones",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),  # core.seal of owner and content_sha256
+    sa.Column("seal_id", sa.Text, nullable=False),
+    sa.Column("erasure_id", sa.Text, nullable=False),
+)
+sa.Index("tombstones_seal", tombstones.c.seal_id)
+
+ERASURE_TABLES = (erasures, erasure_subjects, tombstones)
 
 LLM_TABLES = (llm_calls, llm_routes, llm_route_days, llm_spent, llm_holds)
 

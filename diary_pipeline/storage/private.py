@@ -5,6 +5,7 @@ For exports that people and players look at; objects of the store are folder.py'
 
 import contextlib
 import os
+import secrets
 import tempfile
 from pathlib import Path
 
@@ -22,3 +23,20 @@ def write_private(path: Path, content: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             Path(staged).unlink()
         raise
+
+
+def secret_in(path: Path) -> str:
+    """Return the secret that a file holds, 64 hex; made at the first call, by whichever process is first."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, staged = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_hex(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):  # a link never replaces what a faster process has made
+        os.link(staged, path)
+    Path(staged).unlink()
+    return path.read_text(encoding="ascii").strip()

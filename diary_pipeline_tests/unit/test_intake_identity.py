@@ -193,6 +193,7 @@ import signal, sys
 from pathlib import Path
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.core.owner import Owner
+from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.storage.folder import STAGING, FolderStore
@@ -211,7 +212,7 @@ class Stalling(FolderStore):
 
 Intake(
     open_ledger(url), Stalling(Path(objects)), owners=Owner, limits=AudioLimits(),
-    default_model="tiny.en", allowed_models=("tiny.en",), scratch=Path(scratch),
+    default_model="tiny.en", allowed_models=("tiny.en",), seal=Seal("of this test"), scratch=Path(scratch),
 ).work(60, 10)
 """
 

@@ -1,0 +1,186 @@
+"""Which rows of the ledger belong to a recording, a refused submission or a person, and how they go.
+
+Used by erasures.py inside its transactions, and by nobody else. A table that is in neither `OF_SUBJECTS` nor `KEPT`
+fails a test, so that a new one cannot be forgotten.
+
+What surprises: deleting work is what fences whoever is at it, as raising its epoch would: no commit finds the row.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from diary_pipeline.ledger.claims import settle
+from diary_pipeline.ledger.connect import GaveWay, chunks, each, now
+from diary_pipeline.ledger.tables import (
+    batch_items,
+    batches,
+    clock,
+    history,
+    llm_calls,
+    llm_holds,
+    llm_spent,
+    pointers,
+    recordings,
+    seen_files,
+    submissions,
+    work,
+)
+
+Row = Mapping[str, object]
+
+AT_ONCE: Sequence[sa.Column[str]] = (
+    work.c.recording_key,
+    batch_items.c.recording_key,
+    recordings.c.key,
+    submissions.c.recording_key,
+    submissions.c.id,
+    seen_files.c.submission_id,
+    llm_calls.c.recording_key,
+)
+"""Where a subject stands in what people and workers are told; gone with the transaction that hides it."""
+AT_LAST: Sequence[sa.Column[str]] = (pointers.c.subject, history.c.subject)
+"""What leads publishers and the rewriting of objects; gone when those are done."""
+OF_OWNERS: Sequence[sa.Column[str]] = (
+    seen_files.c.owner,
+    llm_holds.c.owner,
+)
+KEPT: Mapping[str, str] = {
+    "batches": "counts and run ids",
+    "holders": "run ids",
+    "clock": "a number",
+    "commits": "names of objects, which are rewritten without the subject under another name",
+    "replaced_objects": "names of objects whose bytes are about to go",
+    "publications": "numbers, a host and a path of the deployment",
+    "llm_routes": "how routes do",
+    "llm_route_days": "sums over everybody",
+    "erasures": "hashes and counts",
+    "erasure_subjects": "emptied by erasures.clear",
+    "tombstones": "hashes",
+    "schema_version": "a number",
+}
+"""Tables that hold nothing of a person, and why."""
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What hiding did."""
+
+    seq: int
+    """0: no pointer moved."""
+    holders: Sequence[str]
+    """Who is at work on it now."""
+    rows: Mapping[str, int]
+    """Table -> how many rows told of it."""
+
+
+def queue(tx: sa.Connection) -> int:
+    """Wait until no commit runs, hold others off, and return the last seq."""
+    return int(tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one())
+
+
+def one(conn: sa.Connection, target: str) -> list[Row]:
+    """Return what there is of a recording key, or of the id of a submission that became none."""
+    return _recordings(conn, recordings.c.key == target) or _unaccepted(conn, submissions.c.id == target)
+
+
+def owned_by(conn: sa.Connection, owner: str) -> list[Row]:
+    """Return what there is of an owner."""
+    return [*_recordings(conn, recordings.c.owner == owner), *_unaccepted(conn, submissions.c.owner == owner)]
+
+
+def hide(tx: sa.Connection, about: Sequence[Row], seq: int) -> Hidden:
+    """Move the pointers to no object and delete what the ledger tells; the clock ticks when a pointer moved."""
+    subjects = [str(row["subject"]) for row in about]
+    rows = count(tx, subjects)
+    holders = _take_from_workers(tx, [str(row["subject"]) for row in about if row["content_sha256"]])
+    nothing = {"object_id": None, "version": None, "made_with": None, "again_at": None, "seq": seq}
+    moved = 0
+    for some in chunks(subjects):
+        moved += tx.execute(pointers.update().where(pointers.c.subject.in_(some)).values(**nothing)).rowcount
+    if moved:
+        tx.execute(clock.update().values(n=seq))
+    _delete(tx, AT_ONCE, subjects)
+    return Hidden(seq if moved else 0, holders, rows)
+
+
+def delete_all(tx: sa.Connection, subjects: Sequence[str], owners: Collection[str]) -> None:
+    """Delete whatever names these subjects and owners, what late workers wrote since included."""
+    _delete(tx, (*AT_ONCE, *AT_LAST), subjects)
+    for owner in owners:
+        for column in OF_OWNERS:
+            tx.execute(column.table.delete().where(column == owner))
+        # Subjects of people are `owner/<ISO date>/<owner>`, of which the name begins after 17 characters.
+        spent = llm_spent.c.subject
+        tx.execute(llm_spent.delete().where(spent.startswith("owner/"), sa.func.substr(spent, 18) == owner))
+
+
+def count(conn: sa.Connection, subjects: Sequence[str]) -> dict[str, int]:
+    """Count by table the rows that still name these subjects."""
+    found: dict[str, int] = {}
+    for column in (*AT_ONCE, *AT_LAST):
+        rows = sum(
+            int(conn.execute(sa.select(sa.func.count()).select_from(column.table).where(column.in_(some))).scalar_one())
+            for some in chunks(subjects)
+        )
+        if rows:
+            found[column.table.name] = found.get(column.table.name, 0) + rows
+    return found
+
+
+def _take_from_workers(tx: sa.Connection, keys: Sequence[str]) -> list[str]:
+    """Release the items of batches, in everybody's order of locks, and return the live holders."""
+    ids = _carrying(tx, keys)
+    each(tx, sa.select(batches.c.id).order_by(batches.c.id).with_for_update(), batches.c.id, sorted(ids))
+    held = sa.select(work.c.holder, work.c.expires_at).order_by(work.c.recording_key, work.c.stage)
+    leases = each(tx, held.with_for_update(), work.c.recording_key, sorted(keys))
+    if not _carrying(tx, keys) <= ids:
+        raise GaveWay
+    at = now(tx)
+    for id in sorted(ids):
+        settle(tx, id, dict.fromkeys(keys, "released"))
+    each(tx, batch_items.delete(), batch_items.c.recording_key, keys)
+    # Nothing of such a batch is left to be shown to Dagster.
+    told = ~sa.exists().where(batch_items.c.batch_id == batches.c.id) & (batches.c.state == "closed")
+    each(tx, batches.update().where(told, batches.c.reported_at.is_(None)).values(reported_at=at), batches.c.id, ids)
+    return sorted({row.holder for row in leases if row.holder and row.expires_at and row.expires_at > at})
+
+
+def _carrying(tx: sa.Connection, keys: Sequence[str]) -> set[str]:
+    return {row.batch_id for row in each(tx, sa.select(batch_items.c.batch_id), batch_items.c.recording_key, keys)}
+
+
+def _recordings(conn: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
+    columns = (recordings.c.key, recordings.c.owner, recordings.c.content_sha256, recordings.c.object_key)
+    rows = conn.execute(sa.select(*columns, recordings.c.file_name).where(which)).all()
+    handed_in = sa.select(submissions.c.recording_key, submissions.c.uri, submissions.c.file_name)
+    names: dict[str, set[str]] = {}
+    for key, *said in each(conn, handed_in, submissions.c.recording_key, [row.key for row in rows]):
+        names.setdefault(key, set()).update(said)
+    return [
+        {
+            "subject": row.key,
+            "owner": row.owner,
+            "content_sha256": row.content_sha256,
+            "object_key": row.object_key,
+            "names": sorted({row.file_name} | names.get(row.key, set())),
+        }
+        for row in rows
+    ]
+
+
+def _unaccepted(conn: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]:
+    rows = conn.execute(sa.select(submissions).where(which, submissions.c.recording_key.is_(None))).all()
+    empty: Row = {"content_sha256": None, "object_key": None}
+    return [{"subject": row.id, "owner": row.owner, "names": sorted({row.uri, row.file_name}), **empty} for row in rows]
+
+
+def _delete(tx: sa.Connection, columns: Sequence[sa.Column[str]], subjects: Sequence[str]) -> None:
+    """Delete by subject; what hangs on a submission goes before it."""
+    for some in chunks(subjects):
+        handed_in = sa.select(submissions.c.id).where(submissions.c.recording_key.in_(some))
+        if seen_files.c.submission_id in columns:
+            tx.execute(seen_files.delete().where(seen_files.c.submission_id.in_(handed_in)))
+        for column in columns:
+            tx.execute(column.table.delete().where(column.in_(some)))

@@ -1,0 +1,111 @@
+"""Finishing erasures: what was hidden goes from every place where its bytes lie, and a receipt says so.
+
+The request and the hiding are one ledger transaction (ledger/erasures.py) and happened before. What each place does is
+places.py's business.
+
+What surprises: there is no list of steps done. Every place is emptied again by whoever comes after a kill, the ledger's
+own rows, which lead to the bytes, go last, and all erasures that wait go together, because rewriting the catalogue
+costs the same for one recording as for a thousand.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from diary_pipeline.core.errors import TransientError
+from diary_pipeline.core.seal import Seal
+from diary_pipeline.ledger import erasures, tombstones
+from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.erasures import Erasure, Subject
+from diary_pipeline.ledger.vacuum import vacuum
+from diary_pipeline.observability.logs import log
+from diary_pipeline.storage.private import write_private
+from diary_pipeline.upkeep.partitions import Partitions
+from diary_pipeline.upkeep.places import DagsterStorage, Place, named
+from diary_pipeline.upkeep.receipts import Receipt, write_receipt
+
+logger = log(__name__)
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What one pass did."""
+
+    receipts: Sequence[Receipt]
+    waiting: int
+    """Erasures left for a later pass: somebody is at work on what they are about."""
+
+
+@dataclass(frozen=True)
+class Erase:
+    """Finishes the erasures of one deployment."""
+
+    ledger: Ledger
+    seal: Seal
+    partitions: Partitions
+    places: Sequence[Place]
+    """In the order in which they are emptied; Dagster's storage comes after them."""
+    receipts: Path
+    """Folder of receipts as files."""
+    remains: Sequence[str]
+    """What stays wherever this deployment keeps things, for the receipts."""
+
+    def __call__(self) -> Erased:
+        """Finish every erasure that nobody's work stands in the way of.
+
+        TransientError `erasure_incomplete` when a place is not empty afterwards; the next pass goes on.
+        """
+        ready, waiting = self._ready()
+        about = {e.id: s for e in ready if (s := self._subjects(e))}
+        for id, subjects in about.items():
+            erasures.note_found(self.ledger, id, {p.name: p.count(subjects) for p in self._everywhere})
+        self._empty([s for subjects in about.values() for s in subjects])
+        for id in about:
+            erasures.clear(self.ledger, id)
+        if ready:
+            vacuum(self.ledger)
+        return Erased([self._finish(e.id) for e in ready], waiting)
+
+    def preview(self, subjects: Sequence[Subject]) -> dict[str, dict[str, int]]:
+        """Count by place what would go."""
+        return {p.name: dict(p.count(subjects)) for p in self._everywhere}
+
+    @property
+    def _everywhere(self) -> Sequence[Place]:
+        return (*self.places, DagsterStorage(self.partitions))
+
+    def _ready(self) -> tuple[list[Erasure], int]:
+        with self.ledger.reading() as conn:
+            asked = erasures.unfinished(conn)
+            free = [e for e in asked if not erasures.at_work(conn, e)]
+        # A run that waits in Dagster's queue has no lease yet, and would fail without the partition it is tagged with.
+        ready = [e for e in free if not self.partitions.unfinished_runs(named(self._subjects(e)))]
+        return ready, len(asked) - len(ready)
+
+    def _subjects(self, erasure: Erasure) -> list[Subject]:
+        with self.ledger.reading() as conn:
+            return erasures.subjects_of(conn, erasure.id)
+
+    def _empty(self, gone: Sequence[Subject]) -> None:
+        if not gone:
+            return
+        for place in self._everywhere:
+            place.remove(gone)
+            logger.info("erased_from", place=place.name)
+        if left := [p.name for p in self._everywhere if any(p.count(gone).values())]:
+            raise TransientError(
+                "erasure_incomplete",
+                f"Something that is to be erased is still, or again, in {', '.join(left)}; the next run removes it.",
+            )
+
+    def _finish(self, id: str) -> Receipt:
+        with self.ledger.reading() as conn:
+            [erasure], at = [e for e in erasures.unfinished(conn) if e.id == id], now(conn)
+            stones = tombstones.of(conn, id)
+        receipt = write_receipt(self.seal, erasure, at, stones, self.remains)
+        file = self.receipts / f"{id}.json"
+        write_private(file, json.dumps(receipt, indent=2).encode() + b"\n")
+        erasures.finish(self.ledger, id, receipt, at)
+        logger.info("erasure_finished", erasure=id)
+        return receipt

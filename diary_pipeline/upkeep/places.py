@@ -1,0 +1,184 @@
+"""Where the bytes of a diary lie, and how those of some recordings go from each place.
+
+The order of places and what comes of it is erase.py's business; Dagster's storage is behind partitions.py.
+
+What surprises: `count` is asked before and after. Before, for the receipt; after, because only a place that counts
+nothing is done, whoever wrote there in between.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from diary_pipeline.catalogue.rewrite import rewrite_without
+from diary_pipeline.ledger import log_objects
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.erasures import Subject
+from diary_pipeline.storage.keys import answers_prefix, audio_prefix, checkpoints_prefix
+from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline.upkeep.partitions import Named, Partitions
+
+LONGEST_WRITE_S = 3600.0
+
+
+class Place(Protocol):
+    """One store of bytes."""
+
+    @property
+    def name(self) -> str:
+        """What receipts call it."""
+        ...
+
+    def count(self, gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count what there is of them, by kind; nothing where only a rewriting can tell."""
+        ...
+
+    def remove(self, gone: Sequence[Subject], /) -> None:
+        """Remove it; doing so again does no harm."""
+        ...
+
+
+@dataclass(frozen=True)
+class StoredObjects:
+    """Audio, finished windows and paid answers. A source that lies in somebody's own bucket is not ours to delete."""
+
+    store: ObjectStore
+    name: str = "store"
+
+    def count(self, gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count objects."""
+        found: dict[str, int] = {}
+        for kind, _ in self._objects(gone):
+            found[kind] = found.get(kind, 0) + 1
+        return found
+
+    def remove(self, gone: Sequence[Subject], /) -> None:
+        """Delete objects, and the folders that are named after recordings."""
+        for _, key in list(self._objects(gone)):
+            self.store.delete(key)
+        for subject in gone:
+            for prefix in _prefixes(subject).values():
+                self.store.delete(prefix.removesuffix("/"))  # on a file system an empty folder still tells the key
+
+    def _objects(self, gone: Sequence[Subject]) -> Iterator[tuple[str, str]]:
+        for subject in gone:
+            audio = subject.object_key
+            if audio and audio.startswith(audio_prefix(subject.owner)) and self.store.exists(audio):
+                yield "audio", audio
+            for kind, prefix in _prefixes(subject).items():
+                yield from ((kind, key) for key in self.store.list(prefix))
+
+
+def _prefixes(subject: Subject) -> Mapping[str, str]:
+    if subject.content_sha256 is None:
+        return {}
+    return {
+        "checkpoints": checkpoints_prefix(subject.owner, subject.content_sha256),
+        "answers": answers_prefix(subject.owner, subject.subject),
+    }
+
+
+@dataclass(frozen=True)
+class ExportedFiles:
+    """Notes and transcripts as files, `<root>/<day>/<key>.<format>`; the day may have been another one once."""
+
+    roots: Mapping[str, Path]
+    name: str = "files"
+
+    def count(self, gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count files by kind."""
+        found = {kind: len(list(_named_after(root, gone))) for kind, root in self.roots.items()}
+        return {kind: n for kind, n in found.items() if n}
+
+    def remove(self, gone: Sequence[Subject], /) -> None:
+        """Delete files."""
+        for root in self.roots.values():
+            for file in list(_named_after(root, gone)):
+                file.unlink(missing_ok=True)
+            for left in root.glob("*/.*.part"):  # of a killed writer: it tells no key, but a text
+                if time.time() - left.stat().st_mtime > LONGEST_WRITE_S:
+                    left.unlink(missing_ok=True)
+
+
+def _named_after(root: Path, gone: Sequence[Subject]) -> Iterator[Path]:
+    keys = {s.subject for s in gone if s.content_sha256}
+    return (f for f in root.glob("*/*") if f.name.partition(".")[0] in keys)  # keys have no dot
+
+
+@dataclass(frozen=True)
+class Log:
+    """The committed objects, those of earlier versions too."""
+
+    ledger: Ledger
+    store: ObjectStore
+    name: str = "log"
+
+    def count(self, gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count objects that hold rows of them."""
+        with self.ledger.reading() as conn:
+            found = len(log_objects.objects_of(conn, [s.subject for s in gone]))
+        return {"objects": found} if found else {}
+
+    def remove(self, gone: Sequence[Subject], /) -> None:
+        """Write these objects anew without them."""
+        rewrite_without(self.ledger, self.store, {s.subject for s in gone if s.subject})
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A file that keeps bytes of deleted rows until it is written anew: the catalogue, the search index."""
+
+    name: str
+    rewrite: Callable[[], object]
+
+    def count(self, _gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count nothing: its rows went with the publish that hid them."""
+        return {}
+
+    def remove(self, _gone: Sequence[Subject], /) -> None:
+        """Write the file anew."""
+        self.rewrite()
+
+
+@dataclass(frozen=True)
+class BuiltAnew:
+    """Files that hold everybody's text and are made again from the catalogue: dbt's marts."""
+
+    files: Sequence[Path]
+    name: str = "marts"
+
+    def count(self, _gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count nothing: what is there afterwards may be new."""
+        return {}
+
+    def remove(self, _gone: Sequence[Subject], /) -> None:
+        """Delete the files; the next nightly run builds them."""
+        for file in self.files:
+            file.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class DagsterStorage:
+    """Partitions, events, runs, backfills and ticks that name a recording."""
+
+    partitions: Partitions
+    name: str = "dagster"
+
+    def count(self, gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count what names them."""
+        return self.partitions.count(named(gone))
+
+    def remove(self, gone: Sequence[Subject], /) -> None:
+        """Wipe it."""
+        self.partitions.forget(named(gone))
+
+
+def named(gone: Sequence[Subject]) -> Named:
+    """Say under which names something may stand in Dagster."""
+    return Named(
+        subjects=frozenset(s.subject for s in gone if s.subject),
+        uris=frozenset(name for s in gone for name in s.names if "://" in name),
+        owners=frozenset(s.owner for s in gone if not s.subject),
+    )

@@ -1,0 +1,88 @@
+"""The receipt of an erasure: what was removed where, and when; signed, and without a name in it.
+
+Pure but for reading the ledger. It is a row of the ledger and a file below DIARY_HOME, so that a restored backup, which
+knows nothing of the erasure, can be told of it again.
+
+What surprises: recordings are named by keyed hashes. Who holds the secret and a recording can ask a receipt whether it
+is about that one; nobody can read a key or a person out of it.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from diary_pipeline.core.seal import Seal
+from diary_pipeline.ledger.erasures import Erasure, subject_hash
+from diary_pipeline.ledger.tables import recordings, submissions
+
+Receipt = Mapping[str, object]
+FORMAT = 1
+
+
+def write_receipt(
+    seal: Seal, erasure: Erasure, removed_at: float, tombstones: Sequence[str], remains: Sequence[str]
+) -> Receipt:
+    """Return the signed receipt of an erasure whose bytes are gone.
+
+    `remains`: sentences about what this deployment cannot remove, or does not.
+    """
+    document: dict[str, object] = {
+        "receipt": FORMAT,
+        "erasure_id": erasure.id,
+        "scope": erasure.scope,
+        "target": erasure.target_hash,
+        "subjects": erasure.receipt["subjects"],
+        "tombstones": sorted(tombstones),
+        "hidden_at": _instant(erasure.hidden_at),
+        "bytes_removed_at": _instant(removed_at),
+        "removed": {store: dict(sorted(counts.items())) for store, counts in sorted(erasure.found.items())},
+        "remains": list(remains),
+        "seal": seal.id,
+    }
+    return {**document, "signature": seal.sign(document)}
+
+
+def is_genuine(seal: Seal, receipt: Receipt) -> bool:
+    """Tell whether this deployment wrote the receipt and nobody changed it since."""
+    unsigned = {name: value for name, value in receipt.items() if name != "signature"}
+    return seal.has_signed(unsigned, str(receipt.get("signature", "")))
+
+
+def back_again(conn: sa.Connection, seal: Seal, receipts: Iterable[Receipt]) -> list[str]:
+    """Return the recordings and refused submissions that receipts say were erased, and that a backup brought back.
+
+    What its owner let in again after the erasure is not among them. Reads all that the ledger knows.
+    """
+    erased_at: dict[str, float] = {}
+    for receipt in receipts:
+        at = dt.datetime.fromisoformat(str(receipt["hidden_at"])).timestamp()
+        subjects = receipt["subjects"]
+        for hash in subjects if isinstance(subjects, list) else ():
+            erased_at[hash] = max(at, erased_at.get(hash, at))
+    accepted = sa.select(recordings.c.key, recordings.c.created_at)
+    refused = sa.select(submissions.c.id, submissions.c.created_at).where(submissions.c.recording_key.is_(None))
+    rows = [*conn.execute(accepted).tuples(), *conn.execute(refused).tuples()]
+    return [subject for subject, at in rows if at < erased_at.get(subject_hash(seal, subject), at)]
+
+
+def what_remains(*, on_server: bool, in_bucket: bool) -> list[str]:
+    """Say what an erasure cannot remove, or does not; `on_server`: the ledger, or Dagster's storage, is PostgreSQL."""
+    said = [
+        "Files that recordings were handed in from, and exports outside DIARY_HOME: they are not ours to delete.",
+        "Backups from before: restoring one applies this receipt again.",
+        "A catalogue that a reader opened before: until it closes the file.",
+        "Blocks of deleted files: until the disk uses them again.",
+    ]
+    if on_server:
+        said.append(
+            "PostgreSQL: names and keys, never diary text, in freed space of pages until it is used again or VACUUM "
+            "FULL has run, and in the write-ahead log until its segments are recycled or their archive expires."
+        )
+    if in_bucket:
+        said.append("The bucket: older generations and soft-deleted objects, for as long as its rules keep them.")
+    return said
+
+
+def _instant(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds")
