@@ -24,6 +24,7 @@ from diary_pipeline.defs.notes import note, write_notes
 from diary_pipeline.defs.publish import publish as publish_job
 from diary_pipeline.defs.reprocess import reprocess
 from diary_pipeline.defs.resources import resources
+from diary_pipeline.defs.retention import retention
 from diary_pipeline.defs.sensors import finished_transcripts, publish, stale_notes, uploads
 from diary_pipeline.defs.speech import speech, transcribe_recordings
 from diary_pipeline.defs.wipe import DagsterPartitions
@@ -34,7 +35,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None
     """Assemble the location for one deployment; `overrides` replaces resources by name (tests, doubles)."""
     return dg.Definitions(
         assets=[speech, note],
-        jobs=[transcribe_recordings, write_notes, publish_job, ingest, reprocess, failed_recordings, erase],
+        jobs=[transcribe_recordings, write_notes, publish_job, ingest, reprocess, failed_recordings, erase, retention],
         sensors=[uploads, finished_transcripts, stale_notes, publish, erasures],
         resources={**resources(Wiring(settings)), **(overrides or {})},
         executor=dg.in_process_executor,  # also for UI runs and backfills: 1 s a run, not 15

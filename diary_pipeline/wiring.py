@@ -16,6 +16,7 @@ from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.work import Intake
+from diary_pipeline.ledger import erasures
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.notes.batch import WriteNotes
@@ -41,6 +42,7 @@ from diary_pipeline.upkeep.partitions import Partitions
 from diary_pipeline.upkeep.places import BuiltAnew, ExportedFiles, Log, Rewritten, StoredObjects
 from diary_pipeline.upkeep.receipts import what_remains
 from diary_pipeline.upkeep.reprocess import Reprocess
+from diary_pipeline.upkeep.retain import Retention
 
 if TYPE_CHECKING:
     from diary_pipeline.catalogue.publisher import Publisher
@@ -311,8 +313,38 @@ class Wiring:
                 StoredObjects(self.store),
                 ExportedFiles({"notes": s.note_dir, "transcripts": s.transcript_dir}),
             ),
-            receipts=s.home / "receipts",
+            receipts=self.receipt_dir,
             remains=what_remains(on_server=not s.ledger_url.startswith("sqlite"), in_bucket=False),
+        )
+
+    @property
+    def receipt_dir(self) -> Path:
+        """Folder of the receipts of erasures."""
+        return self.settings.home / "receipts"
+
+    @property
+    def backup_places(self) -> Mapping[str, Path]:
+        """What belongs to a backup beside ledger and objects, by name."""
+        s = self.settings
+        exports = {"notes": s.note_dir, "transcripts": s.transcript_dir}
+        return {"dagster": s.dagster_home, SEAL_FILE: s.home / SEAL_FILE, "receipts": self.receipt_dir, **exports}
+
+    @property
+    def derived_files(self) -> Sequence[Path]:
+        """What is made from ledger and objects, and must not outlive another ledger."""
+        live = self.settings.catalogue_file
+        return [path for made in (live, self.marts_file) for path in (made, *made.parent.glob(f".{made.name}.*"))]
+
+    @cached_property
+    def retention(self) -> Retention:
+        """What is kept for how long."""
+        s = self.settings
+        return Retention(
+            self.ledger,
+            self.store,
+            s.usual_owner(s.default_owner),
+            tuple(s.owners.values()),
+            lambda key: erasures.hide(self.ledger, self.seal, "recording", key),
         )
 
     @property

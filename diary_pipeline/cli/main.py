@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from diary_pipeline.cli import (
+    backup,
     demo,
     erase,
     evaluate,
@@ -52,6 +53,8 @@ for command in (
     versions.promote,
     versions.rollback,
     erase.erase,
+    backup.backup,
+    backup.restore,
     manage.publish,
     manage.doctor,
     manage.dev,

@@ -87,6 +87,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "write_note": lambda: wiring.write_note,
         "stale": lambda: wiring.stale_notes,
         "reprocess": lambda: wiring.reprocess,
+        "retention": lambda: wiring.retention,
         "published_file": lambda: PublishedFile(place_of(s.catalogue_file), wiring.marts_file),
         "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
         "eraser": lambda: eraser(wiring),

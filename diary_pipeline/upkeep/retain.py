@@ -38,7 +38,7 @@ class Retention:
     usual: Owner
     """Stands for everybody of whom the configuration says nothing."""
     owners: Iterable[Owner]
-    hide: Callable[[str], None]
+    hide: Callable[[str], object]
     """Begins to erase one recording."""
 
     def __call__(self) -> Retained:

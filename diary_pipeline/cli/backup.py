@@ -1,0 +1,126 @@
+"""`diary backup` and `diary restore`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from diary_pipeline.cli.home import begin, existing_home, prepare_home
+from diary_pipeline.cli.output import console, say
+
+if TYPE_CHECKING:
+    from diary_pipeline.settings import Settings
+    from diary_pipeline.wiring import Wiring
+
+
+def backup(
+    to: Annotated[Path, typer.Argument(help="Folder of the backup; one that is there is brought up to date.")],
+) -> None:
+    """Copy ledger, audio, transcripts, notes and Dagster's state into a folder, while everything runs.
+
+    Only what is new is copied, and what is gone is removed there too: keep several folders, or snapshots of one, to go
+    further back. It holds the secret of tombstones and receipts, so guard it like the diary. Not in it: models, and
+    what `diary restore` makes again (catalogue, marts, search index).
+
+    Example: `diary backup /mnt/disk/diary`.
+    """
+    settings = begin()
+    existing_home(settings)
+    from rich.progress import DownloadColumn, Progress
+
+    from diary_pipeline.upkeep.backup import back_up
+    from diary_pipeline.wiring import Wiring
+
+    wiring = Wiring(settings)
+    with Progress("copying", DownloadColumn(), console=console(), transient=True) as bar:
+        task = bar.add_task("copying", total=None)
+        places = wiring.backup_places
+        done = back_up(wiring.ledger, wiring.store, places, to.expanduser().absolute(), lambda n: bar.advance(task, n))
+    held = done.manifest
+    say(
+        f"{to} holds {held.files} files, {held.objects_bytes / 1e6:.1f} MB: {done.copied} objects copied, "
+        f"{done.removed} removed."
+    )
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="Folder that `diary backup` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put the backup in the place of the diary that is here.")
+    ] = False,
+    receipts: Annotated[
+        Path | None,
+        typer.Option("--receipts", help="Folder of more receipts, such as <home>/receipts of a machine that is gone."),
+    ] = None,
+) -> None:
+    """Put a backup back, erase again what was erased since it was taken, and publish.
+
+    Receipts of the diary that is replaced count, those in the backup, and those you name. Stop `diary dev` first.
+
+    Example: `diary restore /mnt/disk/diary --replace`.
+
+    Exit code 1: something that was erased before waits to be erased again.
+    """
+    settings = begin()
+    prepare_home(settings)
+    from diary_pipeline.upkeep.restore import restore as put_back
+    from diary_pipeline.wiring import Wiring
+
+    wiring = Wiring(settings)
+    places, ours = wiring.backup_places, wiring.receipt_dir
+    known = _receipts(ours) + (_receipts(receipts) if receipts else [])
+    folder = source.expanduser().absolute()
+    done = put_back(folder, settings.ledger_url, wiring.store, places, wiring.derived_files, replace=replace)
+    say(f"{done.objects} objects were missing and are back; this is the diary of {done.manifest.taken_at}.")
+    _erase_again(Wiring(settings), known + _receipts(ours))
+
+
+def _erase_again(wiring: "Wiring", known: list[dict[str, object]]) -> None:
+    from diary_pipeline.cli.drain import erase as finish
+    from diary_pipeline.ledger import erasures
+    from diary_pipeline.upkeep.receipts import back_again, is_genuine
+
+    genuine = [receipt for receipt in known if is_genuine(wiring.seal, receipt)]
+    if len(genuine) < len(known):
+        say(f"{len(known) - len(genuine)} receipts are not this diary's, or were changed, and do not count.")
+    with wiring.ledger.reading() as conn:
+        returned = back_again(conn, wiring.seal, genuine)
+    for subject in returned:
+        erasures.hide(wiring.ledger, wiring.seal, "recording", subject)
+    if returned:
+        say(f"{len(returned)} recordings were erased after the backup was taken, and are erased again...")
+    done = finish(wiring)
+    if done is not None and done.waiting:
+        say(f"{done.waiting} erasures wait for a run; `diary dev` finishes them.")
+        raise typer.Exit(1)
+    _publish(wiring.settings)
+
+
+def _publish(settings: "Settings") -> None:
+    import os
+    import subprocess
+
+    from diary_pipeline.wiring import Wiring
+
+    # In a process of its own: this one may have read the catalogue.
+    done = subprocess.run(
+        Wiring(settings).publish_command,
+        env={**os.environ, **settings.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    say(done.stderr.strip() if not done.returncode else f"Run `diary publish`: {done.stderr.strip()}")
+
+
+def _receipts(folder: Path) -> list[dict[str, object]]:
+    """Read what looks like receipts; whose they are is told by their signatures."""
+    found = []
+    for file in sorted(folder.glob("*.json")):
+        try:
+            said = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            said = None
+        found += [said] if isinstance(said, dict) and "signature" in said else []
+    return found
