@@ -10,7 +10,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 
 import dagster as dg
@@ -108,17 +108,17 @@ def preview_erasure(wiring: Wiring, subjects: Sequence[Subject]) -> dict[str, di
 
 
 @contextmanager
-def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+def _instance(settings: Settings, overrides: Mapping[str, object] | None = None) -> Iterator[dg.DagsterInstance]:
     os.environ.update(settings.environment())  # dagster.yaml names DAGSTER_HOME, and child processes read the rest
-    # Captured output would need a watcher process for each run.
-    here = InstanceRef.from_dir(str(settings.dagster_home), overrides={"compute_logs": NOT_CAPTURED})
+    here = InstanceRef.from_dir(str(settings.dagster_home), overrides=overrides)
     with dg.DagsterInstance.from_ref(here) as instance:
         yield instance
 
 
 def _drain(wiring: Wiring, waiting: set[str], on_trouble: Callable[[str], None], stop: threading.Event) -> None:
     settings = wiring.settings
-    with _instance(settings) as instance:
+    # Captured output would need a watcher process for each run.
+    with _instance(settings, {"compute_logs": NOT_CAPTURED}) as instance:
         defs = build_defs(settings, resources(wiring))
         finder = recovery(wiring)
         told = False
