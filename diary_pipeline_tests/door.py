@@ -5,8 +5,8 @@ from pathlib import Path
 
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.core.owner import Owner
-from diary_pipeline.core.seal import Seal
 from diary_pipeline.core.recording import Recording
+from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.receive import Received
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.work import Intake, IntakeReport

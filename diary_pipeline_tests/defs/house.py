@@ -100,9 +100,7 @@ class House:
             "config": {"base_dir": str(home)},
         }
         storage = self._dagster_storage or {"custom": embedded}
-        (home / "dagster.yaml").write_text(
-            yaml.safe_dump({"storage": storage, "telemetry": {"enabled": False}})
-        )
+        (home / "dagster.yaml").write_text(yaml.safe_dump({"storage": storage, "telemetry": {"enabled": False}}))
         self.instance = self._stack.enter_context(dg.DagsterInstance.from_config(str(home)))
         self.recovery = Recovery(
             self.ledger,

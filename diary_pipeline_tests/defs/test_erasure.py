@@ -1,9 +1,9 @@
-"""Erasing one of two recordings of a day: nothing of it is left in any byte on disk, and nothing of the other is lost."""
+"""Erasing one of two recordings of a day: no byte of it is left on disk, and nothing of the other is lost."""
 
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -15,16 +15,19 @@ from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.defs.wipe import DagsterPartitions
-from diary_pipeline.ledger import batches, erasures, submissions
+from diary_pipeline.ledger import batches, submissions
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.ledger.erasures import Subject
+from diary_pipeline.transcription.transcriber import Block, ToHear
 from diary_pipeline.upkeep.partitions import Named
 from diary_pipeline.upkeep.receipts import back_again, is_genuine
 from diary_pipeline_tests.builders import speech_like
 from diary_pipeline_tests.defs.erasing import (
     GONE,
     GONE_NAME,
+    GONE_SAID,
     STAYS,
+    STAYS_NAME,
     fill,
     finish,
     forget_sources,
@@ -32,7 +35,7 @@ from diary_pipeline_tests.defs.erasing import (
     told_in,
     write_plainly,
 )
-from diary_pipeline_tests.defs.house import House
+from diary_pipeline_tests.defs.house import CountingTranscriber, House
 
 ROWS = (
     "SELECT * FROM recordings ORDER BY ALL",
@@ -130,6 +133,19 @@ def test_the_sensor_finishes_what_was_hidden_and_its_run_names_nothing(house: Ho
     assert house.tick("erasures") == []
     [file] = (house.settings.home / "receipts").iterdir()
     assert is_genuine(house.wiring.seal, json.loads(file.read_text()))
+
+
+class Interrupted(CountingTranscriber):
+    """Ears during whose work something else happens, once."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__((GONE_SAID, GONE_SAID))
+        self._meanwhile = [meanwhile]
+
+    def _opened(self, recording: ToHear) -> Iterable[Block]:
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        return super()._opened(recording)
 
 
 class Killed(Exception):
@@ -233,6 +249,23 @@ def test_an_erasure_waits_for_the_worker_that_is_at_it_and_what_it_leaves_goes_t
     assert house.keys() == []
 
 
+def test_erased_while_a_run_hears_it_the_run_goes_on_with_the_other_and_leaves_nothing(house: House) -> None:
+    for name, pitch in ((GONE_NAME, 140.0), (STAYS_NAME, 180.0)):
+        house.drop(name, speech_like(4.0, pitch_hz=pitch))
+    [request] = house.tick("uploads")
+    gone, stays = sorted(house.keys(), key=lambda key: "zanzibarquux" not in key)
+    house.wiring.ears = Interrupted(lambda: hide(house, gone))
+    forget_sources(house)
+    assert house.execute("uploads", request).success
+    assert finish(house).waiting == 1, "the run may have shown itself a moment ago"
+    with house.ledger.writing() as tx:
+        tx.exec_driver_sql("UPDATE holders SET expires_at = 0")
+    assert len(finish(house).receipts) == 1
+    house.once()
+    assert told_in(house.settings.home, GONE) == {}
+    assert house.sql("SELECT recording_key FROM notes") == [(stays,)]
+
+
 def test_a_person_goes_whole(house: House) -> None:
     fill(house)
     (house.settings.drop_dir / "2026-03-05 zanzibarquux noise.mp3").write_bytes(b"no audio in here" * 40)
@@ -275,7 +308,7 @@ def test_the_config_of_ingest_runs_names_the_file_no_longer(house: House) -> Non
     config = {"ops": {"ingest": {"config": {"uris": [str(house.drop(GONE_NAME)), str(house.drop(STAYS_NAME))]}}}}
     assert house.defs.resolve_job_def("ingest").execute_in_process(run_config=config, instance=house.instance).success
     house.once()
-    [gone] = [key for key in house.keys() if "zanzibarquux" in key]
+    gone = min(house.keys(), key=lambda key: "zanzibarquux" not in key)
     forget_sources(house)
     hide(house, gone)
     finish(house)

@@ -1,4 +1,4 @@
-"""Erasure where ledger and Dagster are PostgreSQL: no name in a dump, and none in the server's files once it is asked."""
+"""Erasure where ledger and Dagster are PostgreSQL: no name in a dump, nor in the server's files after VACUUM FULL."""
 
 import subprocess
 from collections.abc import Iterator
