@@ -114,6 +114,16 @@ def test_an_unfinished_recording_is_never_worked_on_again_and_its_worker_is_wait
         assert conn.execute(sa.select(batch_table.c.state)).scalars().all() == ["closed"]
 
 
+def test_a_run_that_has_committed_and_not_told_dagster_yet_is_waited_for(diary: Diary) -> None:
+    gone, stays = diary.accept("gone.m4a", "stays.m4a")
+    batch = diary.claim("transcript", [gone, stays], holder="run-1")
+    diary.transcribe([gone, stays], batch=batch)
+    erasure = erasures.hide(diary.ledger, SEAL, "recording", gone.key)
+    assert erasure.waits_for == ["run-1"]
+    batches.mark_reported(diary.ledger, batch.id)
+    assert erasures.hide(diary.ledger, SEAL, "recording", stays.key).waits_for == []
+
+
 def test_a_batch_that_carried_nothing_else_closes_and_owes_dagster_nothing(diary: Diary) -> None:
     [gone] = diary.accept("gone.m4a")
     batches.plan_waiting(diary.ledger, "transcript", PlanLimits(100, 10, 2))

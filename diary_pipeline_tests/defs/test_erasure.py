@@ -25,9 +25,9 @@ from diary_pipeline_tests.builders import speech_like
 from diary_pipeline_tests.defs.erasing import (
     GONE,
     GONE_NAME,
-    GONE_SAID,
     STAYS,
     STAYS_NAME,
+    STAYS_SAID,
     fill,
     finish,
     forget_sources,
@@ -139,7 +139,7 @@ class Interrupted(CountingTranscriber):
     """Ears during whose work something else happens, once."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
-        super().__init__((GONE_SAID, GONE_SAID))
+        super().__init__((STAYS_SAID, STAYS_SAID))
         self._meanwhile = [meanwhile]
 
     def _opened(self, recording: ToHear) -> Iterable[Block]:
@@ -305,7 +305,8 @@ def test_a_receipt_is_genuine_until_a_word_of_it_is_changed_and_finds_what_a_bac
 
 
 def test_the_config_of_ingest_runs_names_the_file_no_longer(house: House) -> None:
-    config = {"ops": {"ingest": {"config": {"uris": [str(house.drop(GONE_NAME)), str(house.drop(STAYS_NAME))]}}}}
+    paths = [str(house.drop(GONE_NAME)), str(house.drop(STAYS_NAME, speech_like(2.0, pitch_hz=180.0)))]
+    config = {"ops": {"ingest": {"config": {"uris": paths}}}}
     assert house.defs.resolve_job_def("ingest").execute_in_process(run_config=config, instance=house.instance).success
     house.once()
     gone = min(house.keys(), key=lambda key: "zanzibarquux" not in key)
@@ -314,8 +315,7 @@ def test_the_config_of_ingest_runs_names_the_file_no_longer(house: House) -> Non
     finish(house)
     assert told_in(house.settings.home, ["zanzibarquux"]) == {}
     [run] = house.instance.get_runs(dg.RunsFilter(job_name="ingest"))
-    kept = str(house.settings.drop_dir / STAYS_NAME)
-    assert run.run_config["ops"]["ingest"]["config"]["uris"] == ["erased", kept]
+    assert run.run_config["ops"]["ingest"]["config"]["uris"] == ["erased", paths[1]]
 
 
 def test_every_table_that_dagster_has_is_looked_through(house: House) -> None:
