@@ -17,7 +17,7 @@ from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import hiding, tombstones
 from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.leases import holder_is_live
-from diary_pipeline.ledger.tables import UNFINISHED, erasure_subjects, erasures
+from diary_pipeline.ledger.tables import UNFINISHED, erasure_subjects, erasures, recordings, submissions
 
 Scope = Literal["recording", "user"]
 Found = Mapping[str, Mapping[str, int]]
@@ -86,6 +86,13 @@ def about(conn: sa.Connection, scope: Scope, target: str) -> list[Subject]:
 def rows_of(conn: sa.Connection, subjects: Sequence[Subject]) -> dict[str, int]:
     """Count by table the ledger's rows about them."""
     return hiding.count(conn, [s.subject for s in subjects if s.subject])
+
+
+def known_since(conn: sa.Connection) -> dict[str, float]:
+    """Return every recording key and every submission without one, with the time when it came."""
+    accepted = sa.select(recordings.c.key, recordings.c.created_at)
+    others = sa.select(submissions.c.id, submissions.c.created_at).where(submissions.c.recording_key.is_(None))
+    return dict([*conn.execute(accepted).tuples(), *conn.execute(others).tuples()])
 
 
 def get(conn: sa.Connection, id: str) -> Erasure | None:

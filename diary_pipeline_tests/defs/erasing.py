@@ -15,7 +15,7 @@ import pytest
 
 from diary_pipeline.audio.decode import decode
 from diary_pipeline.defs.resources import Eraser
-from diary_pipeline.defs.wipe import DagsterPartitions
+from diary_pipeline.defs.wipe.partitions import DagsterPartitions
 from diary_pipeline.ledger import erasures, recordings
 from diary_pipeline.ledger.erasures import Erasure, Scope
 from diary_pipeline.storage.keys import answers_prefix, checkpoint_prefix

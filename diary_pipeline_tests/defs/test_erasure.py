@@ -14,7 +14,7 @@ from dagster._core.storage.runs.schema import RunStorageSqlMetadata
 from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.defs.wipe import DagsterPartitions
+from diary_pipeline.defs.wipe.partitions import DagsterPartitions
 from diary_pipeline.ledger import batches, submissions
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.ledger.erasures import Subject
@@ -296,11 +296,9 @@ def test_a_receipt_is_genuine_until_a_word_of_it_is_changed_and_finds_what_a_bac
     told = json.dumps(receipt).lower()
     assert not [word for word in (*GONE, *STAYS, gone, '"me"') if word in told]
     restored = open_ledger(f"sqlite:///{backup}")
-    with restored.reading() as conn:
-        assert back_again(conn, seal, [receipt]) == [gone]
-        assert back_again(conn, Seal("another"), [receipt]) == []
-    with house.ledger.reading() as conn:
-        assert back_again(conn, seal, [receipt]) == []
+    assert back_again(restored, seal, [receipt]) == [gone]
+    assert back_again(restored, Seal("another"), [receipt]) == []
+    assert back_again(house.ledger, seal, [receipt]) == []
     restored.close()
 
 
