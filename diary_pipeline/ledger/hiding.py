@@ -1,7 +1,7 @@
 """Which rows of the ledger belong to a recording, a refused submission or a person, and how they go.
 
-Used by erasures.py inside its transactions, and by nobody else. A table that is in neither `OF_SUBJECTS` nor `KEPT`
-fails a test, so that a new one cannot be forgotten.
+Used by erasures.py inside its transactions, and by nobody else. A table that stands in none of the lists below fails
+a test, so that a new one cannot be forgotten.
 
 What surprises: deleting work is what fences whoever is at it, as raising its epoch would: no commit finds the row.
 """

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from diary_pipeline.core.errors import NotFound, ServiceMissing
+from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import batches, erasures, hiding, submissions, tombstones
 from diary_pipeline.ledger.commits import Change, clock_now, pointers_since, record
@@ -155,14 +155,28 @@ def test_several_submissions_of_one_recording_go_together(diary: Diary) -> None:
 
 def test_a_tombstone_is_of_one_owner_and_can_be_forgotten(diary: Diary) -> None:
     [gone] = diary.accept("walk.m4a")
-    erasures.hide(diary.ledger, SEAL, "recording", gone.key)
+    erasure = erasures.hide(diary.ledger, SEAL, "recording", gone.key)
     with diary.ledger.reading() as conn:
         assert tombstones.stands(conn, SEAL, "me", gone.content_sha256)
         assert not tombstones.stands(conn, SEAL, "anna", gone.content_sha256)
         with pytest.raises(ServiceMissing, match="DIARY_ERASURE_KEY"):
             tombstones.stands(conn, Seal("another"), "me", gone.content_sha256)
+    with pytest.raises(UsageError, match="not finished"):
+        tombstones.allow(diary.ledger, SEAL, "me", gone.content_sha256)
+    erasures.clear(diary.ledger, erasure.id)
+    erasures.finish(diary.ledger, erasure.id, {}, 1.0)
     assert tombstones.allow(diary.ledger, SEAL, "me", gone.content_sha256)
     assert not tombstones.allow(diary.ledger, SEAL, "me", gone.content_sha256)
+
+
+def test_a_refused_file_that_is_handed_in_again_meanwhile_is_left_alone(diary: Diary) -> None:
+    refused = diary.refuse("broken.m4a")
+    erasure = erasures.hide(diary.ledger, SEAL, "recording", refused)
+    submissions.submit(diary.ledger, owner="me", source="folder", uri="/memos/x", file_name="x", options={}, id=refused)
+    erasures.clear(diary.ledger, erasure.id)
+    with diary.ledger.reading() as conn:
+        assert [s.id for s in submissions.get(conn, [refused])] == [refused]
+        assert erasures.subjects_of(conn, erasure.id) == []
 
 
 def test_the_first_count_of_a_store_stands(diary: Diary) -> None:
