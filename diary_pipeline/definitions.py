@@ -27,7 +27,7 @@ from diary_pipeline.defs.resources import resources
 from diary_pipeline.defs.retention import retention
 from diary_pipeline.defs.sensors import finished_transcripts, publish, stale_notes, uploads
 from diary_pipeline.defs.speech import speech, transcribe_recordings
-from diary_pipeline.defs.wipe import DagsterPartitions
+from diary_pipeline.defs.wipe.partitions import DagsterPartitions
 from diary_pipeline.upkeep.partitions import Partitions
 
 

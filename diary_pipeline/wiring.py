@@ -39,7 +39,7 @@ from diary_pipeline.transcription.transcriber import Transcriber
 from diary_pipeline.upkeep.erase import Erase
 from diary_pipeline.upkeep.files import Files
 from diary_pipeline.upkeep.partitions import Partitions
-from diary_pipeline.upkeep.places import BuiltAnew, ExportedFiles, Log, Rewritten, StoredObjects
+from diary_pipeline.upkeep.places import Elsewhere, ExportedFiles, Log, StoredObjects
 from diary_pipeline.upkeep.receipts import what_remains
 from diary_pipeline.upkeep.reprocess import Reprocess
 from diary_pipeline.upkeep.retain import Retention
@@ -301,14 +301,13 @@ class Wiring:
     def erase(self, partitions: Partitions, compact: Callable[[], object]) -> Erase:
         """Give what finishes erasures; `compact` publishes and writes the catalogue anew, in a process of its own."""
         s = self.settings
-        marts = self.marts_file
         return Erase(
             self.ledger,
             self.seal,
             partitions,
             places=(
-                BuiltAnew((marts, marts.with_name(f"{marts.name}.wal"))),  # first, or the next publish carries them on
-                Rewritten("catalogue", compact),
+                Elsewhere("marts", lambda _: self.marts_file.unlink(missing_ok=True)),  # or a publish carries them on
+                Elsewhere("catalogue", lambda _: compact()),
                 Log(self.ledger, self.store),
                 StoredObjects(self.store),
                 ExportedFiles({"notes": s.note_dir, "transcripts": s.transcript_dir}),

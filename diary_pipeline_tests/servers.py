@@ -69,7 +69,7 @@ class Postgres:
 @contextmanager
 def postgres_server() -> Iterator[Postgres]:
     """Start a PostgreSQL server of this session's own on a free port; skip where none is installed."""
-    initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
+    initdb, pg_ctl = program("initdb"), program("pg_ctl")
     if initdb is None or pg_ctl is None:
         missing_server("no PostgreSQL server (initdb, pg_ctl) is installed")
     try:
@@ -97,7 +97,8 @@ def postgres_server() -> Iterator[Postgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _program(name: str) -> Path | None:
+def program(name: str) -> Path | None:
+    """Return one of PostgreSQL's programs, of the newest version that is installed."""
     newest_first = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
     on_path = shutil.which(name)
     return newest_first[0] if newest_first else Path(on_path) if on_path else None

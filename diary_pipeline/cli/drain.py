@@ -37,6 +37,7 @@ TOLD = frozenset({"ServiceMissing", "TransientError", "Fenced"})
 """Errors whose message is ours and meant for people."""
 RUN_KEY = "dagster/run_key"
 SENSOR = "dagster/sensor_name"
+# Captured output would need a watcher process for each run. Erasing runs nothing, and must find what others captured.
 NOT_CAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 """The terminal belongs to whoever waits; the run's page has every line."""
@@ -95,7 +96,7 @@ def wait_for(
 
 def erase(wiring: Wiring) -> Erased | None:
     """Finish the erasures that wait, in this process; None: a daemon lives, whose sensor does it."""
-    with _instance(wiring.settings) as instance:
+    with _instance(wiring.settings, {}) as instance:
         if _daemon_is_live(instance):
             return None
         return eraser(wiring)(partitions(instance))
@@ -103,21 +104,20 @@ def erase(wiring: Wiring) -> Erased | None:
 
 def preview_erasure(wiring: Wiring, subjects: Sequence[Subject]) -> dict[str, dict[str, int]]:
     """Count by place what an erasure would remove."""
-    with _instance(wiring.settings) as instance:
+    with _instance(wiring.settings, {}) as instance:
         return wiring.erase(partitions(instance), lambda: None).preview(subjects)
 
 
 @contextmanager
-def _instance(settings: Settings, overrides: Mapping[str, object] | None = None) -> Iterator[dg.DagsterInstance]:
+def _instance(settings: Settings, changes: Mapping[str, object]) -> Iterator[dg.DagsterInstance]:
     os.environ.update(settings.environment())  # dagster.yaml names DAGSTER_HOME, and child processes read the rest
-    here = InstanceRef.from_dir(str(settings.dagster_home), overrides=overrides)
+    here = InstanceRef.from_dir(str(settings.dagster_home), overrides=dict(changes))
     with dg.DagsterInstance.from_ref(here) as instance:
         yield instance
 
 
 def _drain(wiring: Wiring, waiting: set[str], on_trouble: Callable[[str], None], stop: threading.Event) -> None:
     settings = wiring.settings
-    # Captured output would need a watcher process for each run.
     with _instance(settings, {"compute_logs": NOT_CAPTURED}) as instance:
         defs = build_defs(settings, resources(wiring))
         finder = recovery(wiring)

@@ -29,7 +29,8 @@ def find(ledger: "Ledger", live: Path, said: str) -> "RecordingRow | Submission"
             if len(by_id) == 1:
                 return recordings.rows(conn, [key])[0] if key else by_id[0]
         recent = {row.recording.key for row in recordings.page(conn, limit=RECENT)}
-        keys = sorted({key for key in recent if _fits(key, said)} | _published(live, said))
+        fitting = {key for key in recent if _fits(key, said)} | _published(live, said)
+        keys = sorted(recordings.known(conn, sorted(fitting)))  # the file may show what was erased a moment ago
         match keys:
             case []:
                 raise NotFound(

@@ -9,7 +9,7 @@ import dagster as dg
 
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.resources import Eraser
-from diary_pipeline.defs.wipe import DagsterPartitions
+from diary_pipeline.defs.wipe.partitions import DagsterPartitions
 from diary_pipeline.ledger import erasures as ledger_erasures
 from diary_pipeline.ledger.connect import Ledger
 

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import hiding, tombstones
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.leases import holder_is_live
-from diary_pipeline.ledger.tables import UNFINISHED, erasure_subjects, erasures
+from diary_pipeline.ledger.tables import UNFINISHED, erasure_subjects, erasures, recordings, submissions
 
 Scope = Literal["recording", "user"]
 Found = Mapping[str, Mapping[str, int]]
@@ -88,6 +88,13 @@ def rows_of(conn: sa.Connection, subjects: Sequence[Subject]) -> dict[str, int]:
     return hiding.count(conn, [s.subject for s in subjects if s.subject])
 
 
+def known_since(conn: sa.Connection) -> dict[str, float]:
+    """Return every recording key and every submission without one, with the time when it came."""
+    accepted = sa.select(recordings.c.key, recordings.c.created_at)
+    others = sa.select(submissions.c.id, submissions.c.created_at).where(submissions.c.recording_key.is_(None))
+    return dict([*conn.execute(accepted).tuples(), *conn.execute(others).tuples()])
+
+
 def get(conn: sa.Connection, id: str) -> Erasure | None:
     """Return one erasure, or None."""
     row = conn.execute(_ROWS.where(erasures.c.id == id)).one_or_none()
@@ -123,10 +130,15 @@ def last_removed_seq(conn: sa.Connection) -> int:
 
 
 def subjects_of(conn: sa.Connection, id: str) -> list[Subject]:
-    """Return what an erasure is about; empty once its ledger rows are cleared."""
+    """Return what an erasure is about; empty once its ledger rows are cleared.
+
+    What was handed in anew since is left out: a refused file that still lies in a folder has the same id again.
+    """
     columns = [erasure_subjects.c[name] for name in Subject.__dataclass_fields__]
     mine = sa.select(*columns).where(erasure_subjects.c.erasure_id == id).order_by(erasure_subjects.c.subject)
-    return [_subject(dict(row._mapping)) for row in conn.execute(mine)]
+    found = [_subject(dict(row._mapping)) for row in conn.execute(mine)]
+    new = _known(conn, [s.subject for s in found])
+    return [s for s in found if s.subject not in new]
 
 
 def at_work(conn: sa.Connection, erasure: Erasure) -> list[str]:
@@ -169,6 +181,11 @@ def _subject(row: Mapping[str, Any]) -> Subject:
 
 def _erasure(row: sa.Row[tuple[object, ...]]) -> Erasure:
     return Erasure(**row._mapping)
+
+
+def _known(conn: sa.Connection, subjects: Sequence[str]) -> set[str]:
+    columns = (recordings.c.key, submissions.c.id)
+    return {row[0] for column in columns for row in each(conn, sa.select(column), column, subjects)}
 
 
 def _hide(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasure:

@@ -1,7 +1,7 @@
 """Which rows of the ledger belong to a recording, a refused submission or a person, and how they go.
 
-Used by erasures.py inside its transactions, and by nobody else. A table that is in neither `OF_SUBJECTS` nor `KEPT`
-fails a test, so that a new one cannot be forgotten.
+Used by erasures.py inside its transactions, and by nobody else. A table that stands in none of the lists below fails
+a test, so that a new one cannot be forgotten.
 
 What surprises: deleting work is what fences whoever is at it, as raising its epoch would: no commit finds the row.
 """
@@ -130,9 +130,10 @@ def count(conn: sa.Connection, subjects: Sequence[str]) -> dict[str, int]:
 
 
 def _take_from_workers(tx: sa.Connection, keys: Sequence[str]) -> list[str]:
-    """Release the items of batches, in everybody's order of locks, and return the live holders."""
+    """Release the items of batches, in everybody's order of locks, and return who may still write of them."""
     ids = _carrying(tx, keys)
-    each(tx, sa.select(batches.c.id).order_by(batches.c.id).with_for_update(), batches.c.id, sorted(ids))
+    locked = sa.select(batches.c.run_id, batches.c.reported_at).order_by(batches.c.id).with_for_update()
+    carried = each(tx, locked, batches.c.id, sorted(ids))
     held = sa.select(work.c.holder, work.c.expires_at).order_by(work.c.recording_key, work.c.stage)
     leases = each(tx, held.with_for_update(), work.c.recording_key, sorted(keys))
     if not _carrying(tx, keys) <= ids:
@@ -144,7 +145,10 @@ def _take_from_workers(tx: sa.Connection, keys: Sequence[str]) -> list[str]:
     # Nothing of such a batch is left to be shown to Dagster.
     told = ~sa.exists().where(batch_items.c.batch_id == batches.c.id) & (batches.c.state == "closed")
     each(tx, batches.update().where(told, batches.c.reported_at.is_(None)).values(reported_at=at), batches.c.id, ids)
-    return sorted({row.holder for row in leases if row.holder and row.expires_at and row.expires_at > at})
+    working = {row.holder for row in leases if row.holder and row.expires_at and row.expires_at > at}
+    # A run that has committed and not yet told Dagster holds no lease any more.
+    telling = {row.run_id for row in carried if row.run_id and row.reported_at is None}
+    return sorted(working | telling)
 
 
 def _carrying(tx: sa.Connection, keys: Sequence[str]) -> set[str]:

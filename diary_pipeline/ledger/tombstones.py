@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.errors import AudioRefused, ServiceMissing
+from diary_pipeline.core.errors import AudioRefused, ServiceMissing, UsageError
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger.connect import Ledger, insert_missing
-from diary_pipeline.ledger.tables import tombstones
+from diary_pipeline.ledger.tables import erasures, tombstones
 
 AUDIO_ERASED = "audio_erased"
 
@@ -46,10 +46,21 @@ def refusal(file_name: str) -> AudioRefused:
 
 
 def allow(ledger: Ledger, seal: Seal, owner: str, content_sha256: str) -> bool:
-    """Forget a tombstone, so that the audio may come in again; False when there is none."""
+    """Forget a tombstone, so that the audio may come in again; False when there is none.
+
+    UsageError `erasure_unfinished` before its bytes are removed: what came in would go with them.
+    """
     with ledger.writing() as tx:
         demand_seal(tx, seal)
         mine = tombstones.c.hash == tombstone(seal, owner, content_sha256)
+        going = sa.select(erasures.c.id).where(
+            erasures.c.removed_at.is_(None), erasures.c.id == tombstones.c.erasure_id
+        )
+        if tx.execute(sa.select(tombstones.c.hash).where(mine, sa.exists(going))).first() is not None:
+            raise UsageError(
+                "erasure_unfinished",
+                "Its erasure is not finished yet; wait until `diary erase --receipts` shows the receipt.",
+            )
         return tx.execute(tombstones.delete().where(mine)).rowcount > 0
 
 

@@ -1,4 +1,4 @@
-"""What upkeep needs of Dagster, in our words. Made in defs/wipe.py and handed out by definitions.partitions()."""
+"""What upkeep needs of Dagster, in our words. Made in defs/wipe/ and handed out by definitions.partitions()."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ nothing is done, whoever wrote there in between.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -127,36 +127,20 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Rewritten:
-    """A file that keeps bytes of deleted rows until it is written anew: the catalogue, the search index."""
+class Elsewhere:
+    """A place whose own room knows how to forget: the published file, the marts, the search index."""
 
     name: str
-    rewrite: Callable[[], object]
+    forget: Callable[[Collection[str]], object]
+    """Is handed the keys of recordings and the ids of refused submissions."""
 
     def count(self, _gone: Sequence[Subject], /) -> Mapping[str, int]:
-        """Count nothing: its rows went with the publish that hid them."""
+        """Count nothing: what a derived file holds went with the publish that hid it, and what is there may be new."""
         return {}
 
-    def remove(self, _gone: Sequence[Subject], /) -> None:
-        """Write the file anew."""
-        self.rewrite()
-
-
-@dataclass(frozen=True)
-class BuiltAnew:
-    """Files that hold everybody's text and are made again from the catalogue: dbt's marts."""
-
-    files: Sequence[Path]
-    name: str = "marts"
-
-    def count(self, _gone: Sequence[Subject], /) -> Mapping[str, int]:
-        """Count nothing: what is there afterwards may be new."""
-        return {}
-
-    def remove(self, _gone: Sequence[Subject], /) -> None:
-        """Delete the files; the next nightly run builds them."""
-        for file in self.files:
-            file.unlink(missing_ok=True)
+    def remove(self, gone: Sequence[Subject], /) -> None:
+        """Have it forget."""
+        self.forget({s.subject for s in gone if s.subject})
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ is about that one; nobody can read a key or a person out of it.
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
-import sqlalchemy as sa
-
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.ledger.erasures import Erasure, subject_hash
-from diary_pipeline.ledger.tables import recordings, submissions
+from diary_pipeline.ledger import erasures
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.erasures import Erasure
 
 Receipt = Mapping[str, object]
 FORMAT = 1
@@ -49,7 +48,7 @@ def is_genuine(seal: Seal, receipt: Receipt) -> bool:
     return seal.has_signed(unsigned, str(receipt.get("signature", "")))
 
 
-def back_again(conn: sa.Connection, seal: Seal, receipts: Iterable[Receipt]) -> list[str]:
+def back_again(ledger: Ledger, seal: Seal, receipts: Iterable[Receipt]) -> list[str]:
     """Return the recordings and refused submissions that receipts say were erased, and that a backup brought back.
 
     What its owner let in again after the erasure is not among them. Reads all that the ledger knows.
@@ -60,10 +59,9 @@ def back_again(conn: sa.Connection, seal: Seal, receipts: Iterable[Receipt]) -> 
         subjects = receipt["subjects"]
         for hash in subjects if isinstance(subjects, list) else ():
             erased_at[hash] = max(at, erased_at.get(hash, at))
-    accepted = sa.select(recordings.c.key, recordings.c.created_at)
-    refused = sa.select(submissions.c.id, submissions.c.created_at).where(submissions.c.recording_key.is_(None))
-    rows = [*conn.execute(accepted).tuples(), *conn.execute(refused).tuples()]
-    return [subject for subject, at in rows if at < erased_at.get(subject_hash(seal, subject), at)]
+    with ledger.reading() as conn:
+        known = erasures.known_since(conn)
+    return [subject for subject, at in known.items() if at < erased_at.get(erasures.subject_hash(seal, subject), at)]
 
 
 def what_remains(*, on_server: bool, in_bucket: bool) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from diary_pipeline.core.errors import NotFound, ServiceMissing
+from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import batches, erasures, hiding, submissions, tombstones
 from diary_pipeline.ledger.commits import Change, clock_now, pointers_since, record
@@ -114,6 +114,16 @@ def test_an_unfinished_recording_is_never_worked_on_again_and_its_worker_is_wait
         assert conn.execute(sa.select(batch_table.c.state)).scalars().all() == ["closed"]
 
 
+def test_a_run_that_has_committed_and_not_told_dagster_yet_is_waited_for(diary: Diary) -> None:
+    gone, stays = diary.accept("gone.m4a", "stays.m4a")
+    batch = diary.claim("transcript", [gone, stays], holder="run-1")
+    diary.transcribe([gone, stays], batch=batch)
+    erasure = erasures.hide(diary.ledger, SEAL, "recording", gone.key)
+    assert erasure.waits_for == ["run-1"]
+    batches.mark_reported(diary.ledger, batch.id)
+    assert erasures.hide(diary.ledger, SEAL, "recording", stays.key).waits_for == []
+
+
 def test_a_batch_that_carried_nothing_else_closes_and_owes_dagster_nothing(diary: Diary) -> None:
     [gone] = diary.accept("gone.m4a")
     batches.plan_waiting(diary.ledger, "transcript", PlanLimits(100, 10, 2))
@@ -145,14 +155,28 @@ def test_several_submissions_of_one_recording_go_together(diary: Diary) -> None:
 
 def test_a_tombstone_is_of_one_owner_and_can_be_forgotten(diary: Diary) -> None:
     [gone] = diary.accept("walk.m4a")
-    erasures.hide(diary.ledger, SEAL, "recording", gone.key)
+    erasure = erasures.hide(diary.ledger, SEAL, "recording", gone.key)
     with diary.ledger.reading() as conn:
         assert tombstones.stands(conn, SEAL, "me", gone.content_sha256)
         assert not tombstones.stands(conn, SEAL, "anna", gone.content_sha256)
         with pytest.raises(ServiceMissing, match="DIARY_ERASURE_KEY"):
             tombstones.stands(conn, Seal("another"), "me", gone.content_sha256)
+    with pytest.raises(UsageError, match="not finished"):
+        tombstones.allow(diary.ledger, SEAL, "me", gone.content_sha256)
+    erasures.clear(diary.ledger, erasure.id)
+    erasures.finish(diary.ledger, erasure.id, {}, 1.0)
     assert tombstones.allow(diary.ledger, SEAL, "me", gone.content_sha256)
     assert not tombstones.allow(diary.ledger, SEAL, "me", gone.content_sha256)
+
+
+def test_a_refused_file_that_is_handed_in_again_meanwhile_is_left_alone(diary: Diary) -> None:
+    refused = diary.refuse("broken.m4a")
+    erasure = erasures.hide(diary.ledger, SEAL, "recording", refused)
+    submissions.submit(diary.ledger, owner="me", source="folder", uri="/memos/x", file_name="x", options={}, id=refused)
+    erasures.clear(diary.ledger, erasure.id)
+    with diary.ledger.reading() as conn:
+        assert [s.id for s in submissions.get(conn, [refused])] == [refused]
+        assert erasures.subjects_of(conn, erasure.id) == []
 
 
 def test_the_first_count_of_a_store_stands(diary: Diary) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,7 @@ from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.partitions import RECORDINGS
 from diary_pipeline.defs.recovery import Recovery
-from diary_pipeline.defs.resources import resources
+from diary_pipeline.defs.resources import Eraser, resources
 from diary_pipeline.notes.renderers.template import Template
 from diary_pipeline.notes.writer import ToWrite, Written, note_version
 from diary_pipeline.settings import load_settings
@@ -45,7 +45,7 @@ AT_ONCE = ("DIARY_SETTLE_S", "DIARY_RETRY_S")
 class CountingTranscriber:
     """A scripted transcriber that counts how often it was asked, and can be told to break."""
 
-    def __init__(self, said: Sequence[str] = SAID) -> None:
+    def __init__(self, said: Mapping[str, str] | Sequence[str] = SAID) -> None:
         self._ears = ScriptedTranscriber(said)
         self.heard = 0
         self.broken: BaseException | None = None
@@ -123,7 +123,8 @@ class ScriptedWiring(Wiring):
 class House:
     """Drop files, tick sensors, execute what they ask for, look at what came of it."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    def __init__(self, home: Path, *, dagster_storage: Mapping[str, object] | None = None, **environment: str) -> None:
+        """Take what dagster.yaml says of storage; None: the embedded one."""
         said = (
             {"DIARY_HOME": str(home), "DIARY_TIME_ZONE": "UTC"} | dict.fromkeys(AT_ONCE, "0") | {"DIARY_LEASE_S": "3"}
         )
@@ -131,6 +132,7 @@ class House:
         self.wiring = ScriptedWiring(self.settings)
         self.wiring.ears = CountingTranscriber()
         self.ledger = self.wiring.ledger
+        self._dagster_storage = dagster_storage
         self.later_s = 0.0
         """How much later it is than the clock says."""
         self.breaks_publishing = False
@@ -140,14 +142,13 @@ class House:
         home = self.settings.dagster_home
         home.mkdir(parents=True, exist_ok=True)  # a house may be left and entered again
         self.settings.drop_dir.mkdir(parents=True, exist_ok=True)
-        storage = {
+        embedded = {
             "module": "diary_pipeline.instance.event_storage",
             "class": "BatchingSqliteStorage",
             "config": {"base_dir": str(home)},
         }
-        (home / "dagster.yaml").write_text(
-            yaml.safe_dump({"storage": {"custom": storage}, "telemetry": {"enabled": False}})
-        )
+        storage = self._dagster_storage or {"custom": embedded}
+        (home / "dagster.yaml").write_text(yaml.safe_dump({"storage": storage, "telemetry": {"enabled": False}}))
         self.instance = self._stack.enter_context(dg.DagsterInstance.from_config(str(home)))
         self.recovery = Recovery(
             self.ledger,
@@ -158,7 +159,11 @@ class House:
         )
         dispatcher = Dispatcher(self.ledger, self.recovery, self.wiring.limits)
         # Publishing in this process is safe here: nothing in it keeps the catalogue open.
-        changes = {"dispatcher": dispatcher, "publisher": self.publish}
+        changes = {
+            "dispatcher": dispatcher,
+            "publisher": self.publish,
+            "eraser": Eraser(self.wiring, self.wiring.publisher.compact),
+        }
         self.defs = build_defs(self.settings, {**resources(self.wiring), **changes})
         return self
 

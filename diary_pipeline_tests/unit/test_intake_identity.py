@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from diary_pipeline.intake.receive import Received
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.work import IntakeReport
-from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger import erasures, submissions
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.folder import STAGING
-from diary_pipeline_tests.door import House, written
+from diary_pipeline_tests.door import SEAL, House, written
 
 
 @pytest.fixture
@@ -250,3 +251,34 @@ def test_thousands_of_files_are_read_once(house: House) -> None:
     assert house.scan() == []
     assert house.work() == IntakeReport()
     assert house.count() == 2_000
+
+
+def hide_person(house: House) -> None:
+    """Erase all of a person, as far as the ledger goes."""
+    erasures.hide(house.ledger, SEAL, "user", "me")
+
+
+def test_audio_that_is_erased_while_it_is_read_leaves_no_bytes(house: House) -> None:
+    path = house.sound("a.wav")
+    [id] = house.submit(path)
+    house.meanwhile = lambda: hide_person(house)
+    house.door.work(60, 1, ids=[id])
+    assert not list(house.store.list("audio/"))
+    with house.ledger.reading() as conn:
+        assert submissions.get(conn, [id]) == []
+
+
+def test_erased_audio_is_refused_before_it_is_stored_and_nobody_elses_is(house: House) -> None:
+    path = house.sound("a.wav")
+    [id] = house.submit(path)
+    house.door.work(60, 1, ids=[id])
+    hide_person(house)
+    for key in list(house.store.list("audio/")):
+        house.store.delete(key)
+    [again] = house.submit(path)
+    seen: list[Received] = []
+    house.door.work(60, 1, seen.append, ids=[again])
+    assert [(r.outcome, r.code) for r in seen] == [("refused", "audio_erased")]
+    assert not list(house.store.list("audio/"))
+    [hers] = house.door.submit([path], "anna", "cli", {})
+    assert house.door.work(60, 1, ids=[hers]).accepted == 1

@@ -25,8 +25,8 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.runs.schema import BulkActionsTable, RunsTable, RunTagsTable
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.defs import dagster_databases as databases
-from diary_pipeline.defs.dagster_databases import WORDS_A_SCAN, Database
+from diary_pipeline.defs.wipe import databases
+from diary_pipeline.defs.wipe.databases import WORDS_A_SCAN, Database
 from diary_pipeline.intake.names import path_of, uri_of
 from diary_pipeline.upkeep.partitions import Named
 

@@ -1,0 +1,1 @@
+"""Taking recordings out of Dagster's own databases: what upkeep calls `Partitions`."""
