@@ -59,6 +59,11 @@ def holdings(conn: sa.Connection, object_ids: Iterable[str]) -> list[Holding]:
     return [Holding(*row) for row in each(conn, _HOLDINGS, history.c.object_id, object_ids)]
 
 
+def of_month(conn: sa.Connection, prefix: str) -> list[str]:
+    """Return the ids of the committed objects that begin with a prefix: those of a month, or all."""
+    return list(conn.execute(sa.select(commits.c.object_id).where(commits.c.object_id.startswith(prefix))).scalars())
+
+
 def commit_of(conn: sa.Connection, object_id: str) -> LogObject | None:
     """Return what brought an object; None: another has taken its place."""
     row = conn.execute(_OBJECTS.where(commits.c.object_id == object_id)).one_or_none()
