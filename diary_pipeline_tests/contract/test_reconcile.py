@@ -21,6 +21,7 @@ from diary_pipeline.ledger.tables import commits, history, pointers, replaced_ob
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import audio_key
 from diary_pipeline.upkeep.reconcile import ORPHAN_AGE_S, Reconciled, reconcile
+from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_merged_log import store_in_which
 from diary_pipeline_tests.contract.test_rewritten_log import hide, known_objects
 from diary_pipeline_tests.diaries import Diary, transcript_for
@@ -226,8 +227,8 @@ def test_lost_corrections_are_a_persons_to_bring_back(house: House) -> None:
         ("DELETE FROM data.notes", 2),
         ("UPDATE data.notes SET commit_seq = 0 WHERE recording_key = '{walk}'", 1),
         ("INSERT INTO data.notes FROM data.notes WHERE recording_key = '{walk}'", 1),
-        ("DELETE FROM data.segments WHERE recording_key = '{walk}'; DELETE FROM data.checks", 1),
-        ("UPDATE data.recordings SET recording_key = 'a stranger' WHERE recording_key = '{walk}'", 2),
+        ("DELETE FROM data.segments; DELETE FROM data.checks", 2),
+        ("UPDATE data.recordings SET recording_key = 'a stranger', commit_seq = 1 WHERE recording_key = '{walk}'", 2),
         ("INSERT INTO data.notes BY NAME SELECT 'a stranger' AS recording_key, 'x' AS user_id, 1 AS commit_seq", 1),
     ],
 )
@@ -349,9 +350,10 @@ def test_looks_beside_writers_and_a_publisher_find_nothing(house: House) -> None
     shutil.rmtree(house.publisher.live.parent, ignore_errors=True)
     threads = [repeatedly(lambda: house.look().findings), repeatedly(lambda: house.look(months=1).findings)]
     for n in range(12):
-        some = house.diary.accept(f"a{n}.m4a", f"b{n}.m4a")
-        for recording in some:
-            house.store.put(recording.object_key, b"sound")
+        names = (f"a{n}.m4a", f"b{n}.m4a")
+        for name in names:  # as intake does: first the audio, then the recording
+            house.store.put(make_recording(file_name=name).object_key, b"sound")
+        some = house.diary.accept(*names)
         house.diary.transcribe(some)
         house.diary.write(some)
     over.set()

@@ -26,8 +26,7 @@ def without_each_other(look: Look) -> Iterator[Finding]:
         with look.ledger.reading() as conn:
             recent = recordings.accepted_since(conn, look.since, look.limit)
         for recording in recent:
-            if recording.object_key.startswith(AUDIO) and not look.store.exists(recording.object_key):
-                yield _silent(look, recording)
+            yield from _silent(look, recording)
         return
     with look.ledger.reading() as conn:
         owners = {owner_hash(owner): owner for owner in recordings.owners(conn)}
@@ -39,10 +38,10 @@ def without_each_other(look: Look) -> Iterator[Finding]:
             if silenced is None and len(unowned) < look.limit:
                 unowned += _unowned(look, key, of_owner, owner)
             elif silenced is not None and len(silent) < look.limit:
-                silent.append(_silent(look, silenced))
+                silent += _silent(look, silenced)
     for owner in owners.values():
-        theirs = (r for r in _of_owner(look, owner) if r.object_key.startswith(AUDIO))
-        silent += [_silent(look, r) for r in islice(theirs, look.limit - len(silent))]
+        theirs = (found for r in _of_owner(look, owner) for found in _silent(look, r))
+        silent += islice(theirs, look.limit - len(silent))
     yield from (*unowned, *silent)
 
 
@@ -52,16 +51,14 @@ def _beside(keys: Iterator[str], known: Iterator[Recording]) -> Iterator[tuple[s
     for key in keys:
         sha256 = key.rpartition("/")[2]
         while recording is not None and recording.content_sha256 < sha256:
-            if recording.object_key.startswith(AUDIO):
-                yield recording.object_key, recording
+            yield recording.object_key, recording
             recording = next(known, None)
         if recording is not None and recording.content_sha256 == sha256:
             recording = next(known, None)
         else:
             yield key, None
     while recording is not None:
-        if recording.object_key.startswith(AUDIO):
-            yield recording.object_key, recording
+        yield recording.object_key, recording
         recording = next(known, None)
 
 
@@ -94,12 +91,15 @@ def _unowned(look: Look, key: str, of_owner: str, owner: str | None) -> list[Fin
     return [Finding("orphan_audio", key, look.mended, f"written {age_s / 3600:.0f} h ago, and no recording has it")]
 
 
-def _silent(look: Look, recording: Recording) -> Finding:
+def _silent(look: Look, recording: Recording) -> Iterator[Finding]:
+    # Asked once more: it may have been accepted since the listing passed.
+    if not recording.object_key.startswith(AUDIO) or look.store.exists(recording.object_key):
+        return
     with look.ledger.reading() as conn:
         transcript = pointer(conn, recording.key, "transcript")
     if transcript is not None and transcript.object_id is not None:
         told = "its audio is gone, its transcript stands; hand the file in again to have it heard again"
-        return Finding("missing_audio", recording.key, "noted", told)
-    return Finding(
-        "missing_audio", recording.key, "left", "its audio is gone and was never heard: hand the file in again"
-    )
+        yield Finding("missing_audio", recording.key, "noted", told)
+    else:
+        told = "its audio is gone and was never heard: hand the file in again"
+        yield Finding("missing_audio", recording.key, "left", told)
