@@ -14,9 +14,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from diary_pipeline.catalogue import fold
-from diary_pipeline.catalogue.publisher import OFFLINE
 from diary_pipeline.catalogue.schema import DATA
+from diary_pipeline.catalogue.state import open_read_only, read_state
 from diary_pipeline.ledger.commits import PointerKind
 
 HELD: Mapping[PointerKind, str] = {
@@ -73,6 +72,6 @@ def open_folded(live: Path) -> Iterator[Folded | None]:
     if not live.exists():
         yield None
         return
-    with duckdb.connect(str(live), read_only=True, config=dict(OFFLINE)) as db:
-        mark = fold.watermark(db)
-        yield None if mark is None else Folded(db, mark)
+    with open_read_only(live) as db:
+        state = read_state(db)
+        yield None if state is None else Folded(db, state.watermark)
