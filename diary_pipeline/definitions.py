@@ -22,16 +22,27 @@ from diary_pipeline.defs.ingest import ingest
 from diary_pipeline.defs.notes import note, write_notes
 from diary_pipeline.defs.publish import publish as publish_job
 from diary_pipeline.defs.resources import resources
+from diary_pipeline.defs.schedules import hourly_reconcile, nightly_upkeep
 from diary_pipeline.defs.sensors import finished_transcripts, publish, stale_notes, uploads
 from diary_pipeline.defs.speech import speech, transcribe_recordings
+from diary_pipeline.defs.upkeep import catalogue_maintenance, catalogue_upkeep, reconcile
 
 
 def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """Assemble the location for one deployment; `overrides` replaces resources by name (tests, doubles)."""
     return dg.Definitions(
-        assets=[speech, note],
-        jobs=[transcribe_recordings, write_notes, publish_job, ingest, failed_recordings],
+        assets=[speech, note, catalogue_upkeep],
+        jobs=[
+            transcribe_recordings,
+            write_notes,
+            publish_job,
+            ingest,
+            failed_recordings,
+            catalogue_maintenance,
+            reconcile,
+        ],
         sensors=[uploads, finished_transcripts, stale_notes, publish],
+        schedules=[nightly_upkeep(settings.time_zone), hourly_reconcile(settings.time_zone)],
         resources={**resources(Wiring(settings)), **(overrides or {})},
         executor=dg.in_process_executor,  # also for UI runs and backfills: 1 s a run, not 15
     )

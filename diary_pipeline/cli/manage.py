@@ -24,6 +24,9 @@ WATCHED_S = 180.0
 
 def publish(
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and publish whenever something was committed.")] = False,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Also rewrite the file without the bytes of deleted rows.")
+    ] = False,
     form: Annotated[
         Format | None, typer.Option("--format", "-f", help="Print the figures of each publish too.")
     ] = None,
@@ -38,7 +41,7 @@ def publish(
 
     wiring = Wiring(settings)
     if not watch:
-        _tell(wiring.publisher.publish(), form)
+        _tell(wiring.publisher.compact() if compact else wiring.publisher.publish(), form)
         return
     from diary_pipeline.ledger.publications import place_of
     from diary_pipeline.ledger.publications import watch as announce

@@ -22,7 +22,7 @@ from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription.checkpoints import forget_ended
 
 ASSETS: Mapping[Stage, tuple[str, ...]] = {"transcript": ("raw_audio", "transcript"), "note": ("diary_note",)}
-OURS = frozenset({"transcribe_recordings", "write_notes", "publish", "ingest"})
+OURS = frozenset({"transcribe_recordings", "write_notes", "publish", "ingest", "catalogue_maintenance", "reconcile"})
 HOLDER = "recovery"
 """Who claims recordings only to say that they failed."""
 

@@ -14,7 +14,10 @@ from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.report import Reporter
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.publications import place_of
+from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline.upkeep.reconcile import Reconciled, reconcile
 from diary_pipeline.wiring import Wiring
 
 OURS = "diary: "
@@ -58,6 +61,19 @@ class PublishProcess:
         return dict(figures)
 
 
+@dataclass(frozen=True)
+class Reconciler:
+    """Compares the stores of one deployment."""
+
+    ledger: Ledger
+    store: ObjectStore
+    live: Path
+
+    def __call__(self, months: int) -> Reconciled:
+        """Mend what differs among what was written in the last months; 0: among everything."""
+        return reconcile(self.ledger, self.store, self.live, months=months)
+
+
 def resources(wiring: Wiring) -> dict[str, object]:
     """Declare each object by the name its users ask for; it is built when the first of them needs it."""
     s = wiring.settings
@@ -74,6 +90,8 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "stale": lambda: wiring.stale_notes,
         "published_file": lambda: PublishedFile(place_of(s.catalogue_file), wiring.marts_file),
         "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
+        "growth": lambda: wiring.growth(PublishProcess([*wiring.publish_command, "--compact"], s.environment())),
+        "reconciler": lambda: Reconciler(wiring.ledger, wiring.store, s.catalogue_file),
     }
     return {name: _resource(make) for name, make in makers.items()}
 
