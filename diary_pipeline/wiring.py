@@ -36,8 +36,8 @@ from diary_pipeline.transcription.transcriber import Transcriber
 if TYPE_CHECKING:
     from diary_pipeline.catalogue.publisher import Publisher
     from diary_pipeline.transcription.server.connection import TranscriptionServer
-    from diary_pipeline.upkeep.growth import Growth
     from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber
+    from diary_pipeline.upkeep.growth import Growth
 
 
 ROUTED_NOTES = 48

@@ -26,6 +26,8 @@ class Growth:
     """Rewrites the published file, in a process of its own."""
     rollback_s: float
     """For so long any version may be gone back to; merging keeps only the current and the previous one."""
+    worth_it: float = compaction.WORTH_IT
+    """Share of dead rows above which the published file is rewritten."""
 
     def __call__(self) -> Mapping[str, int | float | bool]:
         """Do what is due and return what it cost."""
@@ -33,7 +35,7 @@ class Growth:
         merged = merge(self.ledger, self.store, older_than_s=self.rollback_s)
         merged_s = time.perf_counter() - started
         share = self.publisher.dead_share()
-        is_due = share > compaction.WORTH_IT
+        is_due = share > self.worth_it
         size = self._published_bytes()
         if is_due:
             self.compact()

@@ -1,5 +1,6 @@
 """A catalogue built anew from ledger and store is the published one, row for row and order for order."""
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from diary_pipeline.catalogue.merge import merge
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.rewrite import rewrite_without
+from diary_pipeline.core.note import Completion, NoteItem, Task
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.ledger.tables import commits
 from diary_pipeline.storage.folder import FolderStore
@@ -44,7 +46,10 @@ def lived(diary: Diary, publisher: Publisher) -> None:
     diary.transcribe([walk, bread, broken, gone])
     diary.transcribe([silent], said=())
     publisher.publish()
-    diary.write([walk, bread, gone])
+    bought = Completion("I bought bread.", 2, 3.0, 4.0, "bought", "done", dt.date(2026, 3, 7), ("buy",), ("bread",))
+    todo = NoteItem(0, "action", "Buy bread.", 0, 0.0, 1.0, "bread", task=Task("buy", ("bread",)))
+    diary.write([walk, gone], items=(todo,), note_date=dt.date(2026, 3, 6))
+    diary.write([bread], items=(todo,), completions=(bought,), note_date=dt.date(2026, 3, 7))
     diary.write([silent], said=())
     diary.fail("note", [broken], "note_failed")
     diary.fail("transcript", [unheard])
@@ -78,7 +83,7 @@ def test_a_rebuild_from_ledger_and_store_equals_the_published_file(
     rebuilt = everything(anew.live)
     assert rebuilt.keys() == folded.keys()
     assert rebuilt == folded
-    told = ("notes", "note_items", "segments", "recordings", "checks", "completions")
+    told = ("notes", "note_items", "segments", "recordings", "checks", "completions", "action_items")
     assert all(rebuilt[f"main.{name}"] for name in told), "there was something to compare"
     statuses = "SELECT DISTINCT status, coalesce(reason_code, '') FROM recordings ORDER BY ALL"
     with duckdb.connect(str(anew.live), read_only=True) as db:
