@@ -1,9 +1,9 @@
-"""`python -m benchmarks [short_files|control_plane|calibration|notes|catalogue_kills] ...`: run the named or all, and print tables."""
+"""`python -m benchmarks [NAME ...]`: run the named benchmarks of those below, or all, and print tables."""
 
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import calibration, catalogue_kills, control_plane, notes, short_files
+from benchmarks import calibration, catalogue_growth, catalogue_kills, control_plane, notes, short_files
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "short_files": short_files.main,
@@ -11,6 +11,7 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "calibration": calibration.main,
     "notes": notes.main,
     "catalogue_kills": catalogue_kills.main,
+    "catalogue_growth": catalogue_growth.main,
 }
 
 

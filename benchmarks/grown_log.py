@@ -98,9 +98,8 @@ class GrownLog:
         folder.mkdir(parents=True)
         for table in TABLES:
             if table.name in _COLUMNS and (kind == table.kind or (kind, table.kind) == ("note", "outcome")):
-                db.execute(
-                    f"COPY ({_select(table)}) TO '{folder / table.name}.parquet' (COMPRESSION zstd, ROW_GROUP_SIZE 8192)"
-                )
+                target = folder / f"{table.name}.parquet"
+                db.execute(f"COPY ({_select(table)}) TO '{target}' (COMPRESSION zstd, ROW_GROUP_SIZE 8192)")
         return sum(file.stat().st_size for file in folder.iterdir())
 
     def _commit(
