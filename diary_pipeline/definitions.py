@@ -25,8 +25,10 @@ from diary_pipeline.defs.publish import publish as publish_job
 from diary_pipeline.defs.reprocess import reprocess
 from diary_pipeline.defs.resources import resources
 from diary_pipeline.defs.retention import retention
+from diary_pipeline.defs.schedules import hourly_reconcile, nightly_retention, nightly_upkeep
 from diary_pipeline.defs.sensors import finished_transcripts, publish, stale_notes, uploads
 from diary_pipeline.defs.speech import speech, transcribe_recordings
+from diary_pipeline.defs.upkeep import catalogue_maintenance, catalogue_upkeep, reconcile
 from diary_pipeline.defs.wipe.partitions import DagsterPartitions
 from diary_pipeline.upkeep.partitions import Partitions
 
@@ -34,9 +36,21 @@ from diary_pipeline.upkeep.partitions import Partitions
 def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """Assemble the location for one deployment; `overrides` replaces resources by name (tests, doubles)."""
     return dg.Definitions(
-        assets=[speech, note],
-        jobs=[transcribe_recordings, write_notes, publish_job, ingest, reprocess, failed_recordings, erase, retention],
+        assets=[speech, note, catalogue_upkeep],
+        jobs=[
+            transcribe_recordings,
+            write_notes,
+            publish_job,
+            ingest,
+            reprocess,
+            failed_recordings,
+            catalogue_maintenance,
+            reconcile,
+            retention,
+            erase,
+        ],
         sensors=[uploads, finished_transcripts, stale_notes, publish, erasures],
+        schedules=[f(settings.time_zone) for f in (nightly_upkeep, nightly_retention, hourly_reconcile)],
         resources={**resources(Wiring(settings)), **(overrides or {})},
         executor=dg.in_process_executor,  # also for UI runs and backfills: 1 s a run, not 15
     )

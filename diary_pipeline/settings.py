@@ -174,6 +174,12 @@ class Settings(BaseModel):
         "Seconds after which a silent worker's recordings may be taken over; it reports thrice in it.",
         ge=3,
     )
+    rollback_days: float = _setting(
+        "Batches",
+        30.0,
+        "Days for which every version of a transcript or note is kept; after that the current and the previous one.",
+        ge=0,
+    )
     max_attempts: int = _setting(
         "Batches", 3, "Runs that may try one batch before its recordings are failed.", ge=1, le=100
     )

@@ -48,11 +48,13 @@ if TYPE_CHECKING:
     from diary_pipeline.catalogue.publisher import Publisher
     from diary_pipeline.transcription.server.connection import TranscriptionServer
     from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber
+    from diary_pipeline.upkeep.growth import Growth
 
 
 SEAL_FILE = "erasure.key"
 ROUTED_NOTES = 48
 """Three rounds of as many notes as are written side by side."""
+DAY_S = 86_400.0
 
 
 class Wiring:
@@ -362,6 +364,12 @@ class Wiring:
         from diary_pipeline.catalogue.publisher import Publisher
 
         return Publisher(self.ledger, self.store, self.settings.catalogue_file, marts_file=self.marts_file)
+
+    def growth(self, compact: Callable[[], object]) -> "Growth":
+        """What keeps the catalogue small; `compact` rewrites the published file in a process of its own."""
+        from diary_pipeline.upkeep.growth import Growth
+
+        return Growth(self.ledger, self.store, self.publisher, compact, self.settings.rollback_days * DAY_S)
 
     @property
     def publish_command(self) -> list[str]:

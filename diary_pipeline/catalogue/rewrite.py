@@ -65,7 +65,7 @@ def remove_replaced(ledger: Ledger, store: ObjectStore) -> int:
 
 def _holding(ledger: Ledger, subjects: Set[str]) -> list[str]:
     with ledger.reading() as conn:
-        if log_objects.count_current(conn, subjects):
+        if log_objects.current_of(conn, subjects):
             raise PermanentError(
                 "subject_current", "What is to be taken out of the log is still current: hide it first, then try again."
             )

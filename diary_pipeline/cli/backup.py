@@ -84,8 +84,7 @@ def _erase_again(wiring: "Wiring", known: list[dict[str, object]]) -> None:
     genuine = [receipt for receipt in known if is_genuine(wiring.seal, receipt)]
     if len(genuine) < len(known):
         say(f"{len(known) - len(genuine)} receipts are not this diary's, or were changed, and do not count.")
-    with wiring.ledger.reading() as conn:
-        returned = back_again(conn, wiring.seal, genuine)
+    returned = back_again(wiring.ledger, wiring.seal, genuine)
     for subject in returned:
         erasures.hide(wiring.ledger, wiring.seal, "recording", subject)
     if returned:

@@ -29,6 +29,7 @@ from diary_pipeline.cli import (
     versions,
 )
 from diary_pipeline.cli.output import say
+from diary_pipeline.cli.reconcile import reconcile
 from diary_pipeline.cli.status import status
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
 from diary_pipeline.settings import load_settings
@@ -56,6 +57,7 @@ for command in (
     backup.backup,
     backup.restore,
     manage.publish,
+    reconcile,
     manage.doctor,
     manage.dev,
 ):

@@ -25,7 +25,7 @@ WATCHED_S = 180.0
 def publish(
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and publish whenever something was committed.")] = False,
     compact: Annotated[
-        bool, typer.Option("--compact", help="Also rewrite the file, so that no byte of deleted rows is left in it.")
+        bool, typer.Option("--compact", help="Also rewrite the file without the bytes of deleted rows.")
     ] = False,
     form: Annotated[
         Format | None, typer.Option("--format", "-f", help="Print the figures of each publish too.")
@@ -40,8 +40,6 @@ def publish(
     from diary_pipeline.wiring import Wiring
 
     wiring = Wiring(settings)
-    if watch and compact:
-        raise UsageError("publish_how", "A watching publisher does not compact: say --watch or --compact.")
     if not watch:
         _tell(wiring.publisher.compact() if compact else wiring.publisher.publish(), form)
         return

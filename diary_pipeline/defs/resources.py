@@ -14,9 +14,12 @@ from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.report import Reporter
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.publications import place_of
+from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.upkeep.erase import Erased
 from diary_pipeline.upkeep.partitions import Partitions
+from diary_pipeline.upkeep.reconcile import Reconciled, reconcile
 from diary_pipeline.wiring import Wiring
 
 OURS = "diary: "
@@ -72,6 +75,19 @@ class Eraser:
         return self.wiring.erase(partitions, self.compact)()
 
 
+@dataclass(frozen=True)
+class Reconciler:
+    """Compares the stores of one deployment."""
+
+    ledger: Ledger
+    store: ObjectStore
+    live: Path
+
+    def __call__(self, months: int) -> Reconciled:
+        """Mend what differs among what was written in the last months; 0: among everything."""
+        return reconcile(self.ledger, self.store, self.live, months=months)
+
+
 def resources(wiring: Wiring) -> dict[str, object]:
     """Declare each object by the name its users ask for; it is built when the first of them needs it."""
     s = wiring.settings
@@ -91,6 +107,8 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "published_file": lambda: PublishedFile(place_of(s.catalogue_file), wiring.marts_file),
         "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
         "eraser": lambda: eraser(wiring),
+        "growth": lambda: wiring.growth(PublishProcess([*wiring.publish_command, "--compact"], s.environment())),
+        "reconciler": lambda: Reconciler(wiring.ledger, wiring.store, s.catalogue_file),
     }
     return {name: _resource(make) for name, make in makers.items()}
 

@@ -59,6 +59,11 @@ def holdings(conn: sa.Connection, object_ids: Iterable[str]) -> list[Holding]:
     return [Holding(*row) for row in each(conn, _HOLDINGS, history.c.object_id, object_ids)]
 
 
+def of_month(conn: sa.Connection, prefix: str) -> list[str]:
+    """Return the ids of the committed objects that begin with a prefix: those of a month, or all."""
+    return list(conn.execute(sa.select(commits.c.object_id).where(commits.c.object_id.startswith(prefix))).scalars())
+
+
 def commit_of(conn: sa.Connection, object_id: str) -> LogObject | None:
     """Return what brought an object; None: another has taken its place."""
     row = conn.execute(_OBJECTS.where(commits.c.object_id == object_id)).one_or_none()
@@ -76,12 +81,21 @@ def replace(ledger: Ledger, old: Sequence[str], seen: Iterable[Holding], new: Se
     return ledger.write(lambda tx: _replace(tx, old, set(seen), new))
 
 
-def count_current(conn: sa.Connection, subjects: Iterable[str]) -> int:
-    """Return how many of these subjects something is current for."""
-    rows = each(
-        conn, sa.select(pointers.c.subject).where(pointers.c.object_id.is_not(None)), pointers.c.subject, subjects
-    )
-    return len({row.subject for row in rows})
+def mergeable(conn: sa.Connection, committed_before: float, smaller_than: int) -> list[LogObject]:
+    """Return the objects that were committed before an instant and have fewer bytes, the oldest first."""
+    small = _OBJECTS.where(commits.c.committed_at < committed_before, commits.c.size_bytes < smaller_than)
+    return [LogObject(*row) for row in conn.execute(small.order_by(commits.c.committed_at, commits.c.object_id))]
+
+
+def history_of(conn: sa.Connection, subjects: Iterable[str]) -> list[Holding]:
+    """Return all versions of these subjects that there still are, superseded ones too."""
+    return [Holding(*row) for row in each(conn, _HOLDINGS, history.c.subject, subjects)]
+
+
+def current_of(conn: sa.Connection, subjects: Iterable[str]) -> set[tuple[str, PointerKind]]:
+    """Return for which subjects, and of which kinds, something is current."""
+    rows = each(conn, _CURRENT, pointers.c.subject, subjects)
+    return {(row.subject, row.kind) for row in rows}
 
 
 def forget(ledger: Ledger, object_id: str, subjects: Iterable[str]) -> None:
@@ -103,6 +117,7 @@ def forget_replaced(ledger: Ledger, object_ids: Sequence[str]) -> None:
 
 
 _OBJECTS = sa.select(*(commits.c[name] for name in LogObject.__dataclass_fields__))
+_CURRENT = sa.select(pointers.c.subject, pointers.c.kind).where(pointers.c.object_id.is_not(None))
 _HOLDINGS = sa.select(*(history.c[name] for name in Holding.__dataclass_fields__))
 
 

@@ -64,11 +64,14 @@ def _retention(tx: sa.Connection) -> None:
         index.create(tx, checkfirst=True)
 
 
+_CARRIED_OVER = """INSERT INTO publications (place, watermark, published_at)
+SELECT '', watermark, published_at FROM published"""
+
+
 def _one_publication_a_place(tx: sa.Connection) -> None:
     publications.create(tx, checkfirst=True)
     if sa.inspect(tx).has_table("published"):
-        named = "INSERT INTO publications (place, watermark, published_at)"
-        tx.exec_driver_sql(f"{named} SELECT '', watermark, published_at FROM published")
+        tx.exec_driver_sql(_CARRIED_OVER)
         tx.exec_driver_sql("DROP TABLE published")
 
 

@@ -80,6 +80,24 @@ def page(conn: sa.Connection, *, limit: int) -> list[RecordingRow]:
     return [_recording_row(row) for row in conn.execute(chosen)]
 
 
+def accepted_since(conn: sa.Connection, at: float, limit: int) -> list[Recording]:
+    """Return the recordings accepted from an instant on, the last first; looks at no more than `limit`."""
+    last = sa.select(recordings).order_by(recordings.c.id.desc()).limit(limit)
+    return [_recording(row) for row in conn.execute(last) if row.created_at >= at]
+
+
+def owners(conn: sa.Connection) -> list[str]:
+    """Return everybody who has a recording; walks an index of them all."""
+    return list(conn.execute(sa.select(recordings.c.owner).distinct()).scalars())
+
+
+def of_owner(conn: sa.Connection, owner: str, after: str, limit: int) -> list[Recording]:
+    """Return an owner's recordings in the order of their content's hash, from behind a hash on."""
+    mine = (recordings.c.owner == owner) & (recordings.c.content_sha256 > after)
+    ordered = sa.select(recordings).where(mine).order_by(recordings.c.content_sha256).limit(limit)
+    return [_recording(row) for row in conn.execute(ordered)]
+
+
 def _recording_row(row: sa.Row[tuple[object, ...]]) -> RecordingRow:
     return RecordingRow(_recording(row), row.status, row.failed_stage, row.reason_code, row.message)
 

@@ -97,6 +97,11 @@ def waiting(conn: sa.Connection, limit: int) -> list[Submission]:
     return [_submission(row) for row in conn.execute(ordered.limit(limit))]
 
 
+def waiting_owners(conn: sa.Connection) -> set[str]:
+    """Return whose files wait or are being taken in."""
+    return set(conn.execute(sa.select(submissions.c.owner).where(WAITING).distinct()).scalars())
+
+
 def refused_uncommitted(conn: sa.Connection, limit: int) -> list[str]:
     """Return the ids of refusals that the catalogue does not tell yet, oldest first."""
     chosen = sa.select(submissions.c.id).where(REFUSED_UNCOMMITTED).order_by(submissions.c.created_at)

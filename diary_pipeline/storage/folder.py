@@ -91,6 +91,13 @@ class FolderStore:
         """Tell whether a file or folder object of that key is there."""
         return self._target(key).exists()
 
+    def written_at(self, key: str) -> float:
+        """Return when a file or folder object was written, seconds since the epoch; NotFound `object_missing`."""
+        try:
+            return self._target(key).stat().st_mtime
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _missing(key) from error
+
     def delete(self, key: str) -> None:
         """Remove a file or a folder object; nothing happens when it is absent."""
         target = self._target(key)

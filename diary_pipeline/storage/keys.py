@@ -14,6 +14,8 @@ from diary_pipeline.core.errors import UsageError
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 LONGEST_KEY = 512
+CATALOGUE = "catalogue/"
+AUDIO = "audio/"
 
 
 def audio_key(owner: str, content_sha256: str) -> str:
@@ -25,7 +27,7 @@ def audio_key(owner: str, content_sha256: str) -> str:
 
 def audio_prefix(owner: str) -> str:
     """Name what all audio keys of one owner begin with."""
-    return f"audio/{owner_hash(owner)}/"
+    return f"{AUDIO}{owner_hash(owner)}/"
 
 
 def checkpoint_prefix(owner: str, content_sha256: str, version: str) -> str:
@@ -55,7 +57,12 @@ def owner_hash(owner: str) -> str:
 
 def catalogue_object_id(kind: str) -> str:
     """Name a new catalogue object, `catalogue/<yyyymm>/<kind>-<uuid hex>`; every call gives another one."""
-    return checked_key(f"catalogue/{dt.datetime.now(dt.UTC):%Y%m}/{kind}-{uuid.uuid4().hex}")
+    return checked_key(f"{CATALOGUE}{dt.datetime.now(dt.UTC):%Y%m}/{kind}-{uuid.uuid4().hex}")
+
+
+def month_of(key: str) -> str:
+    """Return what the keys of all catalogue objects of the same month begin with, `catalogue/<yyyymm>/`."""
+    return "/".join(key.split("/")[:2]) + "/"
 
 
 def checked_key(key: str) -> str:

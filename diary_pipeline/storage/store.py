@@ -38,6 +38,10 @@ class ObjectStore(Protocol):
         """Tell whether a file or folder object of that key is there."""
         ...
 
+    def written_at(self, key: str) -> float:
+        """Return when a file or folder object was written, seconds since the epoch; NotFound `object_missing`."""
+        ...
+
     def delete(self, key: str) -> None:
         """Remove a file or a folder object; nothing happens when it is absent."""
         ...

@@ -1,20 +1,13 @@
-"""What every object store promises. Another implementation joins by one more parameter of `store`."""
+"""What every object store promises. Another implementation joins by one more parameter of `store` (conftest.py)."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.storage import keys
-from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.store import ObjectStore
-
-STORES = {"folder": lambda tmp: FolderStore(tmp / "objects")}
-
-
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return STORES[request.param](tmp_path)
 
 
 @pytest.fixture
@@ -80,6 +73,16 @@ def test_a_missing_object_is_named(store: ObjectStore, read: str, key: str) -> N
         getattr(store, read)(key)
     assert caught.value.code == "object_missing"
     assert not store.exists(key)
+
+
+def test_when_an_object_was_written_is_told(store: ObjectStore, files: dict[str, Path]) -> None:
+    before = time.time() - 2  # clocks of stores are coarse
+    store.put("a/b", b"1")
+    store.put_folder("catalogue/x", files)
+    for key in ("a/b", "catalogue/x", "catalogue/x/segments.parquet"):
+        assert before < store.written_at(key) < time.time() + 2
+    with pytest.raises(NotFound, match="absent"):
+        store.written_at("absent")
 
 
 def test_delete_removes_files_and_folders_and_forgives_absence(store: ObjectStore, files: dict[str, Path]) -> None:

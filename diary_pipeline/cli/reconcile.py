@@ -1,0 +1,42 @@
+"""`diary reconcile`: where the stores differ, mended where they can be."""
+
+from typing import Annotated
+
+import typer
+
+from diary_pipeline.cli.home import begin, existing_home
+from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
+
+COLUMNS = ("difference", "subject", "state", "detail")
+
+
+def reconcile(
+    months: Annotated[
+        int, typer.Option("--months", min=0, help="Look only at the last so many months; 0: at everything.")
+    ] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Differences of each kind at most.")] = 1000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be mended, and change nothing.")] = False,
+    form: FormatOption = Format.table,
+) -> None:
+    """Compare objects, ledger, the published file and audio; mend what differs, beside everything that runs.
+
+    orphan_object, replaced_object: bytes that nothing points to are removed, once they are too old to be of a running
+    commit. missing_object: what was lost is made again, and what users see stays until then. published_row: rows that
+    follow no pointer are folded again with the next publish. orphan_audio is removed; of missing_audio you are told.
+
+    Examples: `diary reconcile --dry-run`; `diary reconcile --months 2 --format json`.
+
+    Exit code 1: something is left for you to see to.
+    """
+    settings = begin()
+    existing_home(settings)
+    from diary_pipeline.upkeep.reconcile import reconcile as compare
+    from diary_pipeline.wiring import Wiring
+
+    wiring = Wiring(settings)
+    live = settings.catalogue_file
+    done = compare(wiring.ledger, wiring.store, live, months=months, limit=limit, dry_run=dry_run)
+    print_rows(COLUMNS, [(f.difference, f.subject, f.state, f.detail) for f in done.findings], form)
+    say(f"{len(done.findings)} differences, {len(done.left)} left to you, in {done.seconds:.1f} s")
+    if done.left:
+        raise typer.Exit(1)

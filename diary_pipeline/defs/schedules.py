@@ -1,0 +1,56 @@
+"""What starts runs by the clock. Times are of the deployment's time zone."""
+
+import dagster as dg
+
+from diary_pipeline.defs.retention import retention
+from diary_pipeline.defs.upkeep import catalogue_maintenance, compare_and_mend, reconcile
+
+UPKEEP_AT = "10 4 * * *"
+RETENTION_AT = "30 2 * * *"
+RECONCILE_AT = "40 * * * *"
+WHOLE_LOOK_HOUR = 5
+"""After the night's upkeep, which replaces objects."""
+RECENT_MONTHS = 2
+"""What an hourly look sees: on the first of a month, yesterday too."""
+
+
+def nightly_upkeep(time_zone: str) -> dg.ScheduleDefinition:
+    """Ask for the catalogue's upkeep once a night."""
+    return dg.ScheduleDefinition(
+        name="nightly_upkeep",
+        job=catalogue_maintenance,
+        cron_schedule=UPKEEP_AT,
+        execution_timezone=time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Merge the log's small objects, and rewrite the published file when that pays.",
+    )
+
+
+def nightly_retention(time_zone: str) -> dg.ScheduleDefinition:
+    """Ask once a night for what has been kept long enough."""
+    return dg.ScheduleDefinition(
+        name="nightly_retention",
+        job=retention,
+        cron_schedule=RETENTION_AT,
+        execution_timezone=time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Keep audio and recordings no longer than their owners want.",
+    )
+
+
+def hourly_reconcile(time_zone: str) -> dg.ScheduleDefinition:
+    """Ask for a look at the stores every hour: at the last months, and once a night at everything."""
+
+    @dg.schedule(
+        name="hourly_reconcile",
+        job=reconcile,
+        cron_schedule=RECONCILE_AT,
+        execution_timezone=time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Find and mend what differs between the stores.",
+    )
+    def look(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        months = 0 if context.scheduled_execution_time.hour == WHOLE_LOOK_HOUR else RECENT_MONTHS
+        return dg.RunRequest(run_config={"ops": {compare_and_mend.name: {"config": {"months": months}}}})
+
+    return look

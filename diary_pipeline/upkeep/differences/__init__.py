@@ -1,0 +1,1 @@
+"""Where the stores of a diary may disagree, one file for each pair, and what mends it."""

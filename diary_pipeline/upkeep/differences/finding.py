@@ -1,0 +1,44 @@
+"""What a look at the stores found, and how far the look may go."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.storage.store import ObjectStore
+
+Difference = Literal[
+    "replaced_object", "orphan_object", "missing_object", "published_row", "orphan_audio", "missing_audio"
+]
+State = Literal["mended", "to_mend", "noted", "left"]
+"""`to_mend`: a dry run. `noted`: nothing needs it now. `left`: somebody has to do something."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference, and what became of it."""
+
+    difference: Difference
+    subject: str
+    """An object's id, a recording key or a submission id."""
+    state: State
+    detail: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """Two stores, and how far to look into them."""
+
+    ledger: Ledger
+    store: ObjectStore
+    since: float | None
+    """Seconds since the epoch; what is older is not looked at. None: everything is."""
+    orphan_age_s: float
+    """What nobody knows of and is younger may still be committed."""
+    limit: int
+    """Findings of each kind; the rest is for the next look."""
+    dry_run: bool
+
+    @property
+    def mended(self) -> State:
+        """What to call something that this look mends."""
+        return "to_mend" if self.dry_run else "mended"

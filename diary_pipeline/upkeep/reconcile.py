@@ -1,0 +1,85 @@
+"""Reconciling the stores of a diary: what crashes, lost disks and mistakes left different is found, and mended.
+
+Where to look and what mends it stands in differences/, one file for each pair of stores. Whether Dagster's partitions
+are those of the ledger is for defs to see.
+
+What surprises: nothing here waits for quiet. Every mending is one transaction or one delete that a writer, a publisher
+or another reconciler may meet at any point, and a second look finds nothing left of what the first has mended.
+"""
+
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.observability.logs import log
+from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline.upkeep.differences import audio, objects, rows
+from diary_pipeline.upkeep.differences.finding import Finding, Look
+
+logger = log("upkeep.reconcile")
+
+LIMIT = 1000
+"""Findings of each kind in one call: what many thousands have in common is not mended one by one."""
+ORPHAN_AGE_S = 6 * 3600.0
+"""An object is committed seconds after it was written, or never; a copy of a file is accepted minutes after it."""
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What was found."""
+
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def left(self) -> tuple[Finding, ...]:
+        """What somebody has to see to."""
+        return tuple(f for f in self.findings if f.state == "left")
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many findings there are of each kind and state."""
+        return Counter(f"{f.difference} {f.state}" for f in self.findings)
+
+
+def reconcile(
+    ledger: Ledger,
+    store: ObjectStore,
+    live: Path,
+    *,
+    months: int = 0,
+    limit: int = LIMIT,
+    orphan_age_s: float = ORPHAN_AGE_S,
+    dry_run: bool = False,
+) -> Reconciled:
+    """Compare objects, ledger, the published file and audio, and mend what can be mended.
+
+    `months`: look at what was written in the last so many months, this one included; 0: at everything.
+    """
+    started = time.perf_counter()
+    since = _start_of(months) if months else None
+    look = Look(ledger, store, since, orphan_age_s, limit, dry_run)
+    found = (
+        *objects.replaced(look),
+        *objects.unknown_and_lost(look),
+        *rows.unlike(look, live),
+        *audio.without_each_other(look),
+    )
+    done = Reconciled(found, time.perf_counter() - started)
+    if found:
+        logger.info("reconciled", seconds=round(done.seconds, 3), dry_run=dry_run, **_fields(done.counts))
+    return done
+
+
+def _start_of(months: int) -> float:
+    today = dt.datetime.now(dt.UTC)
+    number = today.year * 12 + today.month - months
+    return dt.datetime(number // 12, number % 12 + 1, 1, tzinfo=dt.UTC).timestamp()
+
+
+def _fields(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name.replace(" ", "_"): count for name, count in counts.items()}
