@@ -1,4 +1,4 @@
-"""`python -m benchmarks [short_files|control_plane|calibration|notes|catalogue_kills] ...`: run the named or all, and print tables."""
+"""`python -m benchmarks [NAME ...]`: run the named or all, and print tables; an unknown name is told the others."""
 
 import sys
 from collections.abc import Callable, Mapping
