@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import calibration, catalogue_kills, control_plane, notes, short_files
+from benchmarks import calibration, catalogue_commits, catalogue_kills, control_plane, notes, short_files
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "short_files": short_files.main,
     "control_plane": control_plane.main,
     "calibration": calibration.main,
     "notes": notes.main,
+    "catalogue_commits": catalogue_commits.main,
     "catalogue_kills": catalogue_kills.main,
 }
 

@@ -128,6 +128,7 @@ def trial(site: Site, kills: int, seed: int) -> Count:
     PROCESSES.set_forkserver_preload([__name__])
     diary = site.open_diary()
     site.publisher(diary).publish()
+    (site.root / "publishes").touch()
     count, moments = Count(), random.Random(seed)
     stop, seen = PROCESSES.Event(), PROCESSES.Queue()
     watcher = PROCESSES.Process(target=_look_on, args=(site, stop, seen))

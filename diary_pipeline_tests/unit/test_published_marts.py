@@ -38,13 +38,14 @@ def build(publisher: Publisher, day: str, watermark: int | None) -> None:
     """Do what dbt does: replace its tables, in a file of its own."""
     assert publisher.marts_file
     with duckdb.connect(str(publisher.marts_file)) as db:
-        db.execute("CREATE SCHEMA IF NOT EXISTS marts")
-        db.execute("CREATE OR REPLACE TABLE marts.daily AS SELECT ? AS day", [day])
-        db.execute("COMMENT ON TABLE marts.daily IS 'one row a day, it''s said'")
-        db.execute("COMMENT ON COLUMN marts.daily.day IS 'local day'")
-        db.execute("CREATE OR REPLACE VIEW marts.unpublished AS SELECT 1 AS n")
+        # With `marts.` alone it could be the file that is meant, which has the same name.
+        db.execute("CREATE SCHEMA IF NOT EXISTS marts.marts")
+        db.execute("CREATE OR REPLACE TABLE marts.marts.daily AS SELECT ? AS day", [day])
+        db.execute("COMMENT ON TABLE marts.marts.daily IS 'one row a day, it''s said'")
+        db.execute("COMMENT ON COLUMN marts.marts.daily.day IS 'local day'")
+        db.execute("CREATE OR REPLACE VIEW marts.marts.unpublished AS SELECT 1 AS n")
         if watermark is not None:
-            db.execute("CREATE OR REPLACE TABLE marts.marts_state AS SELECT ? AS watermark", [watermark])
+            db.execute("CREATE OR REPLACE TABLE marts.marts.marts_state AS SELECT ? AS watermark", [watermark])
 
 
 def has_marts(publisher: Publisher) -> bool:
