@@ -1,15 +1,24 @@
-"""`python -m benchmarks [NAME ...]`: run the named benchmarks of those below, or all, and print tables."""
+"""`python -m benchmarks [NAME ...]`: run the named or all, and print tables; an unknown name is told the others."""
 
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import calibration, catalogue_growth, catalogue_kills, control_plane, notes, short_files
+from benchmarks import (
+    calibration,
+    catalogue_commits,
+    catalogue_growth,
+    catalogue_kills,
+    control_plane,
+    notes,
+    short_files,
+)
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "short_files": short_files.main,
     "control_plane": control_plane.main,
     "calibration": calibration.main,
     "notes": notes.main,
+    "catalogue_commits": catalogue_commits.main,
     "catalogue_kills": catalogue_kills.main,
     "catalogue_growth": catalogue_growth.main,
 }
