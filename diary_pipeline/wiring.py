@@ -28,6 +28,7 @@ from diary_pipeline.notes.stale import StaleNotes
 from diary_pipeline.notes.writer import NoteWriter
 from diary_pipeline.settings import Settings
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.storage.gcs import GcsStore
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription.batch import TranscribeBatch
 from diary_pipeline.transcription.files import TranscriptFiles
@@ -60,8 +61,14 @@ class Wiring:
 
     @cached_property
     def store(self) -> ObjectStore:
-        """The object store: a folder."""
-        return FolderStore(self.settings.object_dir)
+        """The object store: the bucket where one is named, else the folder."""
+        return self.bucket or FolderStore(self.settings.object_dir)
+
+    @cached_property
+    def bucket(self) -> GcsStore | None:
+        """The bucket, for what only a store that machines share can do: publishing the catalogue file there."""
+        s = self.settings
+        return GcsStore(s.bucket, s.home / "copies", s.bucket_copies_mb) if s.bucket else None
 
     @cached_property
     def intake(self) -> Intake:

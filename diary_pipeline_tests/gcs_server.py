@@ -136,9 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.upload(found[1], query, body)
         elif found := re.fullmatch(r"/storage/v1/b/([^/]+)/iam/testPermissions", path):
             wanted = urllib.parse.parse_qs(url.query)["permissions"]
-            self.answer(
-                200, {"permissions": [p for p in wanted if self.state.rights is None or p in self.state.rights]}
-            )
+            granted = [p for p in wanted if self.state.rights is None or p in self.state.rights]
+            self.answer(200, {"permissions": granted}, known=found[1])
         elif found := re.fullmatch(r"/storage/v1/b/([^/]+)", path):
             self.answer(200, {"name": found[1], **self.state.said.get(found[1], {})}, known=found[1])
         elif found := re.fullmatch(r"/storage/v1/b/([^/]+)/o", path):

@@ -9,6 +9,7 @@ download that it had to resume, so the checksum is computed here.
 """
 
 import io
+import re
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from diary_pipeline.core.errors import DiaryError, ServiceMissing, TransientError
+from diary_pipeline.core.errors import DiaryError, ServiceMissing, TransientError, UsageError
 from diary_pipeline.storage.keys import checked_key
 
 Doing = Literal["read", "written"]
@@ -28,6 +29,7 @@ WAITS_S = (10.0, 60.0)
 PATIENCE_S = 120.0
 """Seconds for which one call is repeated: longer than the failovers GCS speaks of, shorter than a run gives up."""
 RIGHTS = tuple(f"storage.objects.{right}" for right in ("create", "delete", "get", "list"))
+_URL = re.compile(r"gs://([a-z0-9][a-z0-9._-]+)/?(?:(?<=/)(.*?)/?)?")
 _MARK = "written"
 _FIELDS = "items(name,generation,metadata),nextPageToken"
 
@@ -45,11 +47,14 @@ class Stored:
 
 def bucket_of(url: str) -> tuple[str, str]:
     """Split `gs://bucket/prefix` into the bucket and the prefix ("" or ending in a slash); ValueError."""
-    scheme, _, rest = url.partition("://")
-    bucket, _, prefix = rest.rstrip("/").partition("/")
-    if scheme != "gs" or not bucket:
+    found = _URL.fullmatch(url)
+    if found is None:
         raise ValueError("say it as gs://BUCKET or gs://BUCKET/PREFIX")
-    return bucket, f"{checked_key(prefix)}/" if prefix else ""
+    bucket, prefix = found.groups()
+    try:
+        return bucket, f"{checked_key(prefix)}/" if prefix else ""
+    except UsageError as error:
+        raise ValueError("a prefix is made of letters, digits and ._=- joined by /") from error
 
 
 class Bucket:

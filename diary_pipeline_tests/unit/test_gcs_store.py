@@ -40,16 +40,19 @@ def elsewhere(store: GcsStore, tmp_path: Path) -> GcsStore:
         ("gs://diary", ("diary", "")),
         ("gs://diary/", ("diary", "")),
         ("gs://diary/a/b/", ("diary", "a/b/")),
-        ("s3://diary", None),
-        ("diary", None),
-        ("gs://", None),
+        ("s3://diary", "gs://BUCKET"),
+        ("diary", "gs://BUCKET"),
+        ("gs://", "gs://BUCKET"),
+        ("gs://Diary!", "gs://BUCKET"),
+        ("gs://diary/a//b", "a prefix is"),
+        ("gs://diary/../b", "a prefix is"),
     ],
 )
-def test_a_bucket_is_said_as_a_gs_address(url: str, place: tuple[str, str] | None) -> None:
-    if place:
+def test_a_bucket_is_said_as_a_gs_address(url: str, place: tuple[str, str] | str) -> None:
+    if isinstance(place, tuple):
         assert bucket_of(url) == place
     else:
-        with pytest.raises(ValueError, match="gs://BUCKET"):
+        with pytest.raises(ValueError, match=place):
             bucket_of(url)
 
 
