@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diary_pipeline.audio.limits import AudioLimits
+from diary_pipeline.catalogue.publication import Publication
 from diary_pipeline.core.batch import Result, Stage
 from diary_pipeline.core.errors import DiaryError, ServiceMissing
 from diary_pipeline.core.owner import Owner
@@ -69,6 +70,11 @@ class Wiring:
         """The bucket, for what only a store that machines share can do: publishing the catalogue file there."""
         s = self.settings
         return GcsStore(s.bucket, s.home / "copies", s.bucket_copies_mb) if s.bucket else None
+
+    @cached_property
+    def publication(self) -> Publication | None:
+        """Where the published file is uploaded to after each swap; None: there is no bucket."""
+        return Publication(self.bucket) if self.bucket else None
 
     @cached_property
     def intake(self) -> Intake:

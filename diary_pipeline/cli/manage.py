@@ -10,15 +10,23 @@ import typer
 from diary_pipeline.cli.home import begin, existing_home, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
 from diary_pipeline.core.errors import UsageError
+from diary_pipeline.settings import Settings
 
 WATCH_S = 2.0
+FETCH_WATCH_S = 15.0  # a paid request each; publishes of a busy deployment come minutes apart
 
 
 def publish(
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and publish whenever something was committed.")] = False,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch what another machine published to DIARY_BUCKET instead.")
+    ] = False,
 ) -> None:
     """Make everything committed visible in the catalogue that users query."""
     settings = begin()
+    if fetch:
+        _fetch(settings, watch)
+        return
     existing_home(settings)
     from diary_pipeline.catalogue.publisher import Publisher
     from diary_pipeline.wiring import Wiring
@@ -32,6 +40,24 @@ def publish(
         if not watch:
             return
         time.sleep(WATCH_S)
+
+
+def _fetch(settings: Settings, watch: bool) -> None:
+    from diary_pipeline.catalogue.fetched import fetch_published
+    from diary_pipeline.wiring import Wiring
+
+    bucket = Wiring(settings).bucket
+    if bucket is None:
+        raise UsageError("bucket_missing", "There is nowhere to fetch from: set DIARY_BUCKET to where it is published.")
+    while True:
+        done = fetch_published(bucket, settings.catalogue_file)
+        if done.size_bytes:
+            say(f"fetched {done.size_bytes / 1e6:.1f} MB; the catalogue is at commit {done.watermark}")
+        elif not watch:
+            say(f"the newest is here: commit {done.watermark}")
+        if not watch:
+            return
+        time.sleep(FETCH_WATCH_S)
 
 
 def doctor(form: FormatOption = Format.table) -> None:
