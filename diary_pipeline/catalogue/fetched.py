@@ -19,7 +19,6 @@ from pathlib import Path
 
 import duckdb
 
-from diary_pipeline.catalogue import fold
 from diary_pipeline.catalogue.publication import CATALOGUE, Current, Publication, SharedStore, Upload
 from diary_pipeline.core.errors import NotFound, TransientError
 from diary_pipeline.observability.logs import log
@@ -101,7 +100,8 @@ def _is_here(live: Path, current: Current) -> bool:
         return False
     try:
         with duckdb.connect(str(live), read_only=True, config={"autoload_known_extensions": "false"}) as db:
-            return (fold.watermark(db) or 0) >= current.watermark
+            row = db.execute("SELECT watermark FROM catalogue_state").fetchone()
+            return row is not None and int(row[0]) >= current.watermark
     except duckdb.Error:
         return False  # damaged: the upload is whole
 

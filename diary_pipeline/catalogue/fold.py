@@ -50,6 +50,7 @@ def watermark(db: duckdb.DuckDBPyConnection) -> int | None:
 def fold(db: duckdb.DuckDBPyConnection, store: ObjectStore, moved: Sequence[Pointer], head: int) -> None:
     """Fold moved pointers and note that everything up to `head` is in the file; NotFound when an object is missing."""
     for some in _slices(moved):
+        store.bring({p.object_id for p in some if p.object_id})
         db.execute("BEGIN")
         for table in TABLES:
             mine = [p for p in some if p.kind == table.kind]

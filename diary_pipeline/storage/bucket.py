@@ -31,7 +31,7 @@ PATIENCE_S = 120.0
 RIGHTS = tuple(f"storage.objects.{right}" for right in ("create", "delete", "get", "list"))
 _URL = re.compile(r"gs://([a-z0-9][a-z0-9._-]+)/?(?:(?<=/)(.*?)/?)?")
 _MARK = "written"
-_FIELDS = "items(name,generation,metadata),nextPageToken"
+_FIELDS = "items(name,generation,timeCreated,metadata),nextPageToken"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Stored:
     name: str
     generation: int
     """Another number for every write; 0 never is one, so it stands for "not there" in preconditions."""
+    written_at: float
+    """Seconds since the epoch, by the bucket's clock."""
     said: Mapping[str, str]
     """What its writer wrote beside it."""
 
@@ -246,7 +248,8 @@ class Bucket:
 
 
 def _stored(name: str, blob: Any) -> Stored:
-    return Stored(name, int(blob.generation), dict(blob.metadata or {}))
+    written_at = blob.time_created.timestamp() if blob.time_created else 0.0  # a download does not tell
+    return Stored(name, int(blob.generation), written_at, dict(blob.metadata or {}))
 
 
 def _crc32c(file: IO[bytes]) -> str:

@@ -219,6 +219,16 @@ def test_a_folder_object_is_one_object_that_any_tool_can_open(
     assert list(gcs_store.list("catalogue/")) == ["catalogue/x/empty", "catalogue/x/segments.parquet"]
 
 
+def test_the_bucket_says_when_an_object_was_written(gcs_store: GcsStore, file: Path) -> None:
+    before = time.time() - 1
+    gcs_store.put("a", b"x")
+    gcs_store.put_folder("catalogue/x", {"segments.parquet": file})
+    for key in ("a", "catalogue/x", "catalogue/x/segments.parquet"):
+        assert before < gcs_store.written_at(key) < time.time() + 1
+    with pytest.raises(NotFound):
+        gcs_store.written_at("catalogue/y")
+
+
 def test_a_list_of_many_pages_is_whole_and_ordered(gcs: GcsServer, gcs_store: GcsStore) -> None:
     names = [f"a/{n:04}" for n in range(1500)]
     bucket = gcs.buckets[bucket_of(gcs_store.bucket.url)[0]]
@@ -233,7 +243,23 @@ def test_a_fold_asks_little_of_a_folder_object(gcs: GcsServer, gcs_store: GcsSto
     for n in range(9):
         if gcs_store.exists(f"catalogue/x/{n}.parquet"):
             gcs_store.path(f"catalogue/x/{n}.parquet")
-    assert len([asked for asked in gcs.asked if "/o/" in asked]) == 4, "three looks at the first key, one download"
+    assert len([asked for asked in gcs.asked if "/o/" in asked]) == 2, "one look, one download"
+
+
+def test_many_folder_objects_are_brought_at_once_and_a_missing_one_is_left_out(
+    gcs: GcsServer, gcs_store: GcsStore, file: Path
+) -> None:
+    wanted = [f"catalogue/{n}" for n in range(20)]
+    for key in wanted:
+        gcs_store.put_folder(key, {"segments.parquet": file})
+    gcs_store.bring([*wanted, "catalogue/missing"])
+    gcs.asked.clear()
+    for key in wanted:
+        assert gcs_store.path(f"{key}/segments.parquet").read_bytes() == file.read_bytes()
+    assert gcs.asked == []
+    gcs.faults.append(Fault("/o/", status=403, times=100))
+    with pytest.raises(ServiceMissing):
+        gcs_store.bring(["catalogue/other"])
 
 
 def test_a_replaced_file_is_read_anew_also_when_another_machine_replaced_it(
