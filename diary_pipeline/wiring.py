@@ -63,10 +63,10 @@ class Wiring:
     @cached_property
     def store(self) -> ObjectStore:
         """The object store: the bucket where one is named, else the folder."""
-        return self.bucket or FolderStore(self.settings.object_dir)
+        return self.bucket_store or FolderStore(self.settings.object_dir)
 
     @cached_property
-    def bucket(self) -> GcsStore | None:
+    def bucket_store(self) -> GcsStore | None:
         """The bucket, for what only a store that machines share can do: publishing the catalogue file there."""
         s = self.settings
         return GcsStore(s.bucket, s.home / "copies", s.bucket_copies_mb) if s.bucket else None
@@ -74,7 +74,7 @@ class Wiring:
     @cached_property
     def publication(self) -> Publication | None:
         """Where the published file is uploaded to after each swap; None: there is no bucket."""
-        return Publication(self.bucket) if self.bucket else None
+        return Publication(self.bucket_store) if self.bucket_store else None
 
     @cached_property
     def intake(self) -> Intake:

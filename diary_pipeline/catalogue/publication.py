@@ -97,6 +97,11 @@ class Publication:
         """Return what is published in the store; None: nothing."""
         return self._pointed()[0]
 
+    def behind(self, watermark: int) -> bool:
+        """Whether less is published in the store; asked where the swap came through and the upload did not."""
+        current = self.current()
+        return current is None or current.watermark < watermark
+
     def upload(self, live: Path, watermark: int, search: Path | None = None) -> bool:
         """Upload the published file, and the search index beside it if there is one; False: a newer one is there."""
         before = self.current()

@@ -46,11 +46,11 @@ def _fetch(settings: Settings, watch: bool) -> None:
     from diary_pipeline.catalogue.fetched import fetch_published
     from diary_pipeline.wiring import Wiring
 
-    bucket = Wiring(settings).bucket
-    if bucket is None:
+    store = Wiring(settings).bucket_store
+    if store is None:
         raise UsageError("bucket_missing", "There is nowhere to fetch from: set DIARY_BUCKET to where it is published.")
     while True:
-        done = fetch_published(bucket, settings.catalogue_file)
+        done = fetch_published(store, settings.catalogue_file)
         if done.size_bytes:
             say(f"fetched {done.size_bytes / 1e6:.1f} MB; the catalogue is at commit {done.watermark}")
         elif not watch:

@@ -10,6 +10,7 @@ reach. A file is compared with the bucket each time; a folder object, whose name
 """
 
 import errno
+import io
 import time
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from diary_pipeline.core.errors import NotFound, UsageError
-from diary_pipeline.storage.bucket import PATIENCE_S, Bucket, Stored, as_file
+from diary_pipeline.storage.bucket import PATIENCE_S, Bucket, Stored
 from diary_pipeline.storage.copies import LocalCopies, private
 from diary_pipeline.storage.keys import checked_key
 
@@ -144,9 +145,9 @@ class GcsStore:
 
     def read(self, key: str) -> tuple[bytes, int] | None:
         """Return the bytes of a file with their generation, from the bucket itself; None: it is not there."""
-        into = as_file()
-        found = self.bucket.read(checked_key(key), into)
-        return (into.getvalue(), found.generation) if found else None
+        into = io.BytesIO()
+        generation = self.bucket.read(checked_key(key), into)
+        return None if generation is None else (into.getvalue(), generation)
 
     def put_over(self, key: str, data: bytes, generation: int) -> bool:
         """Replace a file if it still is of this generation (0: it is not there); False: somebody was faster."""
