@@ -175,7 +175,7 @@ class Bucket:
         try:
             act()
         except NotFound as error:
-            if "bucket does not exist" in str(error):
+            if "bucket does not exist" in str(error):  # the same code; GCS tells them apart by this sentence alone
                 raise
             return False
         return True
@@ -234,13 +234,12 @@ class Bucket:
                 "store_unwritable" if doing == "written" else "store_unreachable",
                 f"{self.url} may not be {doing} with these credentials: give them the role Storage Object User.",
             ) from error
-        except (DataCorruption, BadRequest) as error:  # GCS refuses bytes that do not fit the checksum sent with them
-            if isinstance(error, BadRequest) and "CRC32C" not in str(error).upper():
-                raise
-            raise TransientError(
-                "object_damaged", f"Bytes were damaged on their way to {self.url}; try again later."
-            ) from error
-        except (GoogleAPIError, GoogleAuthError, RequestException, HTTPError, ConnectionError) as error:
+        except (DataCorruption, GoogleAPIError, GoogleAuthError, RequestException, HTTPError, ConnectionError) as error:
+            # GCS refuses bytes that do not fit the checksum sent with them, and says no more than "bad request".
+            if isinstance(error, DataCorruption) or (isinstance(error, BadRequest) and "CRC32C" in str(error)):
+                raise TransientError(
+                    "object_damaged", f"Bytes were damaged on their way to {self.url}; try again later."
+                ) from error
             raise ServiceMissing(
                 "store_unreachable",
                 f"{self.url} cannot be {doing} ({type(error).__name__}); check the network and the state of Google "

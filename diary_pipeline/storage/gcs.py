@@ -29,6 +29,8 @@ from diary_pipeline.storage.keys import checked_key
 PACK = ".pack"
 """Begins with a dot, which no key does, and so comes before all names of its folder in a listing."""
 TRUSTED_S = 60.0
+MOST_TRUSTED = 50_000
+"""Folder objects remembered: some 50 MB."""
 COMPARED_S = 3600.0
 AT_ONCE = 8
 """Copies fetched side by side; the SDK keeps ten connections."""
@@ -197,6 +199,8 @@ class GcsStore:
         if pack is None:
             self._forget(name)
         else:
+            if len(self._packs) >= MOST_TRUSTED:  # nearly all are long out of date
+                self._packs.clear()
             self._packs[name] = time.monotonic(), pack
         return pack
 

@@ -111,6 +111,12 @@ def test_what_the_credentials_may_not_do_is_said(
     assert refused.value.code == code
 
 
+def test_a_refusal_of_any_other_kind_is_a_missing_service_too(gcs: GcsServer, gcs_store: GcsStore) -> None:
+    gcs.faults.append(Fault("upload", status=400))
+    with pytest.raises(ServiceMissing, match="BadRequest"):
+        gcs_store.put("a/b", b"x")
+
+
 def test_a_download_that_breaks_off_is_resumed_and_the_whole_is_verified(gcs: GcsServer, gcs_store: GcsStore) -> None:
     data = os.urandom(300_000)
     gcs_store.put("a/b", data)
