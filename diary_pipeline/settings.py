@@ -21,6 +21,7 @@ from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import Template
 from diary_pipeline.settings_file import KeepAudio, TimeZone, UserId, first_fault, known_zone, read_people, server_url
 from diary_pipeline.settings_llm import Llm, read_llm
+from diary_pipeline.storage.bucket import bucket_of
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
 from diary_pipeline.transcription.repair.rungs import LADDER, Rung
 from diary_pipeline.transcription.weights.hub import HUB_MODELS
@@ -42,7 +43,13 @@ def _server_url(said: str) -> str:
     return server_url(said, "DIARY_TRANSCRIPTION_API_KEY")
 
 
+def _bucket_url(said: str) -> str:
+    bucket_of(said)
+    return said
+
+
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
+BucketUrl = Annotated[str, AfterValidator(_bucket_url)]
 
 
 def _below(name: str) -> Any:
@@ -71,6 +78,17 @@ class Settings(BaseModel):
     )
     object_dir: AbsolutePath = _setting(
         "Places", _below("objects"), "Folder of audio and committed Parquet objects; may lie on NFS."
+    )
+    bucket: BucketUrl | None = _setting(
+        "Places",
+        None,
+        "In place of that folder: a bucket of Google Cloud Storage, as gs://BUCKET or gs://BUCKET/PREFIX.",
+    )
+    bucket_copies_mb: int = _setting(
+        "Places",
+        2000,
+        "Millions of bytes that local copies of a bucket's objects may fill below DIARY_HOME; some 60 hours of memos.",
+        ge=1,
     )
     catalogue_file: AbsolutePath = _setting(
         "Places", _below("catalogue.duckdb"), "DuckDB file that users query; replaced by rename, wants a local disk."

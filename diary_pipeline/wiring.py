@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diary_pipeline.audio.limits import AudioLimits
+from diary_pipeline.catalogue.publication import Publication
 from diary_pipeline.core.batch import Result, Stage
 from diary_pipeline.core.errors import DiaryError, ServiceMissing
 from diary_pipeline.core.owner import Owner
@@ -31,6 +32,7 @@ from diary_pipeline.notes.stale import StaleNotes
 from diary_pipeline.notes.writer import NoteWriter, ToWrite
 from diary_pipeline.settings import Settings
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.storage.gcs import GcsStore
 from diary_pipeline.storage.private import secret_in
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription.batch import TranscribeBatch
@@ -75,8 +77,19 @@ class Wiring:
 
     @cached_property
     def store(self) -> ObjectStore:
-        """The object store: a folder."""
-        return FolderStore(self.settings.object_dir)
+        """The object store: the bucket where one is named, else the folder."""
+        return self.bucket_store or FolderStore(self.settings.object_dir)
+
+    @cached_property
+    def bucket_store(self) -> GcsStore | None:
+        """The bucket, for what only a store that machines share can do: publishing the catalogue file there."""
+        s = self.settings
+        return GcsStore(s.bucket, s.home / "copies", s.bucket_copies_mb) if s.bucket else None
+
+    @cached_property
+    def publication(self) -> Publication | None:
+        """Where the published file is uploaded to after each swap; None: there is no bucket."""
+        return Publication(self.bucket_store) if self.bucket_store else None
 
     @cached_property
     def seal(self) -> Seal:

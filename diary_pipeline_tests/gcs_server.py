@@ -6,6 +6,7 @@ and gRPC APIs, rate limits, and any delay.
 """
 
 import base64
+import datetime as dt
 import email.parser
 import email.policy
 import itertools
@@ -47,6 +48,7 @@ class Kept:
     generation: int
     metadata: dict[str, str]
     content_type: str
+    written_at: str
 
 
 @dataclass
@@ -138,9 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.upload(found[1], query, body)
         elif found := re.fullmatch(r"/storage/v1/b/([^/]+)/iam/testPermissions", path):
             wanted = urllib.parse.parse_qs(url.query)["permissions"]
-            self.answer(
-                200, {"permissions": [p for p in wanted if self.state.rights is None or p in self.state.rights]}
-            )
+            granted = [p for p in wanted if self.state.rights is None or p in self.state.rights]
+            self.answer(200, {"permissions": granted}, known=found[1])
         elif found := re.fullmatch(r"/storage/v1/b/([^/]+)", path):
             self.answer(200, {"name": found[1], **self.state.said.get(found[1], {})}, known=found[1])
         elif found := re.fullmatch(r"/storage/v1/b/([^/]+)/o", path):
@@ -231,7 +232,8 @@ class _Handler(BaseHTTPRequestHandler):
             if not self.holds(query, self.state.buckets[bucket].get(name)):
                 return None
             kind = resource.get("contentType", "")
-            kept = Kept(data, next(self.state.generations), resource.get("metadata") or {}, kind)
+            said, now = resource.get("metadata") or {}, dt.datetime.now(dt.UTC)
+            kept = Kept(data, next(self.state.generations), said, kind, now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
             self.state.buckets[bucket][name] = kept
         if self.fault and self.fault.harm == "lost answer":
             return self.refuse(503, "stored, but the answer is lost")
@@ -280,6 +282,7 @@ def _resource(bucket: str, name: str, kept: Kept) -> dict[str, Any]:
         "size": str(len(kept.data)),
         "contentType": kept.content_type,
         "crc32c": _crc32c(kept.data),
+        "timeCreated": kept.written_at,
         "metadata": kept.metadata,
     }
 

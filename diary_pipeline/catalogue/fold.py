@@ -39,6 +39,7 @@ def create(db: duckdb.DuckDBPyConnection) -> None:
 def fold(db: duckdb.DuckDBPyConnection, store: ObjectStore, moved: Sequence[Pointer]) -> None:
     """Fold moved pointers; NotFound when an object is missing. A file in which this ended badly is no catalogue."""
     for some in _slices(moved):
+        store.bring({p.object_id for p in some if p.object_id})
         db.execute("BEGIN")
         for table in TABLES:
             mine = [p for p in some if p.kind == table.kind]

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from diary_pipeline.catalogue.schema import DATA
-from diary_pipeline.catalogue.state import open_read_only, read_state
+from diary_pipeline.catalogue.state import opened, read_state
 from diary_pipeline.ledger.commits import PointerKind
 
 HELD: Mapping[PointerKind, str] = {
@@ -72,6 +72,6 @@ def open_folded(live: Path) -> Iterator[Folded | None]:
     if not live.exists():
         yield None
         return
-    with open_read_only(live) as db:
+    with opened(live, read_only=True) as db:
         state = read_state(db)
         yield None if state is None else Folded(db, state.watermark)

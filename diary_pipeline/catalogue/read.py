@@ -75,6 +75,7 @@ def _rows_once(
     with ledger.reading() as conn:
         current = pointers_of(conn, keys, kind)
     placed = sorted((p.object_id, p.subject) for p in current.values() if p.object_id)
+    store.bring({object_id for object_id, _ in placed})
     found: dict[str, dict[str, list[Row]]] = {}
     for object_id, group in groupby(placed, key=lambda pair: pair[0]):
         wanted = [key for _, key in group]

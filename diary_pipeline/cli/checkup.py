@@ -40,7 +40,7 @@ def examine(settings: Settings) -> list[Finding]:
     """Test everything once; a test that fails is a finding, never an exception."""
     return [
         _attempt("home", lambda: _writable(settings.home)),
-        _attempt("objects", lambda: _writable(settings.object_dir)),
+        _attempt("objects", lambda: _bucket(settings) if settings.bucket else _writable(settings.object_dir)),
         _attempt("drop folder", lambda: _writable(settings.drop_dir)),
         *(_attempt("watched folder", partial(_readable, folder.path)) for folder in settings.folders[1:]),
         _attempt("ledger", lambda: _ledger(settings)),
@@ -79,6 +79,24 @@ def _writable(folder: Path) -> tuple[State, str]:
     if standing != folder:
         return "absent", f"{folder} is made when it is needed."
     return "ok", f"{folder} can be written."
+
+
+def _bucket(settings: Settings) -> tuple[State, str]:
+    from diary_pipeline.storage.bucket import Bucket
+
+    bucket = Bucket(settings.bucket or "", patience_s=ANSWER_S)
+    if missing := bucket.missing_rights():
+        return "missing", f"{bucket.url} answers, but refuses {', '.join(missing)}: give the role Storage Object User."
+    try:
+        kept = bucket.keeps_deleted()
+    except DiaryError:  # needs storage.buckets.get, which that role does not hold
+        return (
+            "ok",
+            f"{bucket.url} may be used; whether it keeps what is deleted may not be seen with these credentials.",
+        )
+    if kept:
+        return "ok", f"{bucket.url} may be used, but what is erased stays recoverable there: {kept}."
+    return "ok", f"{bucket.url} may be used, and keeps nothing that is deleted."
 
 
 def _readable(folder: Path) -> tuple[State, str]:

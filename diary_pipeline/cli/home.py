@@ -33,7 +33,8 @@ def begin() -> Settings:
 
 def prepare_home(settings: Settings) -> None:
     """Create what the embedded default needs below its home; what is there is left as it is."""
-    for folder in (settings.home, settings.object_dir, settings.drop_dir, settings.dagster_home):
+    objects = () if settings.bucket else (settings.object_dir,)
+    for folder in (settings.home, *objects, settings.drop_dir, settings.dagster_home):
         try:
             folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
             if not os.access(folder, os.W_OK | os.X_OK):

@@ -10,6 +10,7 @@ import typer
 from diary_pipeline.cli.home import begin, existing_home, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
 from diary_pipeline.core.errors import TransientError, UsageError
+from diary_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from diary_pipeline.catalogue.publisher import Published
@@ -20,12 +21,16 @@ REST = 20
 LONGEST_REST_S = 60.0
 WATCHED_S = 180.0
 """For so long after its last word a watching publisher is believed to be there."""
+FETCH_WATCH_S = 15.0  # a paid request each; publishes of a busy deployment come minutes apart
 
 
 def publish(
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and publish whenever something was committed.")] = False,
     compact: Annotated[
         bool, typer.Option("--compact", help="Also rewrite the file without the bytes of deleted rows.")
+    ] = False,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch what another machine published to DIARY_BUCKET instead.")
     ] = False,
     form: Annotated[
         Format | None, typer.Option("--format", "-f", help="Print the figures of each publish too.")
@@ -36,6 +41,9 @@ def publish(
     With `--watch` it rests 20 times as long as the last publish took, 2 s at least and a minute at most.
     """
     settings = begin()
+    if fetch:
+        _fetch(settings, watch)
+        return
     existing_home(settings)
     from diary_pipeline.wiring import Wiring
 
@@ -70,6 +78,24 @@ def _tell(done: "Published", form: Format | None) -> None:
     if form is not None:
         figures = vars(done)
         print_rows(tuple(figures), [tuple(figures.values())], form)
+
+
+def _fetch(settings: Settings, watch: bool) -> None:
+    from diary_pipeline.catalogue.fetched import fetch_published
+    from diary_pipeline.wiring import Wiring
+
+    store = Wiring(settings).bucket_store
+    if store is None:
+        raise UsageError("bucket_missing", "There is nowhere to fetch from: set DIARY_BUCKET to where it is published.")
+    while True:
+        done = fetch_published(store, settings.catalogue_file)
+        if done.size_bytes:
+            say(f"fetched {done.size_bytes / 1e6:.1f} MB; the catalogue is at commit {done.watermark}")
+        elif not watch:
+            say(f"the newest is here: commit {done.watermark}")
+        if not watch:
+            return
+        time.sleep(FETCH_WATCH_S)
 
 
 def doctor(form: FormatOption = Format.table) -> None:

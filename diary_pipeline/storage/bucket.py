@@ -8,17 +8,18 @@ conditional write carries a mark, and a refusal is looked at before it is believ
 download that it had to resume, so the checksum is computed here.
 """
 
-import io
+import base64
+import re
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from diary_pipeline.core.errors import DiaryError, ServiceMissing, TransientError
+from diary_pipeline.core.errors import DiaryError, ServiceMissing, TransientError, UsageError
 from diary_pipeline.storage.keys import checked_key
 
 Doing = Literal["read", "written"]
@@ -28,8 +29,9 @@ WAITS_S = (10.0, 60.0)
 PATIENCE_S = 120.0
 """Seconds for which one call is repeated: longer than the failovers GCS speaks of, shorter than a run gives up."""
 RIGHTS = tuple(f"storage.objects.{right}" for right in ("create", "delete", "get", "list"))
+_URL = re.compile(r"gs://([a-z0-9][a-z0-9._-]+)/?(?:(?<=/)(.*?)/?)?")
 _MARK = "written"
-_FIELDS = "items(name,generation,metadata),nextPageToken"
+_FIELDS = "items(name,generation,timeCreated,metadata),nextPageToken"
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,22 @@ class Stored:
     name: str
     generation: int
     """Another number for every write; 0 never is one, so it stands for "not there" in preconditions."""
+    written_at: float
+    """Seconds since the epoch, by the bucket's clock."""
     said: Mapping[str, str]
     """What its writer wrote beside it."""
 
 
 def bucket_of(url: str) -> tuple[str, str]:
     """Split `gs://bucket/prefix` into the bucket and the prefix ("" or ending in a slash); ValueError."""
-    scheme, _, rest = url.partition("://")
-    bucket, _, prefix = rest.rstrip("/").partition("/")
-    if scheme != "gs" or not bucket:
+    found = _URL.fullmatch(url)
+    if found is None:
         raise ValueError("say it as gs://BUCKET or gs://BUCKET/PREFIX")
-    return bucket, f"{checked_key(prefix)}/" if prefix else ""
+    bucket, prefix = found.groups()
+    try:
+        return bucket, f"{checked_key(prefix)}/" if prefix else ""
+    except UsageError as error:
+        raise ValueError("a prefix is made of letters, digits and ._=- joined by /") from error
 
 
 class Bucket:
@@ -81,19 +88,20 @@ class Bucket:
         there = self.stat(name)
         return there is not None and there.said.get(_MARK) == mark
 
-    def read(self, name: str, into: IO[bytes], generation: int | None = None) -> Stored | None:
-        """Write the bytes of an object into a file opened empty and verify them; None: it is not there."""
+    def read(self, name: str, into: IO[bytes], generation: int | None = None) -> int | None:
+        """Write the bytes of an object into a file opened empty, verify them and return their generation.
+
+        None: it is not there. TransientError `object_damaged` when they arrive damaged twice.
+        """
         blob = self._blob(name, generation)
         with self._answers("read"):
-            for left in (1, 0):
+            for _ in range(2):
                 into.seek(0)
                 into.truncate()
                 if not self._there(lambda: self._download(blob, into)):
                     return None
                 if _crc32c(into) == blob.crc32c:
-                    return _stored(name, blob)
-                if not left:
-                    break
+                    return int(blob.generation)
         raise TransientError(
             "object_damaged", f"{self.url}/{name} arrived twice with other bytes than were stored; try again later."
         )
@@ -156,10 +164,10 @@ class Bucket:
     def _download(self, blob: Any, into: IO[bytes]) -> None:
         from google.cloud.storage.exceptions import DataCorruption
 
-        try:
+        with suppress(DataCorruption):  # read() finds it out, as it does for a download that was resumed
             blob.download_to_file(into, raw_download=True, checksum="crc32c", **self._calmly)
-        except DataCorruption:
-            into.truncate(0)  # read() finds that the bytes are wrong, as with a download that was resumed
+        if blob.crc32c is None:  # told with the bytes, but no promise of the API's
+            blob.reload(**self._calmly)
 
     def _there(self, act: Any) -> bool:
         from google.api_core.exceptions import NotFound
@@ -167,7 +175,7 @@ class Bucket:
         try:
             act()
         except NotFound as error:
-            if "bucket does not exist" in str(error):
+            if "bucket does not exist" in str(error):  # the same code; GCS tells them apart by this sentence alone
                 raise
             return False
         return True
@@ -226,13 +234,12 @@ class Bucket:
                 "store_unwritable" if doing == "written" else "store_unreachable",
                 f"{self.url} may not be {doing} with these credentials: give them the role Storage Object User.",
             ) from error
-        except (DataCorruption, BadRequest) as error:  # GCS refuses bytes that do not fit the checksum sent with them
-            if isinstance(error, BadRequest) and "CRC32C" not in str(error).upper():
-                raise
-            raise TransientError(
-                "object_damaged", f"Bytes were damaged on their way to {self.url}; try again later."
-            ) from error
-        except (GoogleAPIError, GoogleAuthError, RequestException, HTTPError, ConnectionError) as error:
+        except (DataCorruption, GoogleAPIError, GoogleAuthError, RequestException, HTTPError, ConnectionError) as error:
+            # GCS refuses bytes that do not fit the checksum sent with them, and says no more than "bad request".
+            if isinstance(error, DataCorruption) or (isinstance(error, BadRequest) and "CRC32C" in str(error)):
+                raise TransientError(
+                    "object_damaged", f"Bytes were damaged on their way to {self.url}; try again later."
+                ) from error
             raise ServiceMissing(
                 "store_unreachable",
                 f"{self.url} cannot be {doing} ({type(error).__name__}); check the network and the state of Google "
@@ -241,12 +248,10 @@ class Bucket:
 
 
 def _stored(name: str, blob: Any) -> Stored:
-    return Stored(name, int(blob.generation), dict(blob.metadata or {}))
+    return Stored(name, int(blob.generation), blob.time_created.timestamp(), dict(blob.metadata or {}))
 
 
 def _crc32c(file: IO[bytes]) -> str:
-    import base64
-
     import google_crc32c
 
     file.seek(0)
@@ -254,8 +259,3 @@ def _crc32c(file: IO[bytes]) -> str:
     while block := file.read(1 << 20):
         total.update(block)
     return base64.b64encode(total.digest()).decode()
-
-
-def as_file(data: bytes = b"") -> io.BytesIO:
-    """Open bytes as a file, for `Bucket.read`."""
-    return io.BytesIO(data)

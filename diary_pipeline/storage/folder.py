@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -86,6 +86,9 @@ class FolderStore:
         if not target.exists():
             raise _missing(key)
         return target
+
+    def bring(self, keys: Collection[str]) -> None:
+        """Do nothing: everything is here."""
 
     def exists(self, key: str) -> bool:
         """Tell whether a file or folder object of that key is there."""

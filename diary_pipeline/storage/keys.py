@@ -13,9 +13,13 @@ from diary_pipeline.core.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_PUBLISHED_NAME = re.compile(r"published/[a-z]+-(\d+)-[0-9a-f]{12}\.[a-z]+")
 LONGEST_KEY = 512
 CATALOGUE = "catalogue/"
 AUDIO = "audio/"
+PUBLISHED_PREFIX = "published/"
+PUBLISHED_POINTER = f"{PUBLISHED_PREFIX}current.json"
+"""What tells readers which uploaded catalogue is the newest."""
 
 
 def audio_key(owner: str, content_sha256: str) -> str:
@@ -63,6 +67,21 @@ def catalogue_object_id(kind: str) -> str:
 def month_of(key: str) -> str:
     """Return what the keys of all catalogue objects of the same month begin with, `catalogue/<yyyymm>/`."""
     return "/".join(key.split("/")[:2]) + "/"
+
+
+def published_key(file_name: str, watermark: int, sha256: str) -> str:
+    """Name an uploaded file, `published/catalogue-<watermark>-<12 hex>.duckdb`; other bytes have another name."""
+    stem, _, suffix = file_name.rpartition(".")
+    key = f"{PUBLISHED_PREFIX}{stem}-{watermark}-{sha256[:12]}.{suffix}"
+    if not _PUBLISHED_NAME.fullmatch(key):
+        raise UsageError("object_key_invalid", f"{file_name!r} is no name for an upload: say letters and a type.")
+    return key
+
+
+def watermark_in(key: str) -> int | None:
+    """Read the watermark in the key of an uploaded file; None for other keys."""
+    found = _PUBLISHED_NAME.fullmatch(key)
+    return int(found[1]) if found else None
 
 
 def checked_key(key: str) -> str:

@@ -1,6 +1,6 @@
 """A file that appears whole or not at all, and that only its owner may read whatever the umask: 0600, new folders 0700.
 
-For exports that people and players look at; objects of the store are folder.py's business.
+For files that people and players look at; objects of the store are folder.py's business.
 """
 
 import contextlib
@@ -40,3 +40,22 @@ def secret_in(path: Path) -> str:
         os.link(staged, path)
     Path(staged).unlink()
     return path.read_text(encoding="ascii").strip()
+
+
+def swap_in(built: Path, target: Path) -> None:
+    """Give a finished file its name, read-only; readers keep what they opened, and a power cut undoes nothing.
+
+    Read-only, because whoever opens a database for writing locks its readers out.
+    """
+    handle = os.open(built, os.O_RDONLY)
+    try:
+        os.fchmod(handle, 0o400)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    built.rename(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -6,7 +6,7 @@ files that appears whole or not at all and never changes afterwards.
 What surprises: there is no `rename` and no `append`; GCS has neither, and nobody here needs them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +32,10 @@ class ObjectStore(Protocol):
 
     def path(self, key: str) -> Path:
         """Return a local path to read the file or folder object from; NotFound `object_missing`. Never write to it."""
+        ...
+
+    def bring(self, keys: Collection[str]) -> None:
+        """Make ready what `path` will be asked for, where objects lie far away; what is missing is left out."""
         ...
 
     def exists(self, key: str) -> bool:

@@ -85,6 +85,14 @@ def test_when_an_object_was_written_is_told(store: ObjectStore, files: dict[str,
         store.written_at("absent")
 
 
+def test_what_is_to_be_brought_may_be_missing(store: ObjectStore, files: dict[str, Path]) -> None:
+    store.put_folder("catalogue/x", files)
+    store.bring([])
+    store.bring(["catalogue/x", "catalogue/missing"])
+    assert store.get("catalogue/x/segments.parquet") == b"one"
+    assert not store.exists("catalogue/missing")
+
+
 def test_delete_removes_files_and_folders_and_forgives_absence(store: ObjectStore, files: dict[str, Path]) -> None:
     store.put("a/b", b"1")
     store.put_folder("catalogue/x", files)

@@ -11,6 +11,7 @@ from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.devices.device import choose
 from diary_pipeline.wiring import Wiring
+from diary_pipeline_tests.gcs_server import Fault, GcsServer
 from diary_pipeline_tests.weights import weights
 
 HAS_GPU = bool(ctranslate2.get_cuda_device_count())
@@ -52,6 +53,43 @@ def test_a_missing_repair_model_is_found_by_doctor_and_before_work_and_fails_no_
         assert missing.value.message == said.detail
     assert "DIARY_REPAIR_MODEL" in said.detail
     assert f"`diary models get {name}`" in said.detail
+
+
+@pytest.mark.parametrize(
+    ("said", "detail"),
+    [
+        ({}, "keeps nothing that is deleted"),
+        ({"softDeletePolicy": {"retentionDurationSeconds": "604800"}}, "there: its soft delete policy keeps objects"),
+        ({"versioning": {"enabled": True}}, "stays recoverable there: object versioning is on"),
+    ],
+)
+def test_a_bucket_is_asked_whether_what_is_deleted_is_gone(
+    gcs: GcsServer, home: dict[str, str], said: dict[str, object], detail: str
+) -> None:
+    bucket = gcs.bucket()
+    gcs.said[bucket] = said
+    objects = found(**home, DIARY_BUCKET=f"gs://{bucket}/prefix")["objects"]
+    assert (objects.state, detail in objects.detail) == ("ok", True), objects
+    assert gcs.buckets[bucket] == {}, "nothing is written"
+
+
+def test_a_bucket_that_we_may_only_read_is_missing(gcs: GcsServer, home: dict[str, str]) -> None:
+    gcs.rights = {"storage.objects.get", "storage.objects.list"}
+    objects = found(**home, DIARY_BUCKET=f"gs://{gcs.bucket()}")["objects"]
+    assert objects.state == "missing"
+    assert "refuses storage.objects.create, storage.objects.delete" in objects.detail
+
+
+def test_a_bucket_whose_own_resource_may_not_be_seen_is_fine(gcs: GcsServer, home: dict[str, str]) -> None:
+    bucket = gcs.bucket()
+    gcs.faults.append(Fault(rf"GET /storage/v1/b/{bucket}$", status=403, times=9))
+    objects = found(**home, DIARY_BUCKET=f"gs://{bucket}")["objects"]
+    assert (objects.state, "may not be seen" in objects.detail) == ("ok", True)
+
+
+def test_a_bucket_that_is_not_there_is_missing(gcs: GcsServer, home: dict[str, str]) -> None:
+    objects = found(**home, DIARY_BUCKET="gs://nobodys")["objects"]
+    assert (objects.state, "no bucket nobodys" in objects.detail) == ("missing", True)
 
 
 def test_voice_activity_is_tried_and_needs_no_model(home: dict[str, str]) -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, TransientError
 from diary_pipeline.storage.bucket import bucket_of
-from diary_pipeline.storage.copies import IN_USE_S, KEPT_S, LocalCopies
 from diary_pipeline.storage.gcs import GcsStore
 from diary_pipeline_tests.gcs_server import Fault, GcsServer
 
@@ -40,16 +39,19 @@ def elsewhere(store: GcsStore, tmp_path: Path) -> GcsStore:
         ("gs://diary", ("diary", "")),
         ("gs://diary/", ("diary", "")),
         ("gs://diary/a/b/", ("diary", "a/b/")),
-        ("s3://diary", None),
-        ("diary", None),
-        ("gs://", None),
+        ("s3://diary", "gs://BUCKET"),
+        ("diary", "gs://BUCKET"),
+        ("gs://", "gs://BUCKET"),
+        ("gs://Diary!", "gs://BUCKET"),
+        ("gs://diary/a//b", "a prefix is"),
+        ("gs://diary/../b", "a prefix is"),
     ],
 )
-def test_a_bucket_is_said_as_a_gs_address(url: str, place: tuple[str, str] | None) -> None:
-    if place:
+def test_a_bucket_is_said_as_a_gs_address(url: str, place: tuple[str, str] | str) -> None:
+    if isinstance(place, tuple):
         assert bucket_of(url) == place
     else:
-        with pytest.raises(ValueError, match="gs://BUCKET"):
+        with pytest.raises(ValueError, match=place):
             bucket_of(url)
 
 
@@ -107,6 +109,12 @@ def test_what_the_credentials_may_not_do_is_said(
     with pytest.raises(ServiceMissing, match="role") as refused:
         VERBS[verb](gcs_store, file)
     assert refused.value.code == code
+
+
+def test_a_refusal_of_any_other_kind_is_a_missing_service_too(gcs: GcsServer, gcs_store: GcsStore) -> None:
+    gcs.faults.append(Fault("upload", status=400))
+    with pytest.raises(ServiceMissing, match="BadRequest"):
+        gcs_store.put("a/b", b"x")
 
 
 def test_a_download_that_breaks_off_is_resumed_and_the_whole_is_verified(gcs: GcsServer, gcs_store: GcsStore) -> None:
@@ -216,6 +224,16 @@ def test_a_folder_object_is_one_object_that_any_tool_can_open(
     assert list(gcs_store.list("catalogue/")) == ["catalogue/x/empty", "catalogue/x/segments.parquet"]
 
 
+def test_the_bucket_says_when_an_object_was_written(gcs_store: GcsStore, file: Path) -> None:
+    before = time.time() - 1
+    gcs_store.put("a", b"x")
+    gcs_store.put_folder("catalogue/x", {"segments.parquet": file})
+    for key in ("a", "catalogue/x", "catalogue/x/segments.parquet"):
+        assert before < gcs_store.written_at(key) < time.time() + 1
+    with pytest.raises(NotFound):
+        gcs_store.written_at("catalogue/y")
+
+
 def test_a_list_of_many_pages_is_whole_and_ordered(gcs: GcsServer, gcs_store: GcsStore) -> None:
     names = [f"a/{n:04}" for n in range(1500)]
     bucket = gcs.buckets[bucket_of(gcs_store.bucket.url)[0]]
@@ -230,7 +248,23 @@ def test_a_fold_asks_little_of_a_folder_object(gcs: GcsServer, gcs_store: GcsSto
     for n in range(9):
         if gcs_store.exists(f"catalogue/x/{n}.parquet"):
             gcs_store.path(f"catalogue/x/{n}.parquet")
-    assert len([asked for asked in gcs.asked if "/o/" in asked]) == 4, "three looks at the first key, one download"
+    assert len([asked for asked in gcs.asked if "/o/" in asked]) == 2, "one look, one download"
+
+
+def test_many_folder_objects_are_brought_at_once_and_a_missing_one_is_left_out(
+    gcs: GcsServer, gcs_store: GcsStore, file: Path
+) -> None:
+    wanted = [f"catalogue/{n}" for n in range(20)]
+    for key in wanted:
+        gcs_store.put_folder(key, {"segments.parquet": file})
+    gcs_store.bring([*wanted, "catalogue/missing"])
+    gcs.asked.clear()
+    for key in wanted:
+        assert gcs_store.path(f"{key}/segments.parquet").read_bytes() == file.read_bytes()
+    assert gcs.asked == []
+    gcs.faults.append(Fault("/o/", status=403, times=100))
+    with pytest.raises(ServiceMissing):
+        gcs_store.bring(["catalogue/other"])
 
 
 def test_a_replaced_file_is_read_anew_also_when_another_machine_replaced_it(
@@ -287,7 +321,8 @@ def test_a_sweep_compares_copies_that_nobody_compared_for_an_hour(gcs_store: Gcs
         gcs_store.put(key, b"x")
         gcs_store.path(key)
         elsewhere(gcs_store, tmp_path).delete(key)
-    aged(gcs_store.copies, "audio/old", 3700, "name")
+    [old] = [copy for copy in gcs_store.copies.all() if copy.name == "audio/old"]
+    os.utime(old.entry / "name", (0, time.time() - 3700))
     assert gcs_store.sweep(3600) == 1
     assert [c.name for c in gcs_store.copies.all()] == ["audio/young"]
 
@@ -313,91 +348,9 @@ def test_copies_are_their_owners_alone(gcs_store: GcsStore, file: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_copies_stay_within_their_bound_but_for_those_in_use(tmp_path: Path) -> None:
-    copies = LocalCopies(tmp_path / "copies", 10_000)
-    for n in range(8):
-        assert copies.take_in(f"a/{n}", 1, written(b"x" * 2000))
-    assert len(list(copies.all())) == 8, "all were handed out just now"
-    for n in range(8):
-        aged(copies, f"a/{n}", IN_USE_S + 100 - n)
-    copies.take_in("a/new", 1, written(b"x" * 2000))
-    left = {c.name for c in copies.all()}
-    assert left == {"a/4", "a/5", "a/6", "a/7", "a/new"}, "the longest unused went first"
-
-
-def test_a_copy_that_nobody_used_or_compared_for_a_day_goes(tmp_path: Path) -> None:
-    copies = LocalCopies(tmp_path / "copies", 10_000_000)
-    for name in ("unused", "compared", "used"):
-        copies.take_in(name, 1, written(b"x"))
-        aged(copies, name, KEPT_S + 100, "" if name == "compared" else "name")
-        aged(copies, name, 0 if name == "used" else KEPT_S + 100)
-    assert copies.sweep(3600) == 1
-    assert sorted(c.name for c in copies.all()) == ["compared", "used"]
-
-
-def test_half_a_copy_is_never_seen_and_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
-    copies = LocalCopies(tmp_path / "copies", 10_000)
-
-    def breaks(at: Path) -> bool:
-        at.write_bytes(b"half")
-        assert copies.find("a", 1) is None
-        raise OSError(5, "the cable")
-
-    with pytest.raises(OSError, match="cable"):
-        copies.take_in("a", 1, breaks)
-    assert (copies.find("a", 1), list(copies.all())) == (None, [])
-    left = tmp_path / "copies" / ".staging" / "left"
-    left.mkdir()
-    os.utime(left, (0, 0))
-    assert copies.sweep(3600) == 1
-    assert not left.exists()
-
-
-def test_many_that_take_in_the_same_copy_at_once_share_it(tmp_path: Path) -> None:
-    there = threading.Barrier(4)
-    found: list[Path | None] = []
-
-    def fill(at: Path) -> bool:
-        there.wait()
-        at.write_bytes(b"same")
-        return True
-
-    def take_in() -> None:
-        found.append(LocalCopies(tmp_path / "copies", 10_000).take_in("a", 1, fill))
-
-    threads = [threading.Thread(target=take_in) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    [path] = set(found)
-    assert path is not None
-    assert path.read_bytes() == b"same"
-    assert [p.name for p in (tmp_path / "copies" / ".staging").iterdir()] == []
-
-
-def test_a_disk_without_room_for_copies_is_a_missing_service(tmp_path: Path) -> None:
-    (tmp_path / "home").write_text("a file is in the way")
-    with pytest.raises(ServiceMissing) as full:
-        LocalCopies(tmp_path / "home" / "copies", 10).take_in("a", 1, written(b"x"))
-    assert full.value.code == "store_unwritable"
-
-
 @pytest.mark.parametrize("absent", ["google.cloud.storage", "google.auth.exceptions"])
 def test_without_the_sdk_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, absent: str) -> None:
     monkeypatch.setitem(sys.modules, absent, None)
     monkeypatch.delattr("google.cloud.storage", raising=False)
     with pytest.raises(DiaryError, match=r"diary-pipeline\[gcp\]"):
         GcsStore("gs://diary", tmp_path, 1).exists("a")
-
-
-def written(data: bytes) -> Callable[[Path], bool]:
-    """Give what fills a copy with these bytes."""
-    return lambda at: bool(at.write_bytes(data))
-
-
-def aged(copies: LocalCopies, name: str, seconds: float, part: str = "") -> None:
-    """Make it so long ago that a copy was used, or (`part` "name") compared."""
-    [copy] = [c for c in copies.all() if c.name == name]
-    then = time.time() - seconds
-    os.utime(copy.entry / part if part else copy.entry, (then, then))

@@ -8,6 +8,9 @@ from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.settings import SETTINGS, Settings, load_settings
 from diary_pipeline.settings_pages import explain, masked
+from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.storage.gcs import GcsStore
+from diary_pipeline.wiring import Wiring
 
 PEOPLE = """
 [owners.anna]
@@ -49,6 +52,15 @@ def test_the_home_moves_what_lies_below_it_and_a_named_place_stays(tmp_path: Pat
     assert settings.catalogue_file == tmp_path / "catalogue.duckdb"
     assert settings.object_dir == Path("/mnt/objects")
     assert settings.dagster_home == Path("/srv/d")
+
+
+def test_a_bucket_takes_the_place_of_the_object_folder() -> None:
+    settings = load_settings({"DIARY_BUCKET": "gs://diary/prefix"})
+    assert isinstance(Wiring(settings).store, GcsStore)
+    assert isinstance(Wiring(load_settings({})).store, FolderStore)
+    with pytest.raises(UsageError, match=r"DIARY_BUCKET cannot be used: .*gs://BUCKET") as refused:
+        load_settings({"DIARY_BUCKET": "/mnt/diary"})
+    assert refused.value.code == "config_invalid"
 
 
 def test_no_setting_is_read_from_the_process_when_a_mapping_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
