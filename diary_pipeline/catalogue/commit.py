@@ -63,6 +63,8 @@ class FinishedNote:
     checks: tuple[Check, ...]
     markdown: str = ""
     """The note as people read it."""
+    corrections: str | None = None
+    """Version of the corrections that `markdown` holds."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,22 @@ def commit_refusals(ledger: Ledger, store: ObjectStore, submission_ids: Sequence
             return 0
         rows = [refusal_row(s) for s in waiting]
         object_id = catalogue_object_id("outcome")
-        size = _stage(store, object_id, [{"recordings": rows}])
+        size = stage(store, object_id, [{"recordings": rows}])
         seq = record_refusals(ledger, object_id=object_id, size_bytes=size, submission_ids=[s.id for s in waiting])
         if seq:
             return seq
         store.delete(object_id)  # somebody committed some of them meanwhile
+
+
+def stage(store: ObjectStore, object_id: str, rows: Sequence[Rows]) -> int:
+    """Write the rows as a new object, which nobody sees until the ledger points to it, and return its bytes."""
+    with tempfile.TemporaryDirectory(prefix="diary-commit-") as folder:
+        files: dict[str, Path] = {}
+        for name, table in arrow_tables(rows).items():
+            path = files[f"{name}.parquet"] = Path(folder, f"{name}.parquet")
+            # Small row groups let a reader of one recording skip the rest; measured at no cost in size.
+            pq.write_table(table, path, compression="zstd", row_group_size=8192)
+        return store.put_folder(object_id, files)
 
 
 def no_note_version(transcript: Transcript) -> str:
@@ -136,7 +149,8 @@ def _noted(f: FinishedNote, calls: Sequence[Attempt]) -> _Entry:
         status,
         f.note.version if f.note is not None else no_note_version(f.transcript),
         f.reason_code,
-        requires=("transcript", f.transcript.version),
+        requires=("transcript", f.transcript.heard_version),
+        corrections=f.corrections,
         made_with=f.note.made_with if f.note is not None else None,
     )
     ended = outcome_row(f.recording, f.transcript, status, reason_code=f.reason_code, at=_now())
@@ -179,7 +193,7 @@ def _commit(ledger: Ledger, store: ObjectStore, kind: Stage, entries: Sequence[_
     done = Committed(0)
     while left:
         object_id = catalogue_object_id(kind)
-        size = _stage(store, object_id, [rows for e in left for rows in e.rows])
+        size = stage(store, object_id, [rows for e in left for rows in e.rows])
         done = record(ledger, kind=kind, object_id=object_id, size_bytes=size, changes=[e.change for e in left])
         if done.seq:
             break
@@ -194,16 +208,6 @@ def _commit(ledger: Ledger, store: ObjectStore, kind: Stage, entries: Sequence[_
         stale=tuple(k for d in dropped for k in d.stale),
         kept=tuple(k for d in dropped for k in d.kept),
     )
-
-
-def _stage(store: ObjectStore, object_id: str, rows: Sequence[Rows]) -> int:
-    with tempfile.TemporaryDirectory(prefix="diary-commit-") as folder:
-        files: dict[str, Path] = {}
-        for name, table in arrow_tables(rows).items():
-            path = files[f"{name}.parquet"] = Path(folder, f"{name}.parquet")
-            # Small row groups let a reader of one recording skip the rest; measured at no cost in size.
-            pq.write_table(table, path, compression="zstd", row_group_size=8192)
-        return store.put_folder(object_id, files)
 
 
 def _now() -> dt.datetime:

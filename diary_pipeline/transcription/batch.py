@@ -21,7 +21,7 @@ from diary_pipeline.audio.levels import LevelMeter
 from diary_pipeline.audio.limits import DEFAULT_LIMITS, AudioLimits
 from diary_pipeline.audio.soundness import judge, measured
 from diary_pipeline.catalogue.commit import Failed, FinishedTranscript, commit_transcripts
-from diary_pipeline.catalogue.read import transcript_of
+from diary_pipeline.catalogue.read import heard_of
 from diary_pipeline.core.batch import Batch, Check, Lease, Result, StageReport
 from diary_pipeline.core.errors import AudioRefused, PermanentError, TransientError
 from diary_pipeline.core.owner import Owner
@@ -184,7 +184,7 @@ class TranscribeBatch:
             replacements=owner.replacements,
         )
         if current is not None and current.object_id is not None and current.version == wanted:
-            found = transcript_of(self.ledger, self.store, recording.key)
+            found = heard_of(self.ledger, self.store, [recording.key]).get(recording.key)
             if found is not None and found.version == wanted:
                 return _Done(FinishedTranscript(recording, lease, found, _checks(found)))
         job = _Job(lease, recording, hints, version=wanted, path=lambda: self.store.path(recording.object_key))
