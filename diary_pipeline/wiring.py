@@ -18,6 +18,7 @@ from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.notes.batch import WriteNotes
+from diary_pipeline.notes.editing import EditDiary
 from diary_pipeline.notes.offline.notes import OfflineNotes
 from diary_pipeline.notes.renderers.template import DEFAULT, Templates
 from diary_pipeline.notes.routed.notes import RoutedNotes, Wishes
@@ -108,6 +109,12 @@ class Wiring:
             note_dir=s.note_dir if s.write_note_files else None,
             usd_per_audio_hour=s.llm.policy.audio_hour_budget_usd,
         )
+
+    @property
+    def edit(self) -> EditDiary:
+        """What owners correct recordings with."""
+        s = self.settings
+        return EditDiary(self.ledger, self.store, self.note_writer, s.note_dir if s.write_note_files else None)
 
     @cached_property
     def note_writer(self) -> NoteWriter:

@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 
 def to_write(wiring: "Wiring", keys: Sequence[str]) -> "list[ToWrite]":
     """Give recordings with what was said in them; those without a transcript are left out."""
-    from diary_pipeline.catalogue.read import transcripts_of
+    from diary_pipeline.catalogue.read import corrections_of, transcripts_of
+    from diary_pipeline.core.correction import Corrections
     from diary_pipeline.ledger import recordings
     from diary_pipeline.notes.writer import ToWrite
 
     said = transcripts_of(wiring.ledger, wiring.store, keys)
+    put_right = corrections_of(wiring.ledger, wiring.store, keys)
     with wiring.ledger.reading() as conn:
-        rows = recordings.rows(conn, list(said))
-    return [ToWrite(row.recording, said[row.recording.key], again=True) for row in rows]
+        found = [row.recording for row in recordings.rows(conn, list(said))]
+    return [ToWrite(r, said[r.key], again=True, corrections=put_right.get(r.key, Corrections())) for r in found]
 
 
 def forecast_of(wiring: "Wiring", asked: "Sequence[ToWrite]") -> "Forecast":
