@@ -136,9 +136,7 @@ def test_the_note_written_after_tells_the_corrected_name_and_quotes_it(
     assert noted(diary, walk) == "found", "it is current"
 
 
-def test_an_edit_while_the_note_is_written_has_it_written_again(
-    diary: Diary, walk: Recording, edit: EditDiary
-) -> None:
+def test_an_edit_while_the_note_is_written_has_it_written_again(diary: Diary, walk: Recording, edit: EditDiary) -> None:
     edit(walk, [corrected(2, "Then I bought bread at the bakery.")], "me")
     batch = diary.claim("note", [walk])
     edit(walk, [PRIYA], "me")
@@ -194,9 +192,7 @@ def test_a_note_that_was_rendered_before_the_last_correction_is_dropped_and_plan
     ],
     ids=lambda e: e.target,
 )
-def test_what_is_shown_alone_writes_no_note_again(
-    diary: Diary, walk: Recording, edit: EditDiary, asked: Edit
-) -> None:
+def test_what_is_shown_alone_writes_no_note_again(diary: Diary, walk: Recording, edit: EditDiary, asked: Edit) -> None:
     before = at(diary.ledger, walk, "note")
     assert edit(walk, [asked], "me").is_said_anew is False
     assert state(diary.ledger, walk) == ("done", False)
