@@ -10,7 +10,7 @@ nothing is written and the caller looks again, so of two who edit at once neithe
 from dataclasses import dataclass, replace
 
 from diary_pipeline.catalogue.commit import stage
-from diary_pipeline.catalogue.overlay import corrected_note, corrected_transcript
+from diary_pipeline.catalogue.overlay import corrected_note, corrected_transcript, on_items, on_segments, whole
 from diary_pipeline.catalogue.read import corrections_of, heard_of, written_of
 from diary_pipeline.catalogue.rows import correction_rows
 from diary_pipeline.core.correction import Correction, Corrections, corrections_version
@@ -44,6 +44,16 @@ class Correctable:
     def note(self) -> DiaryNote | None:
         """The note as its owner wants it."""
         return corrected_note(self.written, self.corrections.made) if self.written else None
+
+    @property
+    def placed(self) -> frozenset[str]:
+        """Ids of the corrections that are in what is shown; the others fall on nothing that is there now."""
+        made = self.corrections.made
+        fell = [p.correction for p in on_segments(self.heard.segments, made)]
+        if self.written:
+            fell += [p.correction for p in on_items(self.written.items, made)]
+            fell += whole(made).values()
+        return frozenset(c.id for c in fell)
 
     def having(self, made: tuple[Correction, ...]) -> "Correctable":
         """Give the same with other corrections."""

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from diary_pipeline.cli import demo, evaluate, ingest, llm, manage, models, plan, quarantine, read
+from diary_pipeline.cli.edit import edit
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.status import status
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
@@ -33,6 +34,7 @@ for command in (
     status,
     read.notes,
     read.show,
+    edit,
     read.sql,
     plan.plan,
     manage.publish,

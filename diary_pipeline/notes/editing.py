@@ -19,6 +19,7 @@ from diary_pipeline.core.errors import NotFound, TransientError, UsageError
 from diary_pipeline.core.note import DiaryNote, NoteItem
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Segment
+from diary_pipeline.ledger.commits import Seen
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.notes.renderers.files import write_note_file
 from diary_pipeline.notes.renderers.markdown import render_note
@@ -70,15 +71,15 @@ class EditDiary:
         edits: Sequence[Edit],
         by: str,
         revert: Collection[str] = (),
-        seen_version: str | None = None,
+        seen: Seen | None = None,
     ) -> Edited:
         """Correct one recording and take corrections back: those with the ids in `revert`, or `all`.
 
-        `seen_version`: of the transcript from which the numbers were read. NotFound and UsageError say which place or
-        word is wrong; `correction_stale`: what it was corrected from is there no more.
+        `seen`: versions of the transcript and note from which the numbers were read. NotFound and UsageError say which
+        place or word is wrong; `correction_stale`: what it was corrected from is there no more.
         """
         before = correctable(self.ledger, self.store, recording)
-        if seen_version not in (None, before.transcript.version):
+        if seen is not None and _is_made_anew(seen, before.seen):
             raise _stale(recording)
         wanted = [_placed(before, edit, by) for edit in edits]
         reverted = _known(before, revert)
@@ -93,7 +94,7 @@ class EditDiary:
                 logger.info("corrected", corrections=len(after.corrections.made), seq=seq)
                 return Edited(seq, after.transcript.version != before.transcript.version, after)
             now = correctable(self.ledger, self.store, recording)
-            if {**now.seen, "correction": None} != {**before.seen, "correction": None}:
+            if _is_made_anew(before.seen, now.seen):
                 raise _stale(recording)
             before = now
         raise TransientError("correction_crowded", f"{recording.key} is being corrected by many; try again.")
@@ -201,6 +202,10 @@ def _demand(text: str, otherwise: str) -> str:
     if not text:
         raise UsageError("correction_empty", otherwise)
     return text
+
+
+def _is_made_anew(seen: Seen, now: Seen) -> bool:
+    return (seen["transcript"], seen["note"]) != (now["transcript"], now["note"])
 
 
 def _stale(recording: Recording) -> TransientError:

@@ -276,34 +276,36 @@ def test_an_erased_recording_takes_no_correction_and_no_object_stays(diary: Diar
         EditDiary(diary.ledger, diary.store, offline_notes())(walk, [PRIYA], "me")
 
 
-def test_numbers_of_a_transcript_that_is_gone_mean_nothing(diary: Diary, walk: Recording, edit: EditDiary) -> None:
-    seen = correctable(diary.ledger, diary.store, walk).transcript.version
-    edit(walk, [PRIYA], "me")
+def test_numbers_of_a_note_that_is_gone_mean_nothing(diary: Diary, walk: Recording, edit: EditDiary) -> None:
+    seen = correctable(diary.ledger, diary.store, walk).seen
+    edit(walk, [PRIYA], "me", seen=seen)
+    edit(walk, [corrected(2, "Then I bought bread at the bakery.")], "me", seen=seen)
+    noted(diary, walk)
     with pytest.raises(TransientError) as refused:
-        edit(walk, [corrected(2, "x")], "me", seen_version=seen)
+        edit(walk, [Edit("item", "x", 0)], "me", seen=seen)
     assert refused.value.code == "correction_stale"
 
 
 @pytest.mark.parametrize(
-    ("asked", "revert", "code"),
+    ("asked", "code"),
     [
-        (corrected(1, "x"), [], "segment_missing"),
-        (corrected(99, "x"), [], "segment_missing"),
-        (Edit("item", "x", 99), [], "item_missing"),
-        (Edit("item", " ", 0), [], "correction_empty"),
-        (Edit("title", ""), [], "correction_empty"),
-        (Edit("note_date", "yesterday"), [], "date_invalid"),
-        (Edit("title", "x" * 20_001), [], "correction_too_long"),
-        (Edit("title", "x"), ["000000000000"], "correction_missing"),
+        (corrected(1, "x"), "segment_missing"),
+        (corrected(99, "x"), "segment_missing"),
+        (Edit("item", "x", 99), "item_missing"),
+        (Edit("item", " ", 0), "correction_empty"),
+        (Edit("title", ""), "correction_empty"),
+        (Edit("note_date", "yesterday"), "date_invalid"),
+        (Edit("title", "x" * 20_001), "correction_too_long"),
+        (None, "correction_missing"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_cannot_be_corrected_says_so_and_commits_nothing(
-    diary: Diary, walk: Recording, edit: EditDiary, asked: Edit, revert: list[str], code: str
+    diary: Diary, walk: Recording, edit: EditDiary, asked: Edit | None, code: str
 ) -> None:
     seq = head(diary.ledger)
     with pytest.raises(DiaryError) as refused:
-        edit(walk, [asked], "me", revert)
+        edit(walk, [asked] if asked else [], "me", [] if asked else ["000000000000"])
     assert isinstance(refused.value, NotFound | UsageError)
     assert (refused.value.code, head(diary.ledger)) == (code, seq)
 
