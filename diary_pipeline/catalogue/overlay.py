@@ -22,8 +22,8 @@ from diary_pipeline.core.transcript import Segment, Transcript, Word
 
 ALIKE = 0.8
 """Of the characters: one name heard otherwise in a sentence leaves more, another sentence of a diary leaves half."""
-NEAR_S = 2.0
-"""A new note may take its evidence from the words beside."""
+NEAR_S = 1.0
+"""Another model cuts pauses otherwise, and a new note may take its evidence from the words beside."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def on_segments(segments: Sequence[Segment], made: Iterable[Correction]) -> list
         there = max(spoken, key=lambda s: _overlap_s(correction, s.start_s, s.end_s), default=None)
         if there is None or _overlap_s(correction, there.start_s, there.end_s) <= 0:
             continue
-        text = _put_right(texts.get(there.id, there.text), correction)
+        text = _put_right(texts.get(there.id, there.text), there, correction)
         if text is not None:
             texts[there.id] = text
             placed.append(Placed(correction, there.id, text))
@@ -109,20 +109,28 @@ def corrected_note(note: DiaryNote, made: Sequence[Correction]) -> DiaryNote:
 def alike(one: str, other: str) -> bool:
     """Tell whether two texts are the same words but for a few; case and punctuation aside."""
     a, b = _plain(one), _plain(other)
-    if not a or not b:
-        return a == b
+    if min(len(a), len(b)) < ALIKE * max(len(a), len(b), 1):
+        return False
     return difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() >= ALIKE
 
 
-def _put_right(text: str, correction: Correction) -> str | None:
+def _put_right(text: str, there: Segment, correction: Correction) -> str | None:
     """Give a segment's text with the correction in it; None: other words stand there now."""
     machine, wanted = correction.machine_text, correction.text
-    if alike(text, machine) or (wanted and alike(text, wanted)):
+    if _plain(text) == _plain(machine):
         return wanted
-    within = re.compile(rf"(?<!\w){re.escape(machine)}(?!\w)")  # it was joined with its neighbours
-    if machine and within.search(text):
-        return within.sub(lambda _: wanted, text, count=1).strip()
-    return None
+    has_machine, has_wanted = _within(machine, text), _within(wanted, text)
+    if has_wanted and (not has_machine or _within(machine, wanted)):
+        return text  # it was heard right, and joined with its neighbours
+    if has_machine:
+        return " ".join(f"{text[: has_machine.start()]}{wanted}{text[has_machine.end() :]}".split())
+    # Words of a neighbour would be lost where a longer stretch is taken for the same.
+    is_longer = there.start_s < (correction.start_s or 0.0) - NEAR_S or there.end_s > (correction.end_s or 0.0) + NEAR_S
+    return wanted if not is_longer and (alike(text, machine) or alike(text, wanted)) else None
+
+
+def _within(words: str, text: str) -> re.Match[str] | None:
+    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text) if words else None
 
 
 def _is_meant(item: NoteItem, correction: Correction) -> bool:
