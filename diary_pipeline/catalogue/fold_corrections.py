@@ -71,6 +71,10 @@ _WHERE_THEY_FELL = (
     "item_id = CASE WHEN p.place IN ('item', 'removed_item') THEN p.number END "
     f"FROM placed p WHERE p.recording_key = t.recording_key AND p.correction_id = t.correction_id AND {_THEIRS}"
 )
+_TOUCHED = (  # the others need not be carried into Python
+    f"AND EXISTS (FROM {CORRECTIONS.stored} c WHERE c.recording_key = t.recording_key AND c.target = 'segment' "
+    "AND c.start_s < t.end_s AND c.end_s > t.start_s)"
+)
 _PLACED = pa.schema(
     [("recording_key", pa.string()), ("correction_id", pa.string()), ("place", pa.string()), ("number", pa.int32()),
      ("text", pa.string()), ("is_last", pa.bool_())]
@@ -109,7 +113,7 @@ def _ever_corrected(db: duckdb.DuckDBPyConnection, moved: Sequence[str]) -> list
 def _placed(db: duckdb.DuckDBPyConnection, bounds: Sequence[str]) -> list[Row]:
     """Say where each correction falls now; one row for each that falls anywhere."""
     made = _rows(db, CORRECTIONS.stored, "*", bounds)
-    segments = _rows(db, SEGMENTS.stored, "recording_key, segment_id, start_s, end_s, kind, text", bounds)
+    segments = _rows(db, SEGMENTS.stored, "recording_key, segment_id, start_s, end_s, kind, text", bounds, _TOUCHED)
     items = _rows(
         db, NOTE_ITEMS.stored, "recording_key, item_id, kind, text, segment_id, start_s, end_s, quote", bounds
     )
@@ -138,9 +142,9 @@ def _row(key: str, correction: Correction, number: int | None, text: str, last: 
 
 
 def _rows(
-    db: duckdb.DuckDBPyConnection, table: str, columns: str, bounds: Sequence[str]
+    db: duckdb.DuckDBPyConnection, table: str, columns: str, bounds: Sequence[str], more: str = ""
 ) -> Mapping[str, Iterable[Row]]:
-    read = db.execute(f"SELECT {columns} FROM {table} t WHERE {_THEIRS}", bounds)  # noqa: S608 - names of schema.py
+    read = db.execute(f"SELECT {columns} FROM {table} t WHERE {_THEIRS} {more}", bounds)  # noqa: S608 - names of schema.py
     names = [column[0] for column in read.description or ()]
     found: dict[str, list[Row]] = defaultdict(list)
     for values in read.fetchall():

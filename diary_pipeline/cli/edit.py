@@ -15,7 +15,8 @@ from diary_pipeline.core.errors import NotFound
 if TYPE_CHECKING:
     from diary_pipeline.catalogue.corrections import Correctable
     from diary_pipeline.core.recording import Recording
-    from diary_pipeline.notes.editing import Edit, Edited
+    from diary_pipeline.notes.editing import Edited
+    from diary_pipeline.notes.edits import Edit
     from diary_pipeline.wiring import Wiring
 
 NUMBERED = ("what", "number", "kind", "at", "text", "machine_text")
@@ -92,7 +93,7 @@ def _asked(
     segments: list[str], items: list[str], removed: list[int], title: str | None, date: str | None
 ) -> "list[Edit]":
     from diary_pipeline.cli.edit_form import numbered
-    from diary_pipeline.notes.editing import Edit
+    from diary_pipeline.notes.edits import Edit
 
     whole = [Edit("title", title)] if title is not None else []
     whole += [Edit("note_date", date)] if date is not None else []
@@ -143,4 +144,4 @@ def _tell(done: "Edited", recording: "Recording") -> None:
     if lost:
         say(f"{lost} of them fall on words that are no longer there; `--list` shows which.")
     if done.is_said_anew:
-        say("Its note is planned to be written again; a running daemon (`diary dev`) does it.")
+        say("Its note is planned to be written again: a running daemon or the next `diary ingest --wait` does it.")

@@ -18,7 +18,7 @@ from diary_pipeline.core.errors import ServiceMissing, UsageError
 if TYPE_CHECKING:
     from diary_pipeline.catalogue.corrections import Correctable
     from diary_pipeline.core.correction import Target
-    from diary_pipeline.notes.editing import Edit
+    from diary_pipeline.notes.edits import Edit
 
 HEADER = """\
 # Change what stands behind the colons, then save and leave. Lines with # are ignored.
@@ -69,7 +69,7 @@ def form(there: "Correctable") -> str:
 
 def changes(there: "Correctable", text: str) -> "list[Edit]":
     """Give what differs between the form and what came back."""
-    from diary_pipeline.notes.editing import Edit
+    from diary_pipeline.notes.edits import Edit
 
     found = _read(text)
     before = _read(form(there))

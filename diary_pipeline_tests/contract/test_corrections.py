@@ -20,7 +20,8 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.stale import plan_stale
 from diary_pipeline.ledger.tables import clock, commits, history, pointers, work
 from diary_pipeline.notes.batch import WriteNotes
-from diary_pipeline.notes.editing import Edit, EditDiary
+from diary_pipeline.notes.editing import EditDiary
+from diary_pipeline.notes.edits import Edit
 from diary_pipeline.notes.offline.notes import OfflineNotes
 from diary_pipeline.notes.renderers.template import Templates
 from diary_pipeline.notes.writer import ToWrite, Written

@@ -16,7 +16,8 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Segment
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.notes.batch import WriteNotes
-from diary_pipeline.notes.editing import Edit, EditDiary
+from diary_pipeline.notes.editing import EditDiary
+from diary_pipeline.notes.edits import Edit
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary, leases_of, transcript_for
 from diary_pipeline_tests.note_builders import offline_notes
