@@ -83,17 +83,19 @@ class Wiring:
     @cached_property
     def transcribe(self) -> TranscribeBatch:
         """The speech stage."""
-        s = self.settings
-        files = TranscriptFiles(s.transcript_dir, s.transcript_files)
         return TranscribeBatch(
             self.ledger,
             self.store,
             self.transcriber,
-            s.owner,
+            self.settings.owner,
             self.audio_limits,
-            files=files,
+            files=self._transcript_files,
             on_progress=self._told_progress,
         )
+
+    @property
+    def _transcript_files(self) -> TranscriptFiles:
+        return TranscriptFiles(self.settings.transcript_dir, self.settings.transcript_files)
 
     def _told_progress(self, recording: Recording, at_s: float) -> None:
         self.on_progress(recording, at_s)  # whoever wants to hear it may come after the stage was built
@@ -113,8 +115,14 @@ class Wiring:
     @property
     def edit(self) -> EditDiary:
         """What owners correct recordings with."""
-        s = self.settings
-        return EditDiary(self.ledger, self.store, self.note_writer, s.note_dir if s.write_note_files else None)
+        s, files = self.settings, self._transcript_files
+        return EditDiary(
+            self.ledger,
+            self.store,
+            self.note_writer,
+            s.note_dir if s.write_note_files else None,
+            lambda recording, transcript: files.sync([(recording, transcript)]),
+        )
 
     @cached_property
     def note_writer(self) -> NoteWriter:

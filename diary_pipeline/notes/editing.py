@@ -7,13 +7,14 @@ What surprises: somebody else's edit in between costs nothing, the commit is tri
 note made anew in between ends the edit, because its numbers meant another one.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from diary_pipeline.catalogue.corrections import Correctable, commit_corrections, correctable
 from diary_pipeline.core.errors import TransientError
 from diary_pipeline.core.recording import Recording
+from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.ledger.commits import Seen
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.notes.edits import Edit, merged, placed, taken_back
@@ -42,11 +43,20 @@ class Edited:
 class EditDiary:
     """Corrects recordings."""
 
-    def __init__(self, ledger: Ledger, store: ObjectStore, writer: NoteWriter, note_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: ObjectStore,
+        writer: NoteWriter,
+        note_dir: Path | None = None,
+        on_said_anew: Callable[[Recording, Transcript], object] = lambda _recording, _transcript: None,
+    ) -> None:
+        """`on_said_anew` hears of each transcript that reads otherwise now, after the commit."""
         self.ledger = ledger
         self.store = store
         self.writer = writer
         self.note_dir = note_dir
+        self.on_said_anew = on_said_anew
 
     def __call__(
         self,
@@ -73,14 +83,31 @@ class EditDiary:
             markdown = self._rendered(after)
             seq = commit_corrections(self.ledger, self.store, before, after, markdown)
             if seq:
-                self._file(after, markdown)
                 logger.info("corrected", corrections=len(after.corrections.made), seq=seq)
-                return Edited(seq, after.transcript.version != before.transcript.version, after)
+                self._file(after, markdown)
+                is_said_anew = after.transcript.version != before.transcript.version
+                if is_said_anew:
+                    self.on_said_anew(recording, after.transcript)
+                return Edited(seq, is_said_anew, after)
             now = correctable(self.ledger, self.store, recording)
             if _is_made_anew(before.seen, now.seen):
                 raise _stale(recording)
             before = now
         raise TransientError("correction_crowded", f"{recording.key} is being corrected by many; try again.")
+
+    def show_again(self, recording: Recording) -> int:
+        """Have another note of a recording, to which its pointer was moved back, read with the corrections; return the
+        seq, 0 when nothing ever was corrected. TransientError when it moved meanwhile.
+        """
+        there = correctable(self.ledger, self.store, recording)
+        if there.corrections.version is None:
+            return 0
+        markdown = self._rendered(there)
+        seq = commit_corrections(self.ledger, self.store, there, there, markdown)
+        if not seq:
+            raise _stale(recording)
+        self._file(there, markdown)
+        return seq
 
     def _rendered(self, after: Correctable) -> str:
         if after.note is None:

@@ -15,7 +15,7 @@ from diary_pipeline.core.correction import EDITED
 from diary_pipeline.core.errors import DiaryError, NotFound, TransientError, UsageError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
-from diary_pipeline.ledger.commits import Pointer, clock_now, pointer
+from diary_pipeline.ledger.commits import Change, Committed, Pointer, clock_now, pointer, record
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.stale import plan_stale
 from diary_pipeline.ledger.tables import clock, commits, history, pointers, work
@@ -26,6 +26,7 @@ from diary_pipeline.notes.offline.notes import OfflineNotes
 from diary_pipeline.notes.renderers.template import Templates
 from diary_pipeline.notes.writer import ToWrite, Written
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.storage.keys import catalogue_object_id
 from diary_pipeline_tests.diaries import Diary
 from diary_pipeline_tests.note_builders import offline_notes
 
@@ -318,6 +319,30 @@ def test_a_silent_recording_has_no_note_to_correct(diary: Diary, edit: EditDiary
     with pytest.raises(NotFound) as refused:
         edit(silent, [Edit("title", "Nothing")], "me")
     assert refused.value.code == "note_missing"
+
+
+def test_a_stand_in_that_tells_what_was_corrected_replaces_a_good_note_that_does_not(
+    diary: Diary, walk: Recording, edit: EditDiary
+) -> None:
+    def stand_in() -> Committed:
+        [lease] = diary.claim("note", [walk]).leases
+        heard, corrections = at(diary.ledger, walk, "transcript"), at(diary.ledger, walk, "correction")
+        change = Change(
+            walk.key,
+            lease.epoch,
+            "degraded",
+            "stand-in",
+            requires=("transcript", heard.version if heard and heard.version else ""),
+            made_with="degraded/offline",
+            corrections=corrections.version if corrections else None,
+        )
+        return record(diary.ledger, kind="note", object_id=catalogue_object_id("note"), size_bytes=1, changes=[change])
+
+    assert stand_in().kept == (walk.key,)
+    edit(walk, [Edit("title", "By the river")], "me")
+    assert stand_in().kept == (walk.key,), "the good note says the same"
+    edit(walk, [PRIYA], "me")
+    assert stand_in().committed == (walk.key,)
 
 
 def test_a_note_whose_rewriting_failed_is_found_stale_later(diary: Diary, walk: Recording, edit: EditDiary) -> None:

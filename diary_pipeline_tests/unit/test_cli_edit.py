@@ -38,6 +38,7 @@ Run = Callable[..., Ran]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run `diary ...` in this process, on a home of its own."""
     monkeypatch.setenv("DIARY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DIARY_TRANSCRIPT_FILES", "srt")
     monkeypatch.chdir(tmp_path)
 
     def command(*arguments: str) -> Ran:
@@ -98,6 +99,7 @@ def test_a_correction_is_in_the_note_file_at_once_and_in_sql_after_the_publish(
     file = next(load_settings().note_dir.rglob(f"{key}.md"))
     assert file.read_text().startswith("# By the river\n")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert RIVER in next(load_settings().transcript_dir.rglob(f"{key}.srt")).read_text()
     assert told(run("sql", "SELECT title FROM notes", "--format", "json")) != [{"title": "By the river"}]
     Publisher(diary.ledger, diary.store, load_settings().catalogue_file).publish()
     assert told(run("sql", "SELECT title FROM notes", "--format", "json")) == [{"title": "By the river"}]

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import sqlalchemy as sa
 
 from diary_pipeline.catalogue.commit import FinishedTranscript, commit_transcripts
 from diary_pipeline.catalogue.publisher import Publisher
@@ -14,7 +15,9 @@ from diary_pipeline.catalogue.read import markdown_of
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Segment
+from diary_pipeline.ledger.commits import pointer
 from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.tables import clock, pointers
 from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.notes.editing import EditDiary
 from diary_pipeline.notes.edits import Edit
@@ -212,3 +215,38 @@ def test_what_was_inaudible_reads_as_its_owner_says(diary: Diary, publisher: Pub
     edit(diary, walk, revert=["all"])
     live = published(diary, publisher)
     assert rows(live, SEGMENTS, walk.key)[0] == (0, "", None, "inaudible")
+
+
+def test_what_is_erased_leaves_no_correction_in_the_file(diary: Diary, publisher: Publisher, walk: Recording) -> None:
+    edit(diary, walk, Edit("segment", RIVER, 0), Edit("title", "By the river"))
+    publisher.publish()
+    with diary.ledger.writing() as tx:  # as erasure does
+        tx.execute(clock.update().values(n=clock.c.n + 1))
+        seq = tx.execute(sa.select(clock.c.n)).scalar_one()
+        mine = pointers.update().where(pointers.c.subject == walk.key)
+        tx.execute(mine.values(object_id=None, version=None, seq=seq))
+    live = published(diary, publisher)
+    for table in TABLES:
+        found = f"SELECT count(*) FROM data.{table} WHERE recording_key = ?"
+        assert rows(live, found, walk.key) == [(0,)], table
+
+
+def test_a_note_to_which_the_pointer_is_moved_back_reads_with_the_corrections(
+    diary: Diary, publisher: Publisher, walk: Recording
+) -> None:
+    with diary.ledger.reading() as conn:
+        first = pointer(conn, walk.key, "note")
+    edit(diary, walk, Edit("segment", RIVER, 0), Edit("title", "By the river"))
+    note(diary, walk)
+    assert first is not None
+    with diary.ledger.writing() as tx:  # as a roll-back does
+        tx.execute(clock.update().values(n=clock.c.n + 1))
+        seq = tx.execute(sa.select(clock.c.n)).scalar_one()
+        mine = (pointers.c.subject == walk.key) & (pointers.c.kind == "note")
+        tx.execute(pointers.update().where(mine).values(object_id=first.object_id, version=first.version, seq=seq))
+    assert EditDiary(diary.ledger, diary.store, offline_notes()).show_again(walk) == seq + 1
+    live = published(diary, publisher)
+    [(title, markdown)] = rows(live, "SELECT title, markdown FROM notes WHERE recording_key = ?", walk.key)
+    assert title == "By the river"
+    assert markdown.startswith("# By the river\n")
+    assert "Brea" in markdown
