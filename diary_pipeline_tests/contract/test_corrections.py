@@ -24,6 +24,7 @@ from diary_pipeline.notes.editing import EditDiary
 from diary_pipeline.notes.edits import Edit
 from diary_pipeline.notes.offline.notes import OfflineNotes
 from diary_pipeline.notes.renderers.template import Templates
+from diary_pipeline.notes.stale import StaleNotes
 from diary_pipeline.notes.writer import ToWrite, Written
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import catalogue_object_id
@@ -349,6 +350,8 @@ def test_a_note_whose_rewriting_failed_is_found_stale_later(diary: Diary, walk: 
     edit(walk, [PRIYA], "me")
     diary.fail("note", [walk], "internal_error")
     assert state(diary.ledger, walk) == ("done", False), "the older note stays what users see"
+    [stale] = StaleNotes(diary.ledger, offline_notes(), Owner).counted()
+    assert (stale.reason, stale.group.notes) == ("edited", 1)
     current = offline_notes().prompt_versions(Owner())
     assert plan_stale(diary.ledger, lambda _: current, 10, upgrades=False) == 1
     assert noted(diary, walk) == "committed"
