@@ -21,6 +21,7 @@ from diary_pipeline.ledger import erasures
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.notes.batch import WriteNotes
+from diary_pipeline.notes.editing import EditDiary
 from diary_pipeline.notes.offline.notes import OfflineNotes
 from diary_pipeline.notes.renderers.template import DEFAULT, Templates
 from diary_pipeline.notes.routed.forecast import Asked, Forecast, forecast
@@ -116,12 +117,11 @@ class Wiring:
     @cached_property
     def transcribe(self) -> TranscribeBatch:
         """The speech stage."""
-        s = self.settings
         return TranscribeBatch(
             self.ledger,
             self.store,
             self.transcriber,
-            s.owner,
+            self.settings.owner,
             self.audio_limits,
             files=self.files.transcripts,
             on_progress=self._told_progress,
@@ -140,6 +140,18 @@ class Wiring:
             self.note_writer,
             note_dir=self.files.note_dir,
             usd_per_audio_hour=s.llm.policy.audio_hour_budget_usd,
+        )
+
+    @property
+    def edit(self) -> EditDiary:
+        """What owners correct recordings with."""
+        files = self.files
+        return EditDiary(
+            self.ledger,
+            self.store,
+            self.note_writer,
+            files.note_dir,
+            lambda recording, transcript: files.transcripts.sync([(recording, transcript)]),
         )
 
     @cached_property

@@ -60,6 +60,8 @@ class FinishedNote:
     checks: tuple[Check, ...]
     markdown: str = ""
     """The note as people read it."""
+    corrections: str | None = None
+    """Version of the corrections that `markdown` holds."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def _noted(f: FinishedNote, calls: Sequence[Attempt]) -> _Entry:
         status,
         f.note.version if f.note is not None else no_note_version(f.transcript),
         f.reason_code,
-        requires=("transcript", f.transcript.version),
+        requires=("transcript", f.transcript.heard_version),
+        corrections=f.corrections,
         made_with=f.note.made_with if f.note is not None else None,
     )
     ended = outcome_row(f.recording, f.transcript, status, reason_code=f.reason_code, at=_now())

@@ -4,7 +4,8 @@ Which file, and how users come to see it, is publisher.py's business. Only point
 inside the file are looked at, so a fold costs what is new, not what is there.
 
 What surprises: rows are deleted and inserted, never compared. A pointer that moved names all rows of its subject and
-kind from now on; a pointer to no object means that there are none.
+kind from now on; a pointer to no object means that there are none. What owners have put right is laid over the rows
+that stand there then (fold_corrections.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from diary_pipeline.catalogue.action_items import ACTION_ITEMS
+from diary_pipeline.catalogue.fold_corrections import CORRECTED_BY, lay_over
 from diary_pipeline.catalogue.schema import (
     COMMIT_SEQ,
     DATA,
@@ -46,6 +48,7 @@ def fold(db: duckdb.DuckDBPyConnection, store: ObjectStore, moved: Sequence[Poin
             if table.published and mine:
                 _delete(db, table, mine)
                 _insert(db, table, mine, store)
+        lay_over(db, [p.subject for p in some if p.kind in CORRECTED_BY])
         db.execute("COMMIT")
 
 
@@ -83,7 +86,7 @@ def _insert(db: duckdb.DuckDBPyConnection, table: Table, mine: Sequence[Pointer]
         return
     subject, path, seq = (list(column) for column in zip(*placed, strict=True))
     db.register("moved", pa.table({"subject": subject, "path": path, COMMIT_SEQ.name: pa.array(seq, pa.int64())}))
-    names = [c.name for c in table.visible if c is not COMMIT_SEQ]
+    names = [c.name for c in table.visible if c.logged and c is not COMMIT_SEQ]
     whose = "coalesce(s.recording_key, s.submission_id)" if table is RECORDINGS else "s.recording_key"
     # Columns by name: an object written before a column existed reads as NULL there.
     db.execute(

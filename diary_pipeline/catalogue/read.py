@@ -1,6 +1,7 @@
 """Transcripts and notes by ledger pointer: what is committed, whether it is published or not.
 
-The published file is not read here; SQL over it is query.py's business.
+The published file is not read here; SQL over it is query.py's business. What an owner has put right is in what is
+handed out; `heard_of` and `written_of` give what the machine made, for those who lay corrections over it themselves.
 
 What surprises: an object may vanish between the look at its pointer and the opening of its file, when erasure
 replaced it. Then the pointer is read once more.
@@ -12,7 +13,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from diary_pipeline.catalogue.rows import Row, note_from, transcript_from
+from diary_pipeline.catalogue.overlay import corrected_note, corrected_transcript
+from diary_pipeline.catalogue.rows import Row, correction_from, note_from, transcript_from
+from diary_pipeline.core.correction import Corrections
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.transcript import Transcript
@@ -33,6 +36,30 @@ def note_of(ledger: Ledger, store: ObjectStore, key: str) -> DiaryNote | None:
 
 def transcripts_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[str, Transcript]:
     """Return the current transcripts of many recordings, opening each object once; those without one are left out."""
+    heard, put_right = heard_of(ledger, store, keys), corrections_of(ledger, store, keys)
+    return {k: corrected_transcript(t, put_right[k].made) if k in put_right else t for k, t in heard.items()}
+
+
+def notes_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[str, DiaryNote]:
+    """Return the current notes of many recordings, opening each object once; those without one are left out."""
+    written, put_right = written_of(ledger, store, keys), corrections_of(ledger, store, keys)
+    return {k: corrected_note(n, put_right[k].made) if k in put_right else n for k, n in written.items()}
+
+
+def corrections_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[str, Corrections]:
+    """Return what is put right in many recordings; those in which nothing ever was are left out."""
+    rows = _current_rows(ledger, store, keys, "correction", ("corrections", "corrected_notes"))
+    return {
+        key: Corrections(
+            tuple(map(correction_from, mine.get("corrections", ()))), mine["corrected_notes"][0]["version"]
+        )
+        for key, mine in rows.items()
+        if "corrected_notes" in mine
+    }
+
+
+def heard_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[str, Transcript]:
+    """Return the transcripts of `transcripts_of` as the machine heard them."""
     rows = _current_rows(ledger, store, keys, "transcript", ("transcripts", "segments"))
     return {
         key: transcript_from(mine["transcripts"][0], mine.get("segments", ()))
@@ -41,8 +68,8 @@ def transcripts_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> d
     }
 
 
-def notes_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[str, DiaryNote]:
-    """Return the current notes of many recordings, opening each object once; those without one are left out."""
+def written_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[str, DiaryNote]:
+    """Return the notes of `notes_of` as they were written."""
     rows = _current_rows(ledger, store, keys, "note", ("notes", "note_items", "completions"))
     return {
         key: note_from(mine["notes"][0], mine.get("note_items", ()), mine.get("completions", ()))
@@ -54,7 +81,13 @@ def notes_of(ledger: Ledger, store: ObjectStore, keys: Sequence[str]) -> dict[st
 def markdown_of(ledger: Ledger, store: ObjectStore, key: str) -> str | None:
     """Return the current note of a recording as people read it, or None when there is none."""
     mine = _current_rows(ledger, store, [key], "note", ("notes",)).get(key)
-    return str(mine["notes"][0]["markdown"]) if mine else None
+    if not mine:
+        return None
+    note = mine["notes"][0]
+    put_right = _current_rows(ledger, store, [key], "correction", ("corrected_notes",)).get(key)
+    if put_right and put_right["corrected_notes"][0]["note_version"] == note["version"]:
+        note = put_right["corrected_notes"][0]
+    return str(note["markdown"])
 
 
 _ByKey = Mapping[str, Mapping[str, Sequence[Row]]]

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from diary_pipeline.catalogue.schema import TABLES
 from diary_pipeline.core.batch import Check, Stage, Status
+from diary_pipeline.core.correction import Correction, Corrections
 from diary_pipeline.core.llm_call import Attempt
 from diary_pipeline.core.note import Completion, DiaryNote, NoteItem, Task
 from diary_pipeline.core.recording import Recording
@@ -96,6 +97,28 @@ def call_rows(recording: Recording, attempts: Iterable[Attempt]) -> Rows:
             for a in attempts
         ]
     }
+
+
+def correction_rows(recording: Recording, put_right: Corrections, note: DiaryNote | None, markdown: str) -> Rows:
+    """Return everything that is put right in a recording now, and how `note` reads with it."""
+    head = _head(recording)
+    told = [
+        {
+            **head,
+            "correction_id": c.id,
+            "item_kind": c.kind,
+            "made_at": utc(c.made_at),
+            **{name: getattr(c, name) for name in _CORRECTION},
+        }
+        for c in put_right.made
+    ]
+    whole = {
+        **head,
+        "version": put_right.version,
+        "note_version": note.version if note else None,
+        "markdown": markdown or None,
+    }
+    return {"corrections": told, "corrected_notes": [whole]}
 
 
 def outcome_row(
@@ -208,6 +231,12 @@ def note_from(note: Row, items: Iterable[Row], done: Iterable[Row] = ()) -> Diar
     )
 
 
+def correction_from(row: Row) -> Correction:
+    """Return the correction whose row this is."""
+    told = {name: row[name] for name in _CORRECTION}
+    return Correction(made_at=row["made_at"].replace(tzinfo=dt.UTC), kind=row["item_kind"], **told)
+
+
 def utc(at: dt.datetime) -> dt.datetime:
     """Return an aware instant as the catalogue keeps it: UTC, without a zone."""
     return at.astimezone(dt.UTC).replace(tzinfo=None)
@@ -220,6 +249,7 @@ _SEGMENT = (
 _LATER = ("raw_text", "reason", "rung", "model_sha256", "language_probability")
 _OF_SEGMENT = (*_SEGMENT, *_LATER)
 _told = attrgetter(*_OF_SEGMENT)
+_CORRECTION = ("target", "text", "machine_text", "made_by", "start_s", "end_s")
 _CALL = ("route", "model", "outcome", "seconds", "cost_usd")
 _ITEM = ("kind", "text", "segment_id", "start_s", "end_s", "quote", "due_date")
 _NOTE = (

@@ -59,6 +59,8 @@ class Column:
     meaning: str
     published: bool = True
     """False: in the log's Parquet only."""
+    logged: bool = True
+    """False: in the published file only; the fold fills it (fold_corrections.py)."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Table:
     order: str = "user_id"
     """How the rows of one subject lie beside each other."""
     published: bool = True
+    shown: str | None = "true"
+    """Which rows users see, as a condition; None: none, it is for the fold alone."""
 
     @property
     def visible(self) -> tuple[Column, ...]:
@@ -81,7 +85,7 @@ class Table:
     @property
     def arrow(self) -> pa.Schema:
         """The schema of the Parquet files; `commit_seq` is the ledger's to give, so it is not in them."""
-        return pa.schema([(c.name, _ARROW[c.type]) for c in self.columns])
+        return pa.schema([(c.name, _ARROW[c.type]) for c in self.columns if c.logged])
 
     @property
     def stored(self) -> str:
@@ -89,12 +93,13 @@ class Table:
         return f"{DATA}.{self.name}"
 
     @property
-    def ddl(self) -> tuple[str, str]:
+    def ddl(self) -> tuple[str, ...]:
         """The statements that create the published table, and the view by which users know it."""
         columns = ", ".join(f'"{c.name}" {DUCKDB[c.type]}' for c in self.visible)  # `at` is a reserved word
+        table = f"CREATE TABLE {self.stored}({columns})"
+        view = f"CREATE VIEW {self.name} AS SELECT * FROM {self.stored}"  # noqa: S608 - names of this file
         return (
-            f"CREATE TABLE {self.stored}({columns})",
-            f"CREATE VIEW {self.name} AS SELECT * FROM {self.stored}",  # noqa: S608 - names of this file
+            (table,) if self.shown is None else (table, view if self.shown == "true" else f"{view} WHERE {self.shown}")
         )
 
 
@@ -165,6 +170,12 @@ SEGMENTS = Table(
         Column("model_sha256", "text", "of the weights that heard it; NULL: unknown"),
         Column("language_probability", "number", "0 to 1, of language in the stretch it was heard with"),
         Column("words", "words", "each word with its seconds and probability", published=False),
+        Column(
+            "machine_text",
+            "text",
+            "what stood in text before its owner corrected it, empty where nothing was heard; NULL: not corrected",
+            logged=False,
+        ),
     ),
     order="segment_id",
 )
@@ -207,6 +218,8 @@ NOTES = Table(
         Column("cost_usd", "number", "US dollars paid for it, all attempts included; NULL: a route has no price"),
         Column("limits", "texts", "what the writer could not do for this recording, as codes"),
         Column("version", "text", "changes whenever the same transcript could give another note"),
+        Column("machine_title", "text", "the title before its owner corrected it; NULL: not corrected", logged=False),
+        Column("machine_note_date", "day", "the day before its owner corrected it; NULL: not corrected", logged=False),
     ),
 )
 NOTE_ITEMS = Table(
@@ -227,8 +240,16 @@ NOTE_ITEMS = Table(
         Column("task_verb", "text", "of an action: stem of what is to be done; NULL: no single thing could be read"),
         Column("task_object", "texts", "of an action: stems of what it is to be done to, the thing itself last"),
         Column("task_about", "texts", "of an action: stems of what was said beside it"),
+        Column("machine_text", "text", "the claim before its owner corrected it; NULL: not corrected", logged=False),
+        Column(
+            "correction",
+            "text",
+            "text: corrected; removed: its owner struck it, not shown; NULL: neither",
+            logged=False,
+        ),
     ),
     order="item_id",
+    shown="correction IS DISTINCT FROM 'removed'",
 )
 COMPLETIONS = Table(
     "completions",
@@ -250,6 +271,46 @@ COMPLETIONS = Table(
         Column("about", "texts", "stems of what was said beside it"),
     ),
     order="completion_id",
+)
+CORRECTIONS = Table(
+    "corrections",
+    "correction",
+    "something that its owner has put right, now; what was reverted is gone",
+    (
+        _KEY,
+        _USER,
+        Column("correction_id", "text", "12 hex of the place that is corrected"),
+        Column("target", "text", "segment, item, removed_item, title or note_date"),
+        Column("item_kind", "text", "of an item: as in note_items"),
+        Column("start_s", "number", "of a segment or of an item's evidence: seconds from the start of the recording"),
+        Column("end_s", "number", "of a segment or of an item's evidence: seconds from the start of the recording"),
+        Column("machine_text", "text", "what the machine had there when it was corrected"),
+        Column("text", "text", "as it should be"),
+        Column("made_at", "instant", "when it was corrected, UTC"),
+        Column("made_by", "text", "who corrected it, as they said"),
+        Column(
+            "placed",
+            "yes_no",
+            "whether it is in what is shown; false: what it corrected is no longer there",
+            logged=False,
+        ),
+        Column("segment_id", "integer", "the segment that it corrects now", logged=False),
+        Column("item_id", "integer", "the item that it corrects now", logged=False),
+    ),
+    order="correction_id",
+)
+CORRECTED_NOTES = Table(
+    "corrected_notes",
+    "correction",
+    "a note as people read it with these corrections; one for each recording that ever was corrected",
+    (
+        _KEY,
+        _USER,
+        Column("version", "text", "of the corrections"),
+        Column("note_version", "text", "the version of the note that was rendered; NULL: there was none"),
+        Column("markdown", "text", "the corrected note as people read it"),
+    ),
+    shown=None,
 )
 LLM_CALLS = Table(
     "llm_calls",
@@ -282,7 +343,10 @@ _CHECK = (
 TRANSCRIPT_CHECKS = Table("checks", "transcript", "a single check of what is published", _CHECK)
 NOTE_CHECKS = Table("checks", "note", "a single check of what is published", _CHECK)
 
-TABLES = (RECORDINGS, SEGMENTS, TRANSCRIPTS, NOTES, NOTE_ITEMS, COMPLETIONS, TRANSCRIPT_CHECKS, NOTE_CHECKS, LLM_CALLS)
+TABLES = (
+    RECORDINGS, SEGMENTS, TRANSCRIPTS, NOTES, NOTE_ITEMS, COMPLETIONS, TRANSCRIPT_CHECKS, NOTE_CHECKS, LLM_CALLS,
+    CORRECTIONS, CORRECTED_NOTES,
+)  # fmt: skip
 """`checks` stands twice, because its rows follow two kinds of pointers; they are told apart by `stage`."""
 
 RECORDING_COSTS = """CREATE VIEW recording_costs AS

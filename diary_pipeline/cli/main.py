@@ -28,6 +28,7 @@ from diary_pipeline.cli import (
     reprocess,
     versions,
 )
+from diary_pipeline.cli.edit import edit
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.reconcile import reconcile
 from diary_pipeline.cli.status import status
@@ -48,6 +49,7 @@ for command in (
     status,
     read.notes,
     read.show,
+    edit,
     read.sql,
     plan.plan,
     reprocess.reprocess,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from diary_pipeline.settings import Settings
 
 NOTES = "note_date, title, mood, language, writer, recording_key"
-ITEMS = "kind, text, start_s, end_s, quote, due_date, segment_id"
+ITEMS = "kind, text, start_s, end_s, quote, due_date, segment_id, item_id, machine_text"
 
 
 class ShowFormat(StrEnum):
@@ -111,6 +111,8 @@ def show(
     if not isinstance(found, Submission):
         for doubt in doubts(settings.catalogue_file, {found.recording.key: name}, of_transcript=transcript):
             say(doubt)
+        if corrected := _corrected(settings, found.recording.key):
+            say(f"{name}: {corrected}")
         if found.recording.recorded_at.note:
             say(f"{name}: {found.recording.recorded_at.note}")
     if not printed or found.status in UNWELL:
@@ -122,7 +124,7 @@ def show(
 def sql(query: Annotated[str, typer.Argument(help="One SQL statement.")], form: FormatOption = Format.table) -> None:
     """Query the published catalogue with SQL. It is read-only and cannot reach other files.
 
-    Tables: recordings, segments, notes, note_items, checks.
+    Tables: recordings, segments, notes, note_items, checks, corrections.
 
     Example: `diary sql "SELECT note_date, title, summary FROM notes ORDER BY note_date" --format csv`.
     """
@@ -174,6 +176,18 @@ def _print_transcript(settings: "Settings", key: str, form: ShowFormat) -> bool:
     elif lines:
         print("\n".join(f"- {line}" for line in lines))
     return bool(lines)
+
+
+def _corrected(settings: "Settings", key: str) -> str:
+    """Say how much of a recording its owner has put right, as far as that is published; empty: nothing."""
+    if not settings.catalogue_file.exists():
+        return ""
+    counted = "SELECT count(*), count(*) FILTER (WHERE NOT placed) FROM corrections WHERE recording_key = ?"
+    [(made, lost)] = _query(settings, counted, key).rows
+    if not made:
+        return ""
+    where = f", {lost} of them fall on words that are gone" if lost else ""
+    return f"{made} corrections by its owner{where}; `diary edit {key} --list` shows them."
 
 
 def _why_no_note(status: str, code: str | None, message: str | None) -> str:

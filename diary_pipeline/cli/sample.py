@@ -86,6 +86,7 @@ def _agreed(wiring: "Wiring", asked: "Sequence[ToWrite]") -> bool:
 
 
 def _written(wiring: "Wiring", asked: "dict[str, ToWrite]") -> list[tuple[str, str]]:
+    from diary_pipeline.catalogue.overlay import corrected_note
     from diary_pipeline.notes.renderers.markdown import render_note
 
     found: list[tuple[str, str]] = []
@@ -97,7 +98,8 @@ def _written(wiring: "Wiring", asked: "dict[str, ToWrite]") -> list[tuple[str, s
             missed.append(f"{key} ({outcome.reason_code})")
             continue
         template, _ = wiring.note_writer.form(asked[key])
-        found.append((key, render_note(outcome.note, asked[key].recording.recorded_at, template)))
+        shown = corrected_note(outcome.note, asked[key].corrections.made)
+        found.append((key, render_note(shown, asked[key].recording.recorded_at, template)))
     if missed and not found:
         raise ServiceMissing(
             "no_route", f"No route gave a note of {', '.join(missed)}: `diary doctor` tells which could be asked."

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "segment_id, start_s, end_s, kind, text, raw_text, language, language_probability, reason, risks, rung, "
-    "model_sha256, avg_logprob, no_speech_prob, compression_ratio"
+    "model_sha256, avg_logprob, no_speech_prob, compression_ratio, machine_text"
 )
 
 

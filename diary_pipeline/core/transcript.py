@@ -81,6 +81,12 @@ class Transcript:
     segments: tuple[Segment, ...]
     engine: Engine
     version: str
+    """16 hex; where its owner corrected what was said, `+` and 8 hex of that follow."""
+
+    @property
+    def heard_version(self) -> str:
+        """The version without what its owner corrected: that of the pointer in the ledger."""
+        return self.version.partition("+")[0]
 
     @property
     def speech(self) -> tuple[Segment, ...]:

@@ -15,6 +15,8 @@ from typing import Literal
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage, Status
+from diary_pipeline.core.correction import EDITED
+from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.note import DEGRADED
 from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.settling import Settlement
@@ -23,6 +25,8 @@ from diary_pipeline.ledger.tables import clock, commits, history, pointers, reco
 
 PointerKind = Literal["transcript", "note", "outcome", "correction"]
 Verdict = Literal["new", "already", "kept", "fenced", "stale"]
+Seen = Mapping[PointerKind, str | None]
+"""Versions of a recording's transcript, note and corrections; None: there is none."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,21 @@ class Change:
     """(kind, version): the pointer of that kind must still be at that version."""
     made_with: str | None = None
     """Of a note: DiaryNote.made_with."""
+    corrections: str | None = None
+    """Of a note: version of the corrections that it is shown with; they must be the current ones too."""
+
+
+@dataclass(frozen=True)
+class Correcting:
+    """What an owner wants to put right in one recording."""
+
+    key: str
+    version: str
+    """Of everything that is put right in it then."""
+    seen: Seen
+    """What it was corrected from."""
+    is_said_anew: bool
+    """What was said reads otherwise with it: the note is made again, and whoever is making one makes it in vain."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,19 @@ def record_refusals(ledger: Ledger, *, object_id: str, size_bytes: int, submissi
         move(tx, "outcome", [Pointer(i, "outcome", owners[i], "refused", object_id, seq) for i in submission_ids])
         each(tx, submissions.update().values(commit_seq=seq), submissions.c.id, submission_ids)
         return seq
+
+
+def record_corrections(ledger: Ledger, *, object_id: str, size_bytes: int, wanted: Correcting) -> int:
+    """Commit what is put right in a recording now and return the seq; 0: what was seen has changed, nothing is written.
+
+    NotFound when the recording is not there, or was erased.
+    """
+    return ledger.write(lambda tx: _record_corrections(tx, object_id, size_bytes, wanted))
+
+
+def seen_now(conn: sa.Connection, key: str) -> Seen:
+    """Return what a correction would be laid over."""
+    return _seen(_current(conn, [key]), key)
 
 
 def outcome_version(change: Change) -> str:
@@ -197,6 +229,31 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
     return Committed(0, already=of("already"), fenced=of("fenced"), stale=of("stale"), kept=of("kept"))
 
 
+def _record_corrections(tx: sa.Connection, object_id: str, size_bytes: int, wanted: Correcting) -> int:
+    key, seq = wanted.key, next_seq(tx)
+    settlement = Settlement(tx, "note", [key])
+    owner = tx.execute(sa.select(recordings.c.owner).where(recordings.c.key == key)).scalar_one_or_none()
+    current = _current(tx, [key])
+    transcript = current.get((key, "transcript"))
+    if owner is None or transcript is None or transcript.object_id is None:
+        raise NotFound("recording_missing", "The recording is not there any more, so nothing of it can be corrected.")
+    if _seen(current, key) != wanted.seen:
+        return 0
+    _commit(tx, "correction", object_id, size_bytes, seq=seq, at=settlement.at)
+    move(tx, "correction", [Pointer(key, "correction", owner, wanted.version, object_id, seq)])
+    if wanted.is_said_anew:
+        mine = (pointers.c.subject == key) & (pointers.c.kind == "note") & pointers.c.object_id.is_not(None)
+        tx.execute(pointers.update().where(mine).values(made_with=EDITED, again_at=0.0))
+        settlement.note_again([key])
+    return seq
+
+
+def _seen(current: Mapping[tuple[str, str], Pointer], key: str) -> Seen:
+    kinds: tuple[PointerKind, ...] = ("transcript", "note", "correction")
+    there = {kind: current.get((key, kind)) for kind in kinds}
+    return {kind: p.version if p and p.object_id else None for kind, p in there.items()}
+
+
 def _current(tx: sa.Connection, subjects: Sequence[str]) -> Mapping[tuple[str, str], Pointer]:
     rows = each(tx, _POINTERS, pointers.c.subject, subjects)
     return {(row.subject, row.kind): Pointer(*row) for row in rows}
@@ -210,7 +267,8 @@ def _verdict(
         return "fenced"
     if change.requires is not None:
         needed = current.get((change.key, change.requires[0]))
-        if needed is None or needed.object_id is None or needed.version != change.requires[1]:
+        is_there = needed is not None and needed.object_id is not None and needed.version == change.requires[1]
+        if not is_there or _seen(current, change.key)["correction"] != change.corrections:
             return "stale"
     there = current.get((change.key, kind))
     if kind == "note" and change.version is None and not mine.wanted and (change.key, "transcript") not in current:
@@ -229,9 +287,10 @@ def _stands_in_for_good(change: Change, there: Pointer, current: Mapping[tuple[s
 
 
 def _is_of_transcript(note: Pointer | None, current: Mapping[tuple[str, str], Pointer]) -> bool:
-    # Note commits are fenced on the transcript pointer, so a note that is younger than the transcript belongs to it.
+    # Note commits are fenced on the transcript pointer, so a note that is younger than the transcript belongs to it,
+    # unless its owner has corrected since what was said.
     transcript = current.get((note.subject, "transcript")) if note else None
-    return bool(note and note.object_id and transcript and note.seq > transcript.seq)
+    return bool(note and note.object_id and note.made_with != EDITED and transcript and note.seq > transcript.seq)
 
 
 def _find(settlement: Settlement, change: Change, current: Mapping[tuple[str, str], Pointer]) -> None:

@@ -2,9 +2,9 @@
 
 Used by commits.py inside its transaction, and by nobody else; whether a change may be committed is decided there.
 
-What surprises: a new transcript takes the note's work away from whoever is writing one, because that note would belong
-to the old transcript: epoch + 1, its batch item released. And the note of a transcript that is wanted anew is committed
-as any other, but ends nothing: who asked for another model waits for the note of that one.
+What surprises: a new transcript, or a corrected one, takes the note's work away from whoever is writing one, because
+that note would belong to the old transcript: epoch + 1, its batch item released. And the note of a transcript that is
+wanted anew is committed as any other, but ends nothing: who asked for another model waits for the note of that one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -97,6 +97,10 @@ class Settlement:
         if kept:  # who asked for the version that failed gets an honest answer, although the good one stays
             status, standing = "failed", reason
         self._answer(key, status, standing, seq)
+
+    def note_again(self, keys: Sequence[str]) -> None:
+        """Have notes written again, because what was said reads otherwise now."""
+        self.want_notes(keys)
 
     def put_aside(self, change: Change) -> None:
         """Note a failure that nobody waited for and that changes nothing else."""

@@ -189,7 +189,7 @@ commits = sa.Table(
     "commits",
     metadata,
     sa.Column("object_id", sa.Text, primary_key=True),  # folder of Parquet files in the object store
-    sa.Column("kind", sa.Text, nullable=False),  # transcript | note | outcome
+    sa.Column("kind", sa.Text, nullable=False),  # transcript | note | outcome | correction
     sa.Column("seq", sa.BigInteger, nullable=False, unique=True),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("committed_at", sa.Float, nullable=False),
@@ -199,7 +199,7 @@ pointers = sa.Table(  # what is current: (subject, kind) -> object; NULL object:
     "pointers",
     metadata,
     sa.Column("subject", sa.Text, primary_key=True),  # recording key; for a refusal the submission id
-    sa.Column("kind", sa.Text, primary_key=True),  # transcript | note | outcome
+    sa.Column("kind", sa.Text, primary_key=True),  # transcript | note | outcome | correction
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("version", sa.Text),
     sa.Column("object_id", sa.Text),

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from diary_pipeline.catalogue.commit import Failed, FinishedNote, commit_notes
-from diary_pipeline.catalogue.read import note_of, transcript_of
+from diary_pipeline.catalogue.overlay import corrected_note, corrected_transcript
+from diary_pipeline.catalogue.read import corrections_of, heard_of, written_of
 from diary_pipeline.core.batch import Batch, Lease, Result, StageReport
+from diary_pipeline.core.correction import Corrections
 from diary_pipeline.core.errors import PermanentError, TransientError
 from diary_pipeline.core.note import DEGRADED, NOT_TRANSLATED
 from diary_pipeline.core.recording import Recording
@@ -93,16 +95,19 @@ class WriteNotes:
         if recording is None:
             return Result(lease.key, "failed", "recording_missing", f"Recording {lease.key} is not in the ledger.")
         try:
-            transcript = transcript_of(self.ledger, self.store, lease.key)
-            if transcript is None:
+            heard = heard_of(self.ledger, self.store, [lease.key]).get(lease.key)
+            if heard is None:
                 message = f"Recording {lease.key} has no transcript; run `transcribe_recordings` for it first."
                 return Failed(recording, lease, "note", "transcript_missing", message)
+            # What its owner has put right counts as said.
+            put_right = corrections_of(self.ledger, self.store, [lease.key]).get(lease.key, Corrections())
+            transcript = corrected_transcript(heard, put_right.made)
             if not any(c.isalnum() for c in transcript.text):
-                return FinishedNote(recording, lease, transcript, None, NO_SPEECH, ())
+                return FinishedNote(recording, lease, transcript, None, NO_SPEECH, (), corrections=put_right.version)
             again = current is not None and (current.made_with or "").startswith(DEGRADED)
-            asked = ToWrite(recording, transcript, again)
+            asked = ToWrite(recording, transcript, again, put_right)
             if current is not None and current.object_id and current.version in self.writer.versions(asked):
-                note = note_of(self.ledger, self.store, lease.key)
+                note = written_of(self.ledger, self.store, [lease.key]).get(lease.key)
                 if note is not None:
                     return self._finished(lease, asked, Written(note))
         except TransientError:
@@ -154,8 +159,12 @@ class WriteNotes:
         if broken := [c.name for c in checks if not c.passed and c.severity == "ERROR"]:
             code = "note_incomplete" if broken == ["note_complete"] else "note_unsupported"
             raise PermanentError(code, f"The note of {lease.key} failed {', '.join(broken)} and was not published.")
-        markdown = render_note(note, recording.recorded_at, template)
-        return FinishedNote(recording, lease, transcript, note, written.reason_code, checks, markdown)
+        # The claims are judged as they were written; what is shown is what their owner made of them.
+        put_right = asked.corrections
+        markdown = render_note(corrected_note(note, put_right.made), recording.recorded_at, template)
+        return FinishedNote(
+            recording, lease, transcript, note, written.reason_code, checks, markdown, put_right.version
+        )
 
     def _result(self, tried: FinishedNote | Failed | Result, committed: Committed) -> Result:
         if isinstance(tried, Result):
@@ -164,7 +173,7 @@ class WriteNotes:
         if key in committed.fenced:
             return Result(key, "skipped", "fenced", f"Another run took {key} over; its result counts.")
         if key in committed.stale:
-            return Result(key, "skipped", "transcript_replaced", f"The transcript of {key} changed; planned again.")
+            return Result(key, "skipped", "transcript_replaced", f"{key} was heard anew or corrected; planned again.")
         if isinstance(tried, Failed):
             return Result(key, "failed", tried.code, tried.message)
         if key in committed.kept:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from diary_pipeline.core.correction import EDITED
 from diary_pipeline.core.note import DEGRADED
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.ledger import stale
@@ -15,9 +16,9 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.stale import StaleGroup
 from diary_pipeline.notes.writer import NoteWriter, OwnerOf
 
-Reason = Literal["degraded", "writer", "template", "prompt"]
-"""It stands in for a better one; language models write now, or no longer do; its owner, or their language, has another
-template now; the words of a question or of a template were changed."""
+Reason = Literal["degraded", "edited", "writer", "template", "prompt"]
+"""It stands in for a better one; its owner has corrected since what was said in it; language models write now, or no
+longer do; its owner, or their language, has another template now; the words of a question or of a template changed."""
 OFFLINE = "offline-"
 
 
@@ -65,6 +66,8 @@ class StaleNotes:
     def _reason(self, group: StaleGroup) -> Reason:
         if group.made_with.startswith(DEGRADED):
             return "degraded"
+        if group.made_with == EDITED:
+            return "edited"
         if group.made_with.startswith(OFFLINE) == self._upgrades:
             return "writer"
         forms = (self._writer.prompt_versions(other) for other in self._otherwise(self._owners(group.owner)))

@@ -8,10 +8,11 @@ the routes may say so.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from diary_pipeline.core.batch import Check
+from diary_pipeline.core.correction import Corrections
 from diary_pipeline.core.note import DiaryNote, Writer
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import RecordedAt, Recording
@@ -31,6 +32,8 @@ class ToWrite:
     transcript: Transcript
     again: bool = False
     """It was tried before, in vain: answers that were kept and refused are asked for once more."""
+    corrections: Corrections = field(default_factory=Corrections)
+    """Laid over what is written, and in the transcript already."""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ from diary_pipeline.audio.levels import LevelMeter
 from diary_pipeline.audio.limits import DEFAULT_LIMITS, AudioLimits
 from diary_pipeline.audio.soundness import judge, measured
 from diary_pipeline.catalogue.commit import Failed, FinishedTranscript, commit_transcripts
-from diary_pipeline.catalogue.read import transcript_of
+from diary_pipeline.catalogue.overlay import corrected_transcript
+from diary_pipeline.catalogue.read import corrections_of, heard_of
 from diary_pipeline.core.batch import Batch, Check, Lease, Result, StageReport
+from diary_pipeline.core.correction import Corrections
 from diary_pipeline.core.errors import AudioRefused, PermanentError, TransientError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
@@ -138,7 +140,7 @@ class TranscribeBatch:
         )
         # Those found too: a file that is missing comes back.
         good = [(f.recording, f.transcript) for f in finished if f.recording.key not in committed.fenced]
-        filed = self.files.sync(good) if self.files else {}
+        filed = self.files.sync(self._as_corrected(good)) if self.files else {}
         forget_ended(self.ledger, self.store, [*(lease.key for lease in batch.leases), *batch.settled])
         if broken is not None:
             raise broken
@@ -146,6 +148,11 @@ class TranscribeBatch:
         return StageReport(
             "transcript", (*results, *map(_held, batch.held), *map(_settled, batch.settled)), committed.seq
         )
+
+    def _as_corrected(self, good: Sequence[tuple[Recording, Transcript]]) -> list[tuple[Recording, Transcript]]:
+        """Give transcripts as their owners read them: what is committed is what the machine heard."""
+        put_right = corrections_of(self.ledger, self.store, [recording.key for recording, _ in good])
+        return [(r, corrected_transcript(t, put_right.get(r.key, Corrections()).made)) for r, t in good]
 
     def _outcomes(self, leases: Sequence[Lease]) -> Iterator[_Done | Failed | Result]:
         keys = [lease.key for lease in leases]
@@ -192,7 +199,7 @@ class TranscribeBatch:
     def _found_or_job(self, lease: Lease, recording: Recording, current: Pointer | None) -> _Done | Failed | _Job:
         hints, wanted = self._wanted(recording)
         if current is not None and current.object_id is not None and current.version == wanted:
-            found = transcript_of(self.ledger, self.store, recording.key)
+            found = heard_of(self.ledger, self.store, [recording.key]).get(recording.key)
             if found is not None and found.version == wanted:
                 return _Done(FinishedTranscript(recording, lease, found, _checks(found)))
         if recording.audio_removed:

@@ -9,6 +9,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from diary_pipeline.catalogue.read import transcript_of
+from diary_pipeline.ledger import recordings
+from diary_pipeline.notes.edits import Edit
 from diary_pipeline.notes.routing.route import ProviderName
 from diary_pipeline_tests.defs.house import House
 from diary_pipeline_tests.defs.routed_house import SAID, routed_house, write_again
@@ -130,7 +133,7 @@ def test_a_degraded_note_is_upgraded_by_the_next_run_and_the_audio_is_heard_once
 
 
 def test_every_road_to_a_note_ends_in_the_catalogue_at_the_next_publish(tmp_path: Path, model: ProviderDouble) -> None:
-    """As far as there are roads: offline, degraded, upgraded, written anew in another form. Editing is not built."""
+    """Offline, degraded, upgraded, written anew in another form, corrected by its owner."""
     with routed_house(tmp_path / "without") as house:
         lived_through(house)
         assert searched(house) == [("offline", False, SAID[4])]
@@ -149,8 +152,18 @@ def test_every_road_to_a_note_ends_in_the_catalogue_at_the_next_publish(tmp_path
         house.publish()
         assert searched(house) == [("llm", False, SAID[4])]
         assert house.sql("SELECT prompt_version FROM notes") != before
+        bell = SAID[4].replace("bicycle", "bicycle bell")
+        correct(house, key, SAID[4], bell)
+        house.publish()
+        corrected = "SELECT text, machine_text FROM segments WHERE machine_text IS NOT NULL"
+        assert house.sql(corrected) == [(bell, SAID[4])]
+        assert searched(house) == [("llm", False, SAID[4])], "the older note stays until its successor is there"
+        assert [run.success for run in house.once()] == [True, True], "a note, and a publish; nobody is heard again"
+        assert searched(house) == [("llm", False, bell)]
+        assert house.sql("SELECT count(*) FROM checks WHERE check_name = 'quotes_verbatim' AND passed") == [(1,)]
         assert house.wiring.ears.heard == 0
     assert "Terse." in model.asked[-1].text
+    assert "bicycle bell" in model.asked[-1].text
 
 
 def test_a_changed_model_is_really_called(tmp_path: Path, model: ProviderDouble) -> None:
@@ -165,6 +178,16 @@ def test_a_changed_model_is_really_called(tmp_path: Path, model: ProviderDouble)
             ("newer-model", "accepted"),
         ]
     assert [asked.body["model"] for asked in model.asked] == ["openai-model", "newer-model"]
+
+
+def correct(house: House, key: str, heard: str, meant: str) -> None:
+    """Correct a recording's transcript, as `diary edit` does."""
+    with house.ledger.reading() as conn:
+        [row] = recordings.rows(conn, [key])
+    said = transcript_of(house.ledger, house.wiring.store, key)
+    assert said is not None
+    [segment] = [s for s in said.speech if heard in s.text]
+    house.wiring.edit(row.recording, [Edit("segment", segment.text.replace(heard, meant), segment.id)], "me")
 
 
 def searched(house: House) -> list[tuple[object, ...]]:

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.core.batch import StageReport
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.notes.editing import EditDiary
+from diary_pipeline.notes.edits import Edit
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.transcription.batch import TranscribeBatch
@@ -21,6 +24,7 @@ from diary_pipeline.transcription.scripted import ScriptedTranscriber
 from diary_pipeline.wiring import Wiring
 from diary_pipeline_tests.builders import make_recording, make_transcript, speech_like, write_audio
 from diary_pipeline_tests.diaries import Diary
+from diary_pipeline_tests.note_builders import offline_notes
 
 DAY = "2026-03-07"
 ALL: tuple[TranscriptFormat, ...] = tuple(RENDERERS)
@@ -98,6 +102,21 @@ def test_another_transcript_replaces_the_files_and_other_formats_go(diary: Diary
     assert names(root) == {f"{DAY}/{walk.key}.txt", f"{DAY}/{ride.key}.txt", f"{DAY}/{ride.key}.srt"}
     transcribed(diary, [walk], TranscriptFiles(root, []), "It snowed.", "run-3")
     assert names(root) == {f"{DAY}/{ride.key}.txt", f"{DAY}/{ride.key}.srt"}
+
+
+def test_what_its_owner_corrected_stands_in_the_files_of_later_runs_too(
+    diary: Diary, tmp_path: Path, root: Path
+) -> None:
+    walk, files = accepted(diary, tmp_path, "walk.wav"), TranscriptFiles(root, ["txt"])
+    transcribed(diary, [walk], files, "I walked to Brea.")
+    heard = transcript_of(diary.ledger, diary.store, walk.key)
+    assert heard is not None
+    edits = [Edit("segment", "I walked to Priya.", heard.speech[0].id)]
+    EditDiary(diary.ledger, diary.store, offline_notes())(walk, edits, "me")
+    for run, said, outcome in (("run-2", "I walked to Brea.", "found"), ("run-3", "I walked to Breya.", "committed")):
+        (result,) = transcribed(diary, [walk], files, said, run).results
+        assert result.outcome == outcome
+        assert (root / DAY / f"{walk.key}.txt").read_text(encoding="utf-8") == "I walked to Priya.\n"
 
 
 def test_without_a_format_no_folder_is_made(diary: Diary, tmp_path: Path, root: Path) -> None:
