@@ -1,15 +1,16 @@
-"""`python -m benchmarks [short_files|control_plane|calibration|notes] ...`: run the named or all, and print tables."""
+"""`python -m benchmarks [short_files|control_plane|calibration|notes|search] ...`: run the named or all, and print tables."""
 
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import calibration, control_plane, notes, short_files
+from benchmarks import calibration, control_plane, notes, search, short_files
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "short_files": short_files.main,
     "control_plane": control_plane.main,
     "calibration": calibration.main,
     "notes": notes.main,
+    "search": search.main,
 }
 
 
