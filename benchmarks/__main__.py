@@ -1,4 +1,4 @@
-"""`python -m benchmarks [short_files|control_plane|calibration|notes|search] ...`: run the named or all, and print tables."""
+"""`python -m benchmarks [NAME] ...`: run the named benchmarks or all, and print tables."""
 
 import sys
 from collections.abc import Callable, Mapping

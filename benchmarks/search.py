@@ -11,7 +11,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -20,8 +20,9 @@ import pyarrow as pa
 
 from diary_pipeline.catalogue import fold
 from diary_pipeline.catalogue.schema import SCHEMA_VERSION
-from diary_pipeline.catalogue.search import Filters, search
+from diary_pipeline.catalogue.search import search
 from diary_pipeline.catalogue.search_index import SearchIndex
+from diary_pipeline.catalogue.search_ranking import Filters
 from diary_pipeline.cli.output import print_markdown_rows
 from diary_pipeline.ledger.commits import Pointer
 
@@ -53,7 +54,9 @@ def main() -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"{NOTES:,} notes, {NOTES * SEGMENTS:,} segments, {OWNERS} owners.\n")
         print_markdown_rows(("step", "seconds", "CPU seconds"), rows)
-        print(f"\nFile {_mb(index.path)} MB beside a catalogue of {_mb(live)} MB; peak of this process {peak:.0f} MiB.\n")
+        print(
+            f"\nFile {_mb(index.path)} MB beside a catalogue of {_mb(live)} MB; peak of this process {peak:.0f} MiB.\n"
+        )
         print_markdown_rows(
             ("words looked for", "search, ms", "of them with 20 hits", "LIKE over notes, ms", "LIKE over segments, ms"),
             list(_asked(index.path, live, words)),
@@ -152,7 +155,7 @@ def _fill(live: Path, words: list[str]) -> list[str]:
     return keys
 
 
-def _insert(db: duckdb.DuckDBPyConnection, table: str, columns: str, rows: list[tuple[object, ...]]) -> None:
+def _insert(db: duckdb.DuckDBPyConnection, table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
     names = columns.split()
     db.register("fresh", pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))))
     db.execute(f"INSERT INTO data.{table} BY NAME SELECT * FROM fresh")  # noqa: S608

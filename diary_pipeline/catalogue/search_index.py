@@ -28,17 +28,20 @@ SCHEMA_VERSION = 1
 BUSY_S = 30.0
 """How long a writer or `compact` waits for others; readers wait for nobody."""
 
+# AUTOINCREMENT: vectors that were made for a document that is gone must never meet another one's text.
 _DDL = (
     "CREATE TABLE state(watermark INTEGER NOT NULL, schema_version INTEGER NOT NULL)",
     f"INSERT INTO state VALUES (0, {SCHEMA_VERSION})",  # noqa: S608 - a number of this file
-    "CREATE TABLE documents(id INTEGER PRIMARY KEY, recording_key TEXT NOT NULL UNIQUE, user_id TEXT NOT NULL, "
-    "day TEXT NOT NULL, title TEXT NOT NULL, languages TEXT NOT NULL, spots TEXT NOT NULL)",
+    "CREATE TABLE documents(id INTEGER PRIMARY KEY AUTOINCREMENT, recording_key TEXT NOT NULL UNIQUE, "
+    "user_id TEXT NOT NULL, day TEXT NOT NULL, title TEXT NOT NULL, languages TEXT NOT NULL, spots TEXT NOT NULL, embedded_with TEXT)",
     "CREATE INDEX documents_owner ON documents(user_id, day)",
+    "CREATE TABLE vectors(document INTEGER NOT NULL, field TEXT NOT NULL, line INTEGER NOT NULL, vector BLOB NOT NULL)",
+    "CREATE INDEX vectors_document ON vectors(document)",
     # Diacritics go, so that "Spaziergange" finds "Spaziergänge". No porter: it knows English alone (docs/search.md).
     f"CREATE VIRTUAL TABLE words USING fts5({', '.join(FIELDS)}, tokenize = 'unicode61 remove_diacritics 2')",
 )
 _NEW_DOCUMENT = "INSERT INTO documents(recording_key, user_id, day, title, languages, spots) VALUES (?, ?, ?, ?, ?, ?)"
-_NEW_WORDS = f"INSERT INTO words(rowid, {', '.join(FIELDS)}) VALUES ({', '.join('?' * (len(FIELDS) + 1))})"  # noqa: S608 - names of search_documents.py
+_NEW_WORDS = f"INSERT INTO words(rowid, {', '.join(FIELDS)}) VALUES (?, {', '.join('?' * len(FIELDS))})"  # noqa: S608
 
 
 class SearchIndex:
@@ -69,11 +72,11 @@ class SearchIndex:
 
     def _fold(self, db: duckdb.DuckDBPyConnection, subjects: Sequence[str], head: int) -> None:
         slices = [subjects[start : start + SLICE] for start in range(0, len(subjects), SLICE)]
-        with self._writing() as index:
+        with self.writing() as index:
             for some in slices[:-1]:
-                with _transaction(index):
+                with transaction(index):
                     _replace(index, some, documents(db, some))
-            with _transaction(index):
+            with transaction(index):
                 for some in slices[-1:]:
                     _replace(index, some, documents(db, some))
                 index.execute("UPDATE state SET watermark = ?", [head])
@@ -85,7 +88,7 @@ class SearchIndex:
         """
         if watermark(self.path) is None:
             return  # nothing that we could read, and the next `follow` throws it away
-        with self._writing() as index:
+        with self.writing() as index:
             index.execute("INSERT INTO words(words) VALUES ('optimize')")
             index.execute("VACUUM")
             busy, *_ = index.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -100,7 +103,8 @@ class SearchIndex:
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Open the file for changes, made anew where it is missing or cannot be used."""
         if watermark(self.path) is None:
             self.drop()
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -110,7 +114,7 @@ class SearchIndex:
             index.execute("PRAGMA synchronous = NORMAL")  # a lost tail is folded again: the watermark goes with it
             index.execute("PRAGMA secure_delete = ON")
             if not index.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                with _transaction(index):
+                with transaction(index):
                     for statement in _DDL:
                         index.execute(statement)
             yield index
@@ -148,7 +152,8 @@ def _all(db: duckdb.DuckDBPyConnection) -> Sequence[str]:
 
 
 @contextlib.contextmanager
-def _transaction(index: sqlite3.Connection) -> Iterator[None]:
+def transaction(index: sqlite3.Connection) -> Iterator[None]:
+    """Change the file as a whole or not at all."""
     index.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -163,6 +168,7 @@ def _replace(index: sqlite3.Connection, subjects: Sequence[str], there: Iterator
         row = index.execute("SELECT id FROM documents WHERE recording_key = ?", [subject]).fetchone()
         if row is not None:
             index.execute("DELETE FROM words WHERE rowid = ?", row)
+            index.execute("DELETE FROM vectors WHERE document = ?", row)
             index.execute("DELETE FROM documents WHERE id = ?", row)
     for document in there:
         spots = json.dumps({name: spots for name, spots in document.spots.items() if spots}, separators=(",", ":"))

@@ -17,8 +17,16 @@ MOST_TERMS = 32
 MOST_LETTERS = 200
 """Of one term, a whole phrase included."""
 
+SHORTEST_STEM = 4
+"""Letters; three of them begin too much ("bed", "bedroom")."""
+ENDINGS = ("ungen", "ung", "ten", "ing", "ies", "ied", "en", "er", "es", "em", "ed", "te", "s", "e", "n")
+"""Of words in English, German, French and Spanish that mean the same without; what each scheme finds stands in
+docs/search.md."""
+
 _QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb", '"'))
-_PIECE = re.compile(r'(?P<minus>(?<!\S)[-\u2212](?=[^\s-]))?(?:"(?P<phrase>[^"]*)(?:"|$)|(?P<word>[^\s"]+))(?P<star>\*(?!\S))?')
+_PIECE = re.compile(
+    r'(?P<minus>(?<!\S)[-\u2212](?=[^\s-]))?(?:"(?P<phrase>[^"]*)(?:"|$)|(?P<word>[^\s"]+))(?P<star>\*(?!\S))?'
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,14 @@ class Term:
     text: str
     is_beginning: bool = False
     """Whether its last word may go on."""
+
+    @property
+    def widened(self) -> "Term":
+        """The beginning that other forms of the word share; a phrase stays as it is."""
+        if self.is_beginning or " " in self.text or len(self.text) < SHORTEST_STEM:
+            return self
+        fits = (e for e in ENDINGS if self.text.lower().endswith(e) and len(self.text) - len(e) >= SHORTEST_STEM)
+        return Term(self.text[: len(self.text) - len(next(fits, ""))], True)
 
     @property
     def quoted(self) -> str:
@@ -43,10 +59,20 @@ class Words:
     without: tuple[Term, ...] = ()
 
     @property
+    def widened(self) -> "Words":
+        """The same with other forms of each word."""
+        return Words(tuple(tuple(term.widened for term in group) for group in self.groups), self.without)
+
+    @property
     def expression(self) -> str:
         """In FTS5's words; "" where nothing is looked for."""
         wanted = " AND ".join(_any(group) for group in self.groups)
-        return f"({wanted}) NOT {_any(self.without)}" if wanted and self.without else wanted
+        return f"({wanted}) NOT {self.excluded}" if wanted and self.without else wanted
+
+    @property
+    def excluded(self) -> str:
+        """What must not stand there, in FTS5's words."""
+        return _any(self.without)
 
 
 def read_words(typed: str) -> Words:

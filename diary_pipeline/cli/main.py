@@ -15,6 +15,7 @@ import typer
 
 from diary_pipeline.cli import demo, evaluate, ingest, llm, manage, models, plan, quarantine, read
 from diary_pipeline.cli.output import say
+from diary_pipeline.cli.search import search
 from diary_pipeline.cli.status import status
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
 from diary_pipeline.settings import load_settings
@@ -34,6 +35,7 @@ for command in (
     read.notes,
     read.show,
     read.sql,
+    search,
     plan.plan,
     manage.publish,
     manage.doctor,
