@@ -33,7 +33,8 @@ _DDL = (
     "CREATE TABLE state(watermark INTEGER NOT NULL, schema_version INTEGER NOT NULL)",
     f"INSERT INTO state VALUES (0, {SCHEMA_VERSION})",  # noqa: S608 - a number of this file
     "CREATE TABLE documents(id INTEGER PRIMARY KEY AUTOINCREMENT, recording_key TEXT NOT NULL UNIQUE, "
-    "user_id TEXT NOT NULL, day TEXT NOT NULL, title TEXT NOT NULL, languages TEXT NOT NULL, spots TEXT NOT NULL, embedded_with TEXT)",
+    "user_id TEXT NOT NULL, day TEXT NOT NULL, title TEXT NOT NULL, languages TEXT NOT NULL, "
+    "spots TEXT NOT NULL, embedded_with TEXT)",
     "CREATE INDEX documents_owner ON documents(user_id, day)",
     "CREATE TABLE vectors(document INTEGER NOT NULL, field TEXT NOT NULL, line INTEGER NOT NULL, vector BLOB NOT NULL)",
     "CREATE INDEX vectors_document ON vectors(document)",
@@ -60,9 +61,11 @@ class SearchIndex:
 
         A slice is one transaction, the watermark is in the last one: killed in between, the same is done again.
         """
-        usable = watermark(self.path) is not None
+        mark = watermark(self.path)
+        if mark is None or mark > head:  # another schema, damage, or the truth of a ledger that was restored since
+            self.drop()
         try:
-            self._fold(db, sorted({pointer.subject for pointer in moved}) if usable else _all(db), head)
+            self._fold(db, sorted({pointer.subject for pointer in moved}) if self.path.exists() else _all(db), head)
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise
@@ -104,9 +107,8 @@ class SearchIndex:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Open the file for changes, made anew where it is missing or cannot be used."""
-        if watermark(self.path) is None:
-            self.drop()
+        """Open the file for changes, made where it is missing."""
+        if not self.path.exists():
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))  # SQLite's own would follow umask
         with contextlib.closing(sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)) as index:

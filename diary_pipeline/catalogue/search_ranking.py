@@ -70,8 +70,10 @@ class Ranked(NamedTuple):
     """Whether another form of a word was found, and not the word itself."""
 
 
-def by_words(index: sqlite3.Connection, words: Words, filters: Filters, limit: int) -> tuple[list[Ranked], bool]:
-    """Rank recordings that have all the words, and say whether some were not ranked.
+def by_words(
+    index: sqlite3.Connection, words: Words, filters: Filters, limit: int, most: int = RANKED
+) -> tuple[list[Ranked], bool]:
+    """Rank recordings that have all the words, and say whether only the latest `most` of them were.
 
     Where they do not fill `limit`, those that have other forms of the words follow.
     """
@@ -80,7 +82,7 @@ def by_words(index: sqlite3.Connection, words: Words, filters: Filters, limit: i
     for wanted in dict.fromkeys((words, words.widened)):
         expression = all_of([wanted.expression, filters.names])
         if expression and len(ranked) < limit:
-            found, cut = _ranked(index, expression, filters, limit)
+            found, cut = _ranked(index, expression, filters, limit, most)
             known = {one.document for one in ranked}
             fresh = ((number, score) for number, score in found if number not in known)
             ranked += [Ranked(number, score, expression, wanted != words) for number, score in fresh]
@@ -89,7 +91,7 @@ def by_words(index: sqlite3.Connection, words: Words, filters: Filters, limit: i
 
 
 def _ranked(
-    index: sqlite3.Connection, expression: str, filters: Filters, limit: int
+    index: sqlite3.Connection, expression: str, filters: Filters, limit: int, most: int
 ) -> tuple[list[tuple[int, float]], bool]:
     where, values = filters.conditions
     # CROSS: SQLite knows no statistics of FTS5, and would else ask it anew for each document of an owner.
@@ -98,8 +100,8 @@ def _ranked(
     )
     known = [expression, 0, *values]
     (allowed,) = index.execute(f"SELECT count(*) FROM documents WHERE true{where}", values).fetchone()  # noqa: S608
-    if allowed > RANKED:
-        last = index.execute(f"SELECT words.rowid {matching} ORDER BY words.rowid DESC LIMIT 1 OFFSET {RANKED}", known)
+    if allowed > most:
+        last = index.execute(f"SELECT words.rowid {matching} ORDER BY words.rowid DESC LIMIT 1 OFFSET {most}", known)
         known[1] = next((row[0] for row in last), 0)
     ranked = index.execute(
         f"SELECT words.rowid, {_RANK} AS rank_ {matching} ORDER BY rank_, documents.day DESC, words.rowid DESC LIMIT ?",
