@@ -34,6 +34,7 @@ from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.transcriber import Transcriber
 
 if TYPE_CHECKING:
+    from diary_pipeline.catalogue.publisher import Publisher
     from diary_pipeline.catalogue.search_index import SearchIndex
     from diary_pipeline.catalogue.search_meaning import Embedder
     from diary_pipeline.transcription.server.connection import TranscriptionServer
@@ -275,6 +276,24 @@ class Wiring:
         return min(most, ROUTED_NOTES) if self.settings.llm.routes else most
 
     @property
+    def marts_file(self) -> Path:
+        """Where dbt builds; the publisher copies its tables into the file that users open."""
+        return self.settings.home / "marts.duckdb"
+
+    @cached_property
+    def publisher(self) -> "Publisher":
+        """The publisher; use it in a process that does not read the catalogue."""
+        from diary_pipeline.catalogue.publisher import Publisher
+
+        return Publisher(
+            self.ledger,
+            self.store,
+            self.settings.catalogue_file,
+            marts_file=self.marts_file,
+            followers=(self.search_index,),
+        )
+
+    @property
     def publish_command(self) -> list[str]:
         """The program that publishes: its own process, because a process that reads the catalogue must not write it."""
-        return [sys.executable, "-m", "diary_pipeline.cli.main", "publish"]
+        return [sys.executable, "-m", "diary_pipeline.cli.main", "publish", "--format", "json"]

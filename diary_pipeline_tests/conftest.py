@@ -1,6 +1,8 @@
 """Fixtures that tests of many rooms share."""
 
+import gc
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,10 @@ from hypothesis import settings
 
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.observability.logs import ROOT
+from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.storage.gcs import GcsStore
+from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline_tests.gcs_server import GcsServer, gcs_server
 from diary_pipeline_tests.servers import Postgres, postgres_server
 
 settings.register_profile("untimed", deadline=None)  # a test times nothing: machines are busy
@@ -43,6 +49,41 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
     opened = open_ledger(ledger_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def gcs_session() -> Iterator[GcsServer]:
+    """A stand-in of Google Cloud Storage, of this session's own."""
+    with gcs_server() as server:
+        yield server
+
+
+@pytest.fixture
+def gcs(gcs_session: GcsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsServer]:
+    """The stand-in, found by the SDK as it finds any; without faults, and asked nothing yet."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_session.url)
+    gcs_session.faults.clear()
+    gcs_session.asked.clear()
+    yield gcs_session
+    gcs_session.rights = None
+    with warnings.catch_warnings():  # the SDK drops the connection of a download that fails, and leaves it to be found
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture
+def gcs_store(gcs: GcsServer, tmp_path: Path) -> GcsStore:
+    """An object store in a new bucket, below a prefix."""
+    return GcsStore(f"gs://{gcs.bucket()}/some/prefix", tmp_path / "copies", 100, patience_s=5)
+
+
+@pytest.fixture(params=["folder", "gcs"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """An empty object store, of each kind in turn."""
+    if request.param == "folder":
+        return FolderStore(tmp_path / "objects")
+    made: GcsStore = request.getfixturevalue("gcs_store")
+    return made
 
 
 @pytest.fixture

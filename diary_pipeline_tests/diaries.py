@@ -69,9 +69,11 @@ class Diary:
         leases = leases_of(batch or self.claim("transcript", some))
         return commit_transcripts(self.ledger, self.store, [heard(r, leases[r.key], said) for r in some])
 
-    def write(self, some: Sequence[Recording], said: Sequence[str] = SAID, **changes: Any) -> Committed:
+    def write(
+        self, some: Sequence[Recording], said: Sequence[str] = SAID, batch: Batch | None = None, **changes: Any
+    ) -> Committed:
         """Commit a note for each recording; `changes` are the note's."""
-        leases = leases_of(self.claim("note", some))
+        leases = leases_of(batch or self.claim("note", some))
         return commit_notes(self.ledger, self.store, [noted(r, leases[r.key], said, **changes) for r in some])
 
     def fail(self, stage: Stage, some: Sequence[Recording], code: str = "audio_truncated") -> Committed:

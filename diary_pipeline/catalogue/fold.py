@@ -7,7 +7,6 @@ What surprises: rows are deleted and inserted, never compared. A pointer that mo
 kind from now on; a pointer to no object means that there are none.
 """
 
-import datetime as dt
 from collections.abc import Iterator, Sequence
 
 import duckdb
@@ -19,8 +18,7 @@ from diary_pipeline.catalogue.schema import (
     DATA,
     RECORDING_COSTS,
     RECORDINGS,
-    SCHEMA_VERSION,
-    STATE,
+    STATE_DDL,
     TABLES,
     Table,
 )
@@ -34,21 +32,12 @@ SLICE = 20_000
 def create(db: duckdb.DuckDBPyConnection) -> None:
     """Create the empty catalogue."""
     ddl = (statement for t in TABLES if t.published for statement in t.ddl)
-    for statement in dict.fromkeys((f"CREATE SCHEMA {DATA}", *ddl, RECORDING_COSTS, STATE, ACTION_ITEMS)):
+    for statement in dict.fromkeys((f"CREATE SCHEMA {DATA}", *ddl, RECORDING_COSTS, STATE_DDL, ACTION_ITEMS)):
         db.execute(statement)
 
 
-def watermark(db: duckdb.DuckDBPyConnection) -> int | None:
-    """Return the last commit that is in the file; None when it is no catalogue of this schema."""
-    try:
-        row = db.execute("SELECT watermark FROM catalogue_state WHERE schema_version = ?", [SCHEMA_VERSION]).fetchone()
-    except duckdb.CatalogException:
-        return None
-    return None if row is None else int(row[0])
-
-
-def fold(db: duckdb.DuckDBPyConnection, store: ObjectStore, moved: Sequence[Pointer], head: int) -> None:
-    """Fold moved pointers and note that everything up to `head` is in the file; NotFound when an object is missing."""
+def fold(db: duckdb.DuckDBPyConnection, store: ObjectStore, moved: Sequence[Pointer]) -> None:
+    """Fold moved pointers; NotFound when an object is missing. A file in which this ended badly is no catalogue."""
     for some in _slices(moved):
         db.execute("BEGIN")
         for table in TABLES:
@@ -57,11 +46,6 @@ def fold(db: duckdb.DuckDBPyConnection, store: ObjectStore, moved: Sequence[Poin
                 _delete(db, table, mine)
                 _insert(db, table, mine, store)
         db.execute("COMMIT")
-    db.execute("BEGIN")
-    db.execute("DELETE FROM catalogue_state")
-    at = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-    db.execute("INSERT INTO catalogue_state VALUES (?, ?, ?)", [head, at, SCHEMA_VERSION])
-    db.execute("COMMIT")
 
 
 def _slices(moved: Sequence[Pointer]) -> Iterator[Sequence[Pointer]]:

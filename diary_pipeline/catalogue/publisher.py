@@ -1,7 +1,7 @@
-"""The one who makes commits visible: copy the live file, fold what is new into the copy, rename it onto the live name.
+"""The one who makes commits visible: fold what is new into the spare of two twin files, rename it onto the live name.
 
-What is folded, and how, stands in fold.py. One publisher at a time on one machine, by a lock on a file beside the
-catalogue; the live file and its neighbours need a local disk.
+Which files there are is twins.py's business, what is folded and how fold.py's, whose turn it is turn.py's, what follows
+the file followers.py's.
 
 The file is its owner's alone and read-only (0400), and is built in a folder that is private too: it holds a diary.
 
@@ -9,27 +9,33 @@ What surprises: run it in its own process. DuckDB gives a second open of the sam
 file locks are per process, so a process that both reads and publishes fools itself.
 """
 
-import contextlib
-import fcntl
-import os
-import shutil
+import datetime as dt
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import sqlalchemy as sa
 
-from diary_pipeline.catalogue import fold
-from diary_pipeline.ledger.commits import clock_now, pointers_since, published_watermark, set_published
-from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.catalogue import compaction, fold, marts
+from diary_pipeline.catalogue.followers import Follower, lead
+from diary_pipeline.catalogue.state import OFFLINE, State, open_read_only, read_state, write_state
+from diary_pipeline.catalogue.turn import turn
+from diary_pipeline.catalogue.twins import Origin, Twins
+from diary_pipeline.core.errors import NotFound
+from diary_pipeline.ledger.commits import Pointer, clock_now, first_made_at, made_at, pointers_since
+from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.erasures import last_hidden_seq, last_removed_seq
+from diary_pipeline.ledger.publications import place_of, publication, set_published
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
 
 logger = log("catalogue.publisher")
 
-# No extension is needed, and none may be fetched: the pipeline opens no connection that is not configured.
-OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+ROUNDS = 5
+"""Folds in one call: what was committed during a long one is carried too, but steady commits keep no call for ever."""
 
 
 @dataclass(frozen=True)
@@ -39,115 +45,197 @@ class Published:
     watermark: int
     """Of the last commit in the file."""
     recordings: int
-    """Recordings and refusals that were folded by this call; 0: there was nothing new."""
+    """Recordings and refusals that this call made visible, changed or hid; 0: there was nothing new."""
     seconds: float
+    origin: Origin | None = None
+    """What the file was made from last; None: it was left alone."""
+    freshness_s: float | None = None
+    """From the last commit to the moment when it could be seen; None: nothing was new."""
+    oldest_freshness_s: float | None = None
+    """The same of the commit that had waited longest."""
 
 
 class Publisher:
     """Folds the log into `live`; a crash anywhere leaves the old file whole."""
 
-    def __init__(self, ledger: Ledger, store: ObjectStore, live: Path) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: ObjectStore,
+        live: Path,
+        *,
+        marts_file: Path | None = None,
+        followers: Sequence[Follower] = (),
+    ) -> None:
         self.ledger = ledger
         self.store = store
         self.live = live
-        self.workplace = live.with_name(f".{live.name}.next")
-        self.next = self.workplace / live.name
+        self.marts_file = marts_file
+        self.followers = followers
+        self._place = place_of(live)
+        self._twins = Twins(live)
 
     def publish(self) -> Published:
         """Make everything committed before this call visible, and return how far that is."""
         started = time.perf_counter()
-        self.live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._alone():
-            with self.ledger.reading() as conn:
-                head, noted = clock_now(conn), published_watermark(conn)
-            folded = 0
-            if self._seen() != head:
-                try:
-                    head, folded = self._prepare(head)
-                    self._swap()
-                finally:
-                    self._clean()
-            if noted != head:
-                set_published(self.ledger, head)
-        done = Published(head, folded, time.perf_counter() - started)
-        if folded:
-            logger.info("published", watermark=head, recordings=folded, seconds=round(done.seconds, 3))
+        with self._turn():
+            marts_wanted = marts.stamp(self.marts_file)
+            seen = self._seen()
+            state, origin = (seen, None) if seen else self._build(None)
+            recordings = state.recordings if origin else 0
+            for _ in range(ROUNDS):
+                if not self._is_behind(state):
+                    break
+                state, origin = self._build(state)
+                recordings += state.recordings
+            lead(self.ledger, self.live, self.followers, state.watermark)
+            newest, oldest = self._note(state.watermark, marts_wanted)
+        done = Published(state.watermark, recordings, time.perf_counter() - started, origin, newest, oldest)
+        if origin:
+            told = {"seconds": done.seconds, "freshness_s": newest, "oldest_freshness_s": oldest}
+            rounded = {name: round(value, 3) for name, value in told.items() if value is not None}
+            logger.info("published", watermark=done.watermark, recordings=recordings, origin=origin, **rounded)
         return done
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        lock = os.open(self.live.with_name(f".{self.live.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self._clean()  # what a killed publisher left
-            yield
-        finally:
-            os.close(lock)
+    def compact(self) -> Published:
+        """Publish, then rewrite the file without the bytes of deleted rows, and drop every other copy of it."""
+        done = self.publish()
+        started = time.perf_counter()
+        with self._turn(), self._twins.written():
+            compaction.rewrite(self.live, self._twins.next)
+            self._twins.swap(keep_spare=False)
+        size = self.live.stat().st_size
+        logger.info("compacted", size_bytes=size, seconds=round(time.perf_counter() - started, 3))
+        return done
 
-    def _seen(self) -> int | None:
-        """Return the watermark of the live file; None: there is none, or this process cannot tell."""
+    def dead_share(self) -> float:
+        """Return which part of the published rows is deleted, 0 to 1; compaction.WORTH_IT says when to compact."""
+        if not self.live.exists():
+            return 0.0
+        with open_read_only(self.live) as db:
+            return compaction.dead_share(db)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with turn(self.ledger, self.live):
+            self._twins.clean()
+            yield
+
+    def _seen(self) -> State | None:
+        """Return the state of the live file; None: there is none, or this process cannot tell."""
         if not self.live.exists():
             return None
         try:
-            with duckdb.connect(str(self.live), read_only=True, config=dict(OFFLINE)) as db:
-                return fold.watermark(db)
+            with open_read_only(self.live) as db:
+                return read_state(db)
         except duckdb.Error:
-            return None  # damaged, or open here with other settings: the copy will tell
+            return None  # damaged, or open here with other settings: the next file will tell
 
-    def _prepare(self, head: int) -> tuple[int, int]:
-        """Build the next file; return the commit it reaches (`head` or later) and how many recordings moved."""
-        self._begin()
-        mark = self._copied(head)
+    def _is_behind(self, state: State) -> bool:
+        with self.ledger.reading() as conn:
+            if clock_now(conn) != state.watermark:
+                return True
+        return marts.stamp(self.marts_file) != state.marts_stamp and marts.can_be_read(self.marts_file)
+
+    def _build(self, shown: State | None) -> tuple[State, Origin]:
+        """Make the next file and show it; `shown` is the state of the live one."""
+        try:
+            return self._build_once(shown)
+        except (NotFound, FileNotFoundError, duckdb.IOException):
+            # An object was replaced between the look at its pointer and the opening of its file; or it is missing.
+            return self._build_once(shown)
+
+    def _build_once(self, shown: State | None) -> tuple[State, Origin]:
+        with self._twins.written():
+            held, origin = self._begun()
+            with duckdb.connect(str(self._twins.next), config=dict(OFFLINE)) as db:
+                if held is None:
+                    fold.create(db)
+                state = self._filled(db, held, shown)
+            self._twins.swap(keep_spare=True)
+        return state, origin
+
+    def _begun(self) -> tuple[State | None, Origin]:
+        """Lay out the next file and return what is in it already; None: nothing, the log holds everything."""
+        with self.ledger.reading() as conn:
+            head, removed = clock_now(conn), last_removed_seq(conn)
+        for origin in self._twins.candidates():
+            if origin == "log":
+                break
+            try:
+                with duckdb.connect(str(self._twins.next), config=dict(OFFLINE)) as db:
+                    state = read_state(db)
+            except duckdb.Error as error:  # a spare that somebody reads, or a damaged file
+                logger.info("twin_unusable", origin=origin, error=type(error).__name__)
+                continue
+            # Not of another schema, nor ahead of a ledger restored from a backup, nor from before an erasure whose
+            # pointers are gone, so that nothing would tell what to drop.
+            if state is not None and max(removed, 1) <= state.watermark <= head:
+                return state, origin
+        if self.live.exists():
+            logger.info("catalogue_rebuilt", head=head)
+        return None, "log"
+
+    def _filled(self, db: duckdb.DuckDBPyConnection, held: State | None, shown: State | None) -> State:
+        """Fold everything new into the next file, and write down what it has become."""
+        started = time.perf_counter()
         with self.ledger.reading() as conn:  # one snapshot, so that the file holds whole commits
-            head, moved = clock_now(conn), pointers_since(conn, mark)
-        with duckdb.connect(str(self.next), config=dict(OFFLINE)) as db:
-            if mark == 0:
-                fold.create(db)
-            fold.fold(db, self.store, moved, head)
-            db.execute("CHECKPOINT")
-        return head, len({p.subject for p in moved})
+            head, hidden = clock_now(conn), last_hidden_seq(conn)
+            moved = pointers_since(conn, held.watermark if held else 0)
+            newest = made_at(conn, head)
+        fold.fold(db, self.store, moved)
+        built, marts_watermark = self._carry_marts(db, held, shown, hidden)
+        db.execute("CHECKPOINT")
+        with self.ledger.reading() as conn:
+            at, (newest_s, oldest_s) = now(conn), self._waited(conn, head)
+        visible = shown.watermark if held and shown else 0
+        state = State(
+            head,
+            _instant(at),
+            committed_at=None if newest is None else _instant(newest),
+            freshness_s=newest_s,
+            oldest_freshness_s=oldest_s,
+            recordings=_subjects(moved, visible),
+            seconds=time.perf_counter() - started,
+            marts_watermark=marts_watermark,
+            marts_stamp=built,
+        )
+        write_state(db, state)
+        db.execute("CHECKPOINT")
+        return state
 
-    def _copied(self, head: int) -> int:
-        """Copy the live file and return its watermark; 0: begin with an empty one, the log holds everything."""
-        if not self.live.exists():
-            return 0
-        shutil.copyfile(self.live, self.next)
-        try:
-            with duckdb.connect(str(self.next), config=dict(OFFLINE)) as db:
-                mark = fold.watermark(db)
-        except duckdb.Error as error:
-            logger.warning("catalogue_unreadable", error=type(error).__name__)
-            mark = None
-        if mark is not None and 0 < mark <= head:
-            return mark
-        # Another schema, a damaged file, or one that is ahead of a ledger restored from a backup.
-        logger.info("catalogue_rebuilt", watermark=mark, head=head)
-        self._begin()
-        return 0
+    def _carry_marts(
+        self, db: duckdb.DuckDBPyConnection, held: State | None, shown: State | None, hidden: int
+    ) -> tuple[str, int | None]:
+        theirs, ours = (state.marts_stamp if state else "" for state in (shown, held))
+        built = marts.carry(db, self.marts_file, self.live, held=ours, shown=theirs)
+        watermark = marts.watermark(db)
+        if watermark is not None and watermark < hidden:  # they may still tell what was erased since
+            marts.drop(db)
+            return built, None
+        return built, watermark
 
-    def _swap(self) -> None:
-        """Readers keep the inode they opened; the next open sees the new one. Never both, never half."""
-        handle = os.open(self.next, os.O_RDONLY)
-        try:
-            # Not writable: a DuckDB shell opened without -readonly would lock all readers out.
-            os.fchmod(handle, 0o400)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        self.next.rename(self.live)
-        folder = os.open(self.live.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    def _note(self, head: int, marts_wanted: str) -> tuple[float | None, float | None]:
+        """Tell the ledger how far users see; return how many seconds the newest and the oldest new commit waited."""
+        with self.ledger.reading() as conn:
+            noted, waited = publication(conn, self._place), self._waited(conn, head)
+        if (noted.place, noted.watermark, noted.marts) != (self._place, head, marts_wanted):
+            set_published(self.ledger, self._place, head, marts_wanted)
+        return waited
 
-    def _begin(self) -> None:
-        self._clean()
-        self.workplace.mkdir(mode=0o700)
+    def _waited(self, conn: sa.Connection, head: int) -> tuple[float | None, float | None]:
+        noted = publication(conn, self._place)
+        seen = noted.watermark if noted.place == self._place else 0
+        newest, oldest = made_at(conn, head), first_made_at(conn, seen)
+        if newest is None or oldest is None or head <= seen:
+            return None, None
+        at = now(conn)
+        return at - newest, at - oldest
 
-    def _clean(self) -> None:
-        for left in self.live.parent.glob(f"{self.workplace.name}*"):
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink()
+
+def _subjects(moved: Sequence[Pointer], after: int) -> int:
+    return len({p.subject for p in moved if p.seq > after})
+
+
+def _instant(at: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from diary_pipeline.ledger.commits import PointerKind
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """A published file of another version is built anew from the log."""
 
 DATA = "data"
@@ -298,5 +298,19 @@ FROM (
 """What language models cost, by recording: US dollars of the attempts whose price is known, and of an hour of its audio
 where all are known."""
 
-STATE = "CREATE TABLE catalogue_state(watermark BIGINT, published_at TIMESTAMP, schema_version INTEGER)"
-"""One row: the last commit that is in the file, when it was published (UTC), and the version of this schema."""
+STATE = (
+    Column("watermark", "seq", "the last commit that is in the file"),
+    Column("published_at", "instant", "when the file was built, UTC, by the ledger's clock"),
+    Column("schema_version", "integer", "of this schema"),
+    Column("committed_at", "instant", "when the last commit that is in the file was made, UTC, by the ledger's clock"),
+    Column("freshness_s", "number", "seconds from that commit to published_at; NULL: nothing was new"),
+    Column("oldest_freshness_s", "number", "seconds that the commit which waited longest for this file has waited"),
+    Column("recordings", "integer", "recordings and refusals that this file shows otherwise than the one before it"),
+    Column("seconds", "number", "seconds it took to build the file"),
+    Column("marts_watermark", "seq", "the commit up to which dbt had read when it built marts.*; NULL: no marts here"),
+    Column("marts_stamp", "text", "which build of dbt's file was looked at last"),
+)
+"""The one row of `catalogue_state`, which tells of the file itself. After `published_at` come one write to the disk and
+a rename; the log event `published` has the whole time."""
+
+STATE_DDL = f"CREATE TABLE catalogue_state({', '.join(f'{c.name} {DUCKDB[c.type]}' for c in STATE)})"

@@ -20,7 +20,8 @@ from diary_pipeline.core.errors import ServiceMissing, Stopped
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.definitions import build_defs
 from diary_pipeline.defs.resources import recovery, resources
-from diary_pipeline.ledger import batches, commits, submissions
+from diary_pipeline.ledger import batches, submissions
+from diary_pipeline.ledger.publications import place_of, published_watermark
 from diary_pipeline.transcription.checkpoints import is_long
 from diary_pipeline.wiring import Wiring
 
@@ -154,7 +155,7 @@ def _is_held(wiring: Wiring) -> bool:
 def _unfinished(wiring: Wiring, submission_ids: Set[str]) -> set[str]:
     with wiring.ledger.reading() as conn:
         rows = submissions.get(conn, sorted(submission_ids))
-        published = commits.published_watermark(conn)
+        published = published_watermark(conn, place_of(wiring.settings.catalogue_file))
     return {r.id for r in rows if r.status not in ENDED or (r.commit_seq or 0) > published}
 
 

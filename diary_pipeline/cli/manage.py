@@ -3,35 +3,75 @@
 import os
 import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diary_pipeline.cli.embedding import AFTER_PUBLISH_S, WHILE_WATCHING_S, Embedding, spare_threads
 from diary_pipeline.cli.home import begin, existing_home, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
-from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.errors import TransientError, UsageError
+
+if TYPE_CHECKING:
+    from diary_pipeline.catalogue.publisher import Published
 
 WATCH_S = 2.0
+REST = 20
+"""A watching publisher rests so many times as long as it worked, so it takes a twentieth of a processor at most."""
+LONGEST_REST_S = 60.0
+WATCHED_S = 180.0
+"""For so long after its last word a watching publisher is believed to be there."""
 
 
 def publish(
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and publish whenever something was committed.")] = False,
+    form: Annotated[
+        Format | None, typer.Option("--format", "-f", help="Print the figures of each publish too.")
+    ] = None,
 ) -> None:
-    """Make everything committed visible in the catalogue that users query."""
+    """Make everything committed visible in the catalogue that users query.
+
+    With `--watch` it rests 20 times as long as the last publish took, 2 s at least and a minute at most.
+    """
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.catalogue.publisher import Publisher
+    spare_threads(settings)
     from diary_pipeline.wiring import Wiring
 
     wiring = Wiring(settings)
-    publisher = Publisher(wiring.ledger, wiring.store, settings.catalogue_file)
+    embedding = Embedding(wiring)
+    if not watch:
+        _tell(wiring.publisher.publish(), form)
+        embedding.go_on(AFTER_PUBLISH_S)
+        return
+    from diary_pipeline.ledger.publications import place_of
+    from diary_pipeline.ledger.publications import watch as announce
+
+    announced = 0.0
     while True:
-        done = publisher.publish()
-        if done.recordings or not watch:
-            say(f"published {done.recordings} recordings up to commit {done.watermark} in {done.seconds:.2f} s")
-        if not watch:
-            return
-        time.sleep(WATCH_S)
+        rest_s = WATCH_S
+        try:
+            if time.monotonic() - announced > WATCHED_S / 3:
+                announce(wiring.ledger, place_of(settings.catalogue_file), WATCHED_S)
+                announced = time.monotonic()
+            done = wiring.publisher.publish()
+        except TransientError as error:  # a full disk or a lost share: what is published stays, and they may come back
+            say(f"diary: {error.message} [{error.code}] Trying again in {LONGEST_REST_S:.0f} s.")
+            rest_s = LONGEST_REST_S
+        else:
+            if done.origin:
+                _tell(done, form)
+                rest_s = min(max(REST * done.seconds, WATCH_S), LONGEST_REST_S)
+            embedding.go_on(WHILE_WATCHING_S)
+        time.sleep(rest_s)
+
+
+def _tell(done: "Published", form: Format | None) -> None:
+    seen = f"; the last commit could be seen {done.freshness_s:.1f} s after it was made" if done.freshness_s else ""
+    say(f"published {done.recordings} recordings up to commit {done.watermark} in {done.seconds:.2f} s{seen}")
+    if form is not None:
+        figures = vars(done)
+        print_rows(tuple(figures), [tuple(figures.values())], form)
 
 
 def doctor(form: FormatOption = Format.table) -> None:

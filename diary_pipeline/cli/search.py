@@ -2,13 +2,13 @@
 
 import dataclasses
 import datetime as dt
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diary_pipeline.cli.embedding import spare_threads
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import PIPE_WIDTH, Format, FormatOption, print_rows, say, short, shown
 from diary_pipeline.core.errors import UsageError
@@ -73,7 +73,7 @@ def search(
 
 
 def _embedder(settings: "Settings", user: str | None) -> "Embedder | None":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: on a busy machine two threads cost it ten times one
+    spare_threads(settings)
     from diary_pipeline.wiring import Wiring
 
     wiring = Wiring(settings)

@@ -47,7 +47,7 @@ def status(
             print_rows(ONE if key else ALL, rows, form)
     if key and rows[0][1] in UNWELL:
         raise typer.Exit(1)
-    if behind := _behind(ledger):
+    if behind := _behind(ledger, settings.catalogue_file):
         say(f"{behind} commits are not published yet; a running daemon or `diary publish` does it.")
 
 
@@ -86,8 +86,9 @@ def _one(ledger: "Ledger", live: Path, said: str) -> Rows:
     return [(r.key, found.status, stage, code, message, r.file_name, r.recorded_at.at)]
 
 
-def _behind(ledger: "Ledger") -> int:
-    from diary_pipeline.ledger import commits
+def _behind(ledger: "Ledger", live: Path) -> int:
+    from diary_pipeline.ledger.commits import clock_now
+    from diary_pipeline.ledger.publications import place_of, published_watermark
 
     with ledger.reading() as conn:
-        return commits.clock_now(conn) - commits.published_watermark(conn)
+        return clock_now(conn) - published_watermark(conn, place_of(live))

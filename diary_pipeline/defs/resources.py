@@ -1,9 +1,11 @@
 """What assets and sensors are handed: the domain's own objects, never the settings they were made from."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
@@ -12,6 +14,7 @@ from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.report import Reporter
+from diary_pipeline.ledger.publications import place_of
 from diary_pipeline.wiring import Wiring
 
 OURS = "diary: "
@@ -27,14 +30,22 @@ class IntakeBudget:
 
 
 @dataclass(frozen=True)
+class PublishedFile:
+    """The file that users open, as the ledger calls it, and the file in which dbt builds what is copied into it."""
+
+    place: str
+    marts_file: Path
+
+
+@dataclass(frozen=True)
 class PublishProcess:
     """Publishes in a process of its own."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
 
-    def __call__(self) -> str:
-        """Run the publisher to its end and return its last line."""
+    def __call__(self) -> Mapping[str, object]:
+        """Run the publisher to its end and return the figures it prints."""
         done = subprocess.run(
             list(self.command), env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
         )
@@ -43,7 +54,8 @@ class PublishProcess:
             # Only our own sentence: what else a dying process prints may quote a diary.
             said = next((line for line in lines if line.startswith(OURS)), f"exit code {done.returncode}")
             raise ServiceMissing("publish_failed", f"Publishing failed: {said.removeprefix(OURS)}")
-        return lines[-1]
+        [figures] = json.loads(done.stdout)
+        return dict(figures)
 
 
 def resources(wiring: Wiring) -> dict[str, object]:
@@ -60,6 +72,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "transcribe": lambda: wiring.transcribe,
         "write_note": lambda: wiring.write_note,
         "stale": lambda: wiring.stale_notes,
+        "published_file": lambda: PublishedFile(place_of(s.catalogue_file), wiring.marts_file),
         "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
     }
     return {name: _resource(make) for name, make in makers.items()}

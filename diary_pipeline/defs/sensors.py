@@ -10,17 +10,19 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from diary_pipeline.catalogue import marts
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.notes import write_notes
 from diary_pipeline.defs.publish import publish as publish_job
-from diary_pipeline.defs.resources import IntakeBudget
+from diary_pipeline.defs.resources import IntakeBudget, PublishedFile
 from diary_pipeline.defs.speech import transcribe_recordings
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.work import Intake
-from diary_pipeline.ledger import commits
-from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.commits import clock_now
+from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.publications import publication
 from diary_pipeline.notes.stale import StaleNotes
 
 INTERVAL_S = 5
@@ -76,17 +78,27 @@ def stale_notes(stale: dg.ResourceParam[StaleNotes]) -> dg.SkipReason:
 
 
 @dg.sensor(job=publish_job, minimum_interval_seconds=INTERVAL_S, default_status=RUNNING)
-def publish(context: dg.SensorEvaluationContext, ledger: dg.ResourceParam[Ledger]) -> dg.SensorResult | dg.SkipReason:
-    """Ask for a publish run when something is committed that users cannot see yet; one at a time."""
+def publish(
+    context: dg.SensorEvaluationContext,
+    ledger: dg.ResourceParam[Ledger],
+    published_file: dg.ResourceParam[PublishedFile],
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask for a publish run when something is committed, or built by dbt, that users cannot see yet; one at a time."""
     with ledger.reading() as conn:
-        behind = commits.clock_now(conn) - commits.published_watermark(conn)
-    if not behind:
+        shown, head, at = publication(conn, published_file.place), clock_now(conn), now(conn)
+    new = [f"{head - shown.watermark} commits"] if head != shown.watermark else []
+    if marts.stamp(published_file.marts_file) != shown.marts:
+        new.append("marts")
+    if not new:
         return dg.SkipReason("everything committed is published")
+    waiting = f"{' and '.join(new)} to publish"
+    if shown.watched_until > at:
+        return dg.SkipReason(f"{waiting}; `diary publish --watch` is at it")
     newest = context.instance.get_run_records(dg.RunsFilter(job_name=publish_job.name), limit=1)
     if newest and not newest[0].dagster_run.is_finished:
-        return dg.SkipReason(f"{behind} commits to publish; a publish run is at it")
+        return dg.SkipReason(f"{waiting}; a publish run is at it")
     if newest and not newest[0].dagster_run.is_success and time.time() - (newest[0].end_time or 0) < AFTER_FAILURE_S:
-        return dg.SkipReason(f"{behind} commits to publish; the last publish run failed, tried again in a minute")
+        return dg.SkipReason(f"{waiting}; the last publish run failed, tried again in a minute")
     return dg.SensorResult(run_requests=[dg.RunRequest()])
 
 

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage, Status
 from diary_pipeline.core.note import DEGRADED
-from diary_pipeline.ledger.connect import Ledger, each, now, upsert
+from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.settling import Settlement
 from diary_pipeline.ledger.stale import first_again_at
-from diary_pipeline.ledger.tables import clock, commits, history, pointers, published, recordings, submissions
+from diary_pipeline.ledger.tables import clock, commits, history, pointers, recordings, submissions
 
 PointerKind = Literal["transcript", "note", "outcome", "correction"]
 Verdict = Literal["new", "already", "kept", "fenced", "stale"]
@@ -115,15 +115,16 @@ def clock_now(conn: sa.Connection) -> int:
     return int(conn.execute(sa.select(clock.c.n)).scalar_one())
 
 
-def published_watermark(conn: sa.Connection) -> int:
-    """Return the seq up to which users can see everything; 0 before the first publish."""
-    return int(conn.execute(sa.select(published.c.watermark)).scalar_one_or_none() or 0)
+def made_at(conn: sa.Connection, seq: int) -> float | None:
+    """Return when the last commit up to `seq` was made, by the database's clock; None: there is none."""
+    newest = sa.select(commits.c.committed_at).where(commits.c.seq <= seq).order_by(commits.c.seq.desc()).limit(1)
+    return conn.execute(newest).scalar_one_or_none()
 
 
-def set_published(ledger: Ledger, watermark: int) -> None:
-    """Note how far the file that users open has come."""
-    with ledger.writing() as tx:
-        upsert(tx, published, {"id": 1, "watermark": watermark, "published_at": now(tx)})
+def first_made_at(conn: sa.Connection, after: int) -> float | None:
+    """Return when the first commit after a seq was made, by the database's clock; None: there is none."""
+    oldest = sa.select(commits.c.committed_at).where(commits.c.seq > after).order_by(commits.c.seq).limit(1)
+    return conn.execute(oldest).scalar_one_or_none()
 
 
 def pointer(conn: sa.Connection, subject: str, kind: PointerKind) -> Pointer | None:

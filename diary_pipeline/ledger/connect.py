@@ -34,6 +34,9 @@ CHUNK = 500
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
 TRIES = 12
+_NAMED = "hashtext('diary_pipeline'), hashtext(:name)"
+# A machine that vanished holds its locks until the server finds out, which takes two hours if nobody says otherwise.
+_GIVEN_UP_SOON = ("tcp_keepalives_idle = 30", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3")
 _REPEATABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 
 
@@ -68,6 +71,26 @@ class Ledger:
         finally:
             if in_line:
                 self._turn.release()
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Hold a name that no other session of this database holds meanwhile, waiting for it as long as it takes.
+
+        SQLite has no such thing: its users share a machine, so they lock a file.
+        """
+        if self.engine.dialect.name == "sqlite":
+            yield
+            return
+        # No transaction: one that stays open for minutes keeps PostgreSQL from removing dead rows.
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            for limit in _GIVEN_UP_SOON:
+                conn.exec_driver_sql(f"SET {limit}")
+            conn.execute(sa.text(f"SELECT pg_advisory_lock({_NAMED})"), {"name": name})
+            try:
+                yield
+            finally:
+                # Closed for good and not pooled: the lock goes with the session, whatever state it is in.
+                conn.invalidate()
 
     def write(self, verb: Callable[[sa.Connection], Answer]) -> Answer:
         """Run `verb` in one transaction, again from its start when the database made it give way to another."""
@@ -175,7 +198,7 @@ def add_up(tx: sa.Connection, table: sa.Table, key: Mapping[str, object], amount
 def queue(tx: sa.Connection, name: str) -> None:
     """Wait until no other transaction of that name runs; on SQLite writers stand in one queue anyway."""
     if tx.dialect.name == "postgresql":
-        tx.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('diary_pipeline'), hashtext(:name))"), {"name": name})
+        tx.execute(sa.text(f"SELECT pg_advisory_xact_lock({_NAMED})"), {"name": name})
 
 
 def _url(url: str) -> sa.URL:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.ledger.connect import Ledger, now, queue
+from diary_pipeline.ledger.connect import Ledger, queue
 from diary_pipeline.ledger.tables import (
     LLM_TABLES,
     clock,
     metadata,
     pointers,
     pointers_made_with,
-    published,
+    publications,
     recordings,
     schema_version,
 )
@@ -28,7 +28,6 @@ Step = Callable[[sa.Connection], None]
 def _create(tx: sa.Connection) -> None:
     metadata.create_all(tx)
     tx.execute(clock.insert().values(id=1, n=0))
-    tx.execute(published.insert().values(id=1, watermark=0, published_at=now(tx)))
 
 
 def _vocabulary_of_recordings(tx: sa.Connection) -> None:
@@ -47,7 +46,24 @@ def _what_notes_were_made_with(tx: sa.Connection) -> None:
     pointers_made_with.create(tx, checkfirst=True)
 
 
-STEPS: Sequence[Step] = (_create, _vocabulary_of_recordings, _language_models, _what_notes_were_made_with)
+_CARRIED_OVER = """INSERT INTO publications (place, watermark, published_at)
+SELECT '', watermark, published_at FROM published"""
+
+
+def _one_publication_a_place(tx: sa.Connection) -> None:
+    publications.create(tx, checkfirst=True)
+    if sa.inspect(tx).has_table("published"):
+        tx.exec_driver_sql(_CARRIED_OVER)
+        tx.exec_driver_sql("DROP TABLE published")
+
+
+STEPS: Sequence[Step] = (
+    _create,
+    _vocabulary_of_recordings,
+    _language_models,
+    _what_notes_were_made_with,
+    _one_publication_a_place,
+)
 """Step n brings version n - 1 to version n."""
 
 

@@ -220,12 +220,14 @@ history = sa.Table(  # every object that ever held rows of a subject: what erasu
 )
 sa.Index("history_object", history.c.object_id)
 
-published = sa.Table(  # how far the file that users open has come
-    "published",
+publications = sa.Table(  # how far the files that users open have come; see publications.py
+    "publications",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("place", sa.Text, primary_key=True),
     sa.Column("watermark", sa.BigInteger, nullable=False),
     sa.Column("published_at", sa.Float, nullable=False),
+    sa.Column("marts", sa.Text, nullable=False, default="", server_default=""),
+    sa.Column("watched_until", sa.Float, nullable=False, default=0.0, server_default="0"),
 )
 
 llm_calls = sa.Table(  # an attempt to have a note written; what users see of it stands in the catalogue

@@ -19,10 +19,8 @@ from diary_pipeline.ledger.commits import (
     pointer,
     pointers_of,
     pointers_since,
-    published_watermark,
     record,
     record_refusals,
-    set_published,
 )
 from diary_pipeline.ledger.connect import CHUNK, Ledger
 from diary_pipeline.ledger.tables import batch_items, commits, history, recordings, work
@@ -285,15 +283,6 @@ def test_refusals_have_an_outcome_each_once(diary: Diary) -> None:
             (i, "outcome", "refused", "me") for i in sorted(ids)
         ]
         assert (clock_now(conn), pointers_since(conn, 1)) == (1, [])
-
-
-def test_the_watermark_is_what_was_published_last(ledger: Ledger) -> None:
-    with ledger.reading() as conn:
-        assert published_watermark(conn) == 0
-    for watermark in (3, 7):
-        set_published(ledger, watermark)
-        with ledger.reading() as conn:
-            assert published_watermark(conn) == watermark
 
 
 def test_commits_at_once_leave_no_gap_and_no_deadlock(diary: Diary) -> None:

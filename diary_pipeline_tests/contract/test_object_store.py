@@ -1,4 +1,4 @@
-"""What every object store promises. Another implementation joins by one more parameter of `store`."""
+"""What every object store promises. Another implementation joins by one more parameter of `store` (conftest.py)."""
 
 from pathlib import Path
 
@@ -6,15 +6,7 @@ import pytest
 
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.storage import keys
-from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.store import ObjectStore
-
-STORES = {"folder": lambda tmp: FolderStore(tmp / "objects")}
-
-
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return STORES[request.param](tmp_path)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import numpy as np
 import yaml
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
-from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.cli import drain
 from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.core.transcript import Engine
@@ -140,11 +139,11 @@ class House:
         """Tick every sensor and execute whatever it asks for."""
         return [self.execute(name, request) for name in drain.SENSORS for request in self.tick(name)]
 
-    def publish(self) -> str:
+    def publish(self) -> dict[str, object]:
         """Publish in this process."""
         if self.breaks_publishing:
             raise ServiceMissing("publish_failed", "Publishing failed: no room on the disk.")
-        return str(Publisher(self.ledger, self.wiring.store, self.settings.catalogue_file).publish())
+        return vars(self.wiring.publisher.publish())
 
     @contextmanager
     def unwritable_store(self) -> Iterator[None]:

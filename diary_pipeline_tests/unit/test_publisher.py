@@ -19,8 +19,9 @@ from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.catalogue.schema import SCHEMA_VERSION
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.note import Completion, NoteItem, Task
-from diary_pipeline.ledger.commits import clock_now, published_watermark
+from diary_pipeline.ledger.commits import clock_now
 from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.publications import published_watermark
 from diary_pipeline.ledger.tables import clock, pointers
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import SAID, Diary
@@ -70,8 +71,11 @@ def erase(ledger: Ledger, subject: str) -> None:
 
 
 def litter(publisher: Publisher) -> set[str]:
-    """Return what lies beside the published file."""
-    return {p.name for p in publisher.live.parent.iterdir()} - {publisher.live.name, f".{publisher.live.name}.lock"}
+    """Return what lies beside the published file, its lock and its spare."""
+    around = publisher.live.parent
+    files = {str(p.relative_to(around)) for p in around.rglob("*") if p.is_file()}
+    spare = f".{publisher.live.name}.twin/spare.duckdb"
+    return files - {publisher.live.name, f".{publisher.live.name}.lock", spare}
 
 
 def test_an_empty_catalogue_can_be_queried(publisher: Publisher) -> None:
@@ -197,7 +201,7 @@ def from_the_future(live: Path) -> None:
     live.chmod(0o600)
     with duckdb.connect(str(live)) as db:
         db.execute("UPDATE catalogue_state SET watermark = 99")
-        db.execute("DELETE FROM notes")
+        db.execute("DELETE FROM data.notes")
 
 
 def lost(live: Path) -> None:
@@ -220,9 +224,10 @@ def test_the_file_can_be_rebuilt_from_the_log(diary: Diary, publisher: Publisher
 
 def test_what_a_killed_publisher_left_is_removed(diary: Diary, publisher: Publisher) -> None:
     publisher.publish()
-    for name in (".catalogue.duckdb.next", ".catalogue.duckdb.next.wal"):
-        (publisher.live.parent / name).write_bytes(b"half")
-    (publisher.live.parent / ".catalogue.duckdb.next.tmp").mkdir()
+    room = publisher.live.parent / ".catalogue.duckdb.twin"
+    for name in ("next.duckdb", "next.duckdb.wal"):
+        (room / name).write_bytes(b"half")
+    (room / "next.duckdb.tmp").mkdir()
     diary.transcribe(diary.accept("walk.m4a"))
     assert publisher.publish().watermark == 1
     assert litter(publisher) == set()

@@ -1,0 +1,67 @@
+"""How far the files that users open have come, by place: one row for each file that a publisher keeps.
+
+A place is a machine and a path, because two publishers with two disks keep two files, and what one shows is no
+promise about the other. Publishing itself is the catalogue's business.
+
+What surprises: who asks from a machine that publishes nothing (a daemon beside a publisher in a pod of its own) hears
+of the file that was published last.
+"""
+
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from diary_pipeline.ledger.connect import Ledger, now, upsert
+from diary_pipeline.ledger.tables import publications
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One published file."""
+
+    place: str
+    watermark: int = 0
+    """Users see every commit up to here; 0 before the first publish."""
+    published_at: float = 0.0
+    """Seconds since the epoch, by the database's clock."""
+    marts: str = ""
+    """Which build of dbt's file was looked at last; see catalogue/marts.py."""
+    watched_until: float = 0.0
+    """A process that publishes by itself means to look again before that."""
+
+
+def place_of(live: Path) -> str:
+    """Name the published file at a path of this machine."""
+    return f"{socket.gethostname()}:{live.absolute()}"
+
+
+def publication(conn: sa.Connection, place: str | None = None) -> Publication:
+    """Return what is known of the file at a place, or else of the one that was published last."""
+    mine = publications.c.place == (place or "")
+    rows = conn.execute(sa.select(publications).order_by(mine.desc(), publications.c.published_at.desc()).limit(1))
+    row = rows.one_or_none()
+    return Publication(*row) if row else Publication(place or "")
+
+
+def published_watermark(conn: sa.Connection, place: str | None = None) -> int:
+    """Return the seq up to which users can see everything at a place; 0 before the first publish."""
+    return publication(conn, place).watermark
+
+
+def set_published(ledger: Ledger, place: str, watermark: int, marts: str = "") -> float:
+    """Note how far the file at a place has come, and return when that was, by the database's clock."""
+    with ledger.writing() as tx:
+        at = now(tx)
+        row = {"place": place, "watermark": watermark, "published_at": at, "marts": marts}
+        upsert(tx, publications, row)
+    return at
+
+
+def watch(ledger: Ledger, place: str, for_s: float) -> None:
+    """Note that this process looks after the file at a place by itself, for so many seconds from now."""
+    with ledger.writing() as tx:
+        there = publication(tx, place)
+        mine = there if there.place == place else Publication(place)
+        upsert(tx, publications, vars(replace(mine, watched_until=now(tx) + for_s)))
