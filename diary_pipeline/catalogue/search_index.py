@@ -48,8 +48,9 @@ _NEW_WORDS = f"INSERT INTO words(rowid, {', '.join(FIELDS)}) VALUES (?, {', '.jo
 class SearchIndex:
     """The search file at `path`; ServiceMissing where this SQLite has no FTS5."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
         self.path = path
+        self._busy_s = busy_s
         _demand_fts5()
 
     def watermark(self) -> int:
@@ -111,7 +112,7 @@ class SearchIndex:
         if not self.path.exists():
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))  # SQLite's own would follow umask
-        with contextlib.closing(sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)) as index:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None)) as index:
             index.execute("PRAGMA journal_mode = WAL")
             index.execute("PRAGMA synchronous = NORMAL")  # a lost tail is folded again: the watermark goes with it
             index.execute("PRAGMA secure_delete = ON")
