@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import calibration, catalogue_kills, control_plane, notes, search, short_files
+from benchmarks import calibration, catalogue_kills, control_plane, notes, search, search_quality, short_files
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "short_files": short_files.main,
@@ -11,6 +11,7 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "calibration": calibration.main,
     "notes": notes.main,
     "search": search.main,
+    "search_quality": search_quality.main,
     "catalogue_kills": catalogue_kills.main,
 }
 

@@ -19,15 +19,13 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
-from diary_pipeline.catalogue import fold
+from benchmarks.published import insert, published
 from diary_pipeline.catalogue.search import search
 from diary_pipeline.catalogue.search_index import SearchIndex, reading
 from diary_pipeline.catalogue.search_meaning import Vectors
 from diary_pipeline.catalogue.search_ranking import ANY, Filters
 from diary_pipeline.catalogue.search_words import read_words
-from diary_pipeline.catalogue.state import State, write_state
 from diary_pipeline.cli.output import print_markdown_rows
 from diary_pipeline.ledger.commits import Pointer
 
@@ -118,8 +116,8 @@ def _by_meaning(index: SearchIndex, live: Path, words: list[str]) -> None:
         for start in range(0, len(documents), 5_000):
             some = np.repeat(documents[start : start + 5_000], PASSAGES)
             vectors = _Random().scaled(draw.standard_normal((len(some), WIDTH), np.float32)).astype(np.float16)
-            rows = ((int(n), "said", 0, vector.tobytes()) for n, vector in zip(some, vectors, strict=True))
-            file.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?)", rows)
+            made = ((int(n), "said", 0, vector.tobytes()) for n, vector in zip(some, vectors, strict=True))
+            file.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?)", made)
         file.execute("UPDATE documents SET embedded_with = ?", [_Random.made_with])
         file.execute("COMMIT")
     print(f"\nWith {PASSAGES} vectors of {WIDTH} numbers a note the search file has {_mb(index.path)} MB.\n")
@@ -178,8 +176,7 @@ def _fill(live: Path, words: list[str]) -> list[str]:
     reach = np.cumsum(1 / np.arange(1, VOCABULARY + 1) ** 1.05)
     known = np.array(words)
     keys = []
-    with duckdb.connect(str(live)) as db:
-        fold.create(db)
+    with published(live) as db:
         for start in range(0, NOTES, 5_000):
             notes, segments, items = [], [], []
             spoken = known[np.searchsorted(reach, draw.random((5_000, SEGMENTS * SEGMENT_WORDS)) * reach[-1])]
@@ -193,19 +190,10 @@ def _fill(live: Path, words: list[str]) -> list[str]:
                 segments += [(key, owner, i, i * 5.0, i * 5.0 + 5, "speech", line) for i, line in enumerate(lines)]
                 items += [(key, owner, i, "event", line, i, i * 5.0, i * 5.0 + 5) for i, line in enumerate(lines[:3])]
                 items.append((key, owner, 3, "person", str(said[0]).title(), 0, 0.0, 5.0))
-            _insert(db, "notes", "recording_key user_id note_date title summary", notes)
-            _insert(db, "segments", "recording_key user_id segment_id start_s end_s kind text", segments)
-            _insert(db, "note_items", "recording_key user_id item_id kind text segment_id start_s end_s", items)
-        write_state(db, State(1, dt.datetime.combine(FIRST_DAY, dt.time())))
-        db.execute("CHECKPOINT")
+            insert(db, "notes", "recording_key user_id note_date title summary", notes)
+            insert(db, "segments", "recording_key user_id segment_id start_s end_s kind text", segments)
+            insert(db, "note_items", "recording_key user_id item_id kind text segment_id start_s end_s", items)
     return keys
-
-
-def _insert(db: duckdb.DuckDBPyConnection, table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
-    names = columns.split()
-    db.register("fresh", pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))))
-    db.execute(f"INSERT INTO data.{table} BY NAME SELECT * FROM fresh")  # noqa: S608
-    db.unregister("fresh")
 
 
 def _mb(path: Path) -> str:

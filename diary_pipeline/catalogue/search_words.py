@@ -19,9 +19,9 @@ MOST_LETTERS = 200
 
 SHORTEST_STEM = 4
 """Letters; three of them begin too much ("bed", "bedroom")."""
-ENDINGS = ("ungen", "ung", "ten", "ing", "ies", "ied", "en", "er", "es", "em", "ed", "te", "s", "e", "n")
-"""Of words in English, German, French and Spanish that mean the same without; what each scheme finds stands in
-docs/search.md."""
+ENDINGS = tuple("ungen ando ung ten ing ies ied ado ada en er es em ed te ar as os s e n a o".split())
+"""Longest first. Words of English, German, French, Italian and Spanish mean much the same without them; docs/search.md
+tells what that finds, and what it finds wrongly."""
 
 _QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb", '"'))
 _PIECE = re.compile(
@@ -42,7 +42,8 @@ class Term:
         """The beginning that other forms of the word share; a phrase stays as it is."""
         if self.is_beginning or " " in self.text or len(self.text) < SHORTEST_STEM:
             return self
-        fits = (e for e in ENDINGS if self.text.lower().endswith(e) and len(self.text) - len(e) >= SHORTEST_STEM)
+        plain = "".join(unicodedata.normalize("NFD", letter)[0] for letter in self.text).lower()
+        fits = (e for e in ENDINGS if plain.endswith(e) and len(plain) - len(e) >= SHORTEST_STEM)
         return Term(self.text[: len(self.text) - len(next(fits, ""))], True)
 
     @property
