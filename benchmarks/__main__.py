@@ -10,6 +10,8 @@ from benchmarks import (
     catalogue_kills,
     control_plane,
     notes,
+    search,
+    search_quality,
     short_files,
 )
 
@@ -19,6 +21,8 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "calibration": calibration.main,
     "notes": notes.main,
     "catalogue_commits": catalogue_commits.main,
+    "search": search.main,
+    "search_quality": search_quality.main,
     "catalogue_kills": catalogue_kills.main,
     "catalogue_growth": catalogue_growth.main,
 }

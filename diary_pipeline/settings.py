@@ -39,16 +39,13 @@ def _listed(said: str) -> list[str]:
     return [word.strip() for word in said.split(",") if word.strip()]
 
 
-def _server_url(said: str) -> str:
-    return server_url(said, "DIARY_TRANSCRIPTION_API_KEY")
-
-
 def _bucket_url(said: str) -> str:
     bucket_of(said)
     return said
 
 
-ServerUrl = Annotated[str, AfterValidator(_server_url)]
+ServerUrl = Annotated[str, AfterValidator(lambda said: server_url(said, "DIARY_TRANSCRIPTION_API_KEY"))]
+EmbeddingUrl = Annotated[str, AfterValidator(lambda said: server_url(said, "DIARY_EMBEDDING_API_KEY"))]
 BucketUrl = Annotated[str, AfterValidator(_bucket_url)]
 
 
@@ -92,6 +89,9 @@ class Settings(BaseModel):
     )
     catalogue_file: AbsolutePath = _setting(
         "Places", _below("catalogue.duckdb"), "DuckDB file that users query; replaced by rename, wants a local disk."
+    )
+    search_file: AbsolutePath = _setting(
+        "Places", _below("search.sqlite"), "SQLite file of words that `diary search` asks; wants a local disk."
     )
     drop_dir: AbsolutePath = _setting(
         "Places", _below("drop"), "Folder that is always watched, for the default owner; files stay where they are."
@@ -238,6 +238,21 @@ class Settings(BaseModel):
         min_length=16,
     )
 
+    embedder: Literal["none", "minilm", "openai-compatible"] = _setting(
+        "Search",
+        "none",
+        "What `diary search --meaning` compares with: a small English model here (`diary models get minilm`), or a "
+        "server with OpenAI's embeddings API.",
+    )
+    embedding_url: EmbeddingUrl | None = _setting(
+        "Search", None, "Address of that server, usually ending in /v1; notes and speech are sent there."
+    )
+    embedding_model: str = _setting("Search", "", "The embedding model's name there.")
+    embedding_api_key: str | None = _setting("Search", None, "Its key, where it wants one.", secret=True)
+    embedding_local: bool = _setting(
+        "Search", False, "Whether that server is the deployment's own, so that it may see `local_only` diaries."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "Surface", "info", "Least severe log line; debug also shows tracebacks of the command line."
     )
@@ -312,6 +327,9 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         variable = next(variable for variable, name in SETTINGS.items() if name == field)
         fault = first_fault(error).partition(": ")[2]
         raise UsageError("config_invalid", f"{variable} cannot be used: {fault}.") from error
+    for name in ("embedding_url", "embedding_model"):
+        if settings.embedder == "openai-compatible" and not getattr(settings, name):
+            raise UsageError("config_invalid", f"DIARY_EMBEDDER=openai-compatible needs DIARY_{name.upper()}.")
     if settings.transcript_dir == settings.note_dir:
         raise UsageError(
             "config_invalid",

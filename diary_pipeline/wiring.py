@@ -49,6 +49,8 @@ from diary_pipeline.upkeep.retain import Retention
 
 if TYPE_CHECKING:
     from diary_pipeline.catalogue.publisher import Publisher
+    from diary_pipeline.catalogue.search_index import SearchIndex
+    from diary_pipeline.catalogue.search_meaning import Embedder
     from diary_pipeline.transcription.server.connection import TranscriptionServer
     from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber
     from diary_pipeline.upkeep.growth import Growth
@@ -302,6 +304,35 @@ class Wiring:
             self._served[model] = OpenAICompatibleTranscriber(server, concurrency=concurrency, repair=judged)
         return self._served[model]
 
+    @cached_property
+    def search_index(self) -> "SearchIndex":
+        """The file that follows the catalogue and is searched."""
+        from diary_pipeline.catalogue.search_index import SearchIndex
+
+        return SearchIndex(self.settings.search_file)
+
+    @cached_property
+    def embedder(self) -> "Embedder | None":
+        """What finds by meaning; None: nothing is configured. ServiceMissing when its weights are not here."""
+        s = self.settings
+        if s.embedder == "minilm":
+            from diary_pipeline.notes.embedding.minilm import MiniLM
+            from diary_pipeline.notes.embedding.weights import find
+
+            return MiniLM(find(s.model_dir))
+        if s.embedder == "openai-compatible":
+            from diary_pipeline.notes.embedding.openai_compatible import OpenAICompatibleEmbedder
+
+            url = s.embedding_url or ""
+            return OpenAICompatibleEmbedder(
+                url, s.embedding_model, s.embedding_api_key, is_remote=not s.embedding_local
+            )
+        return None
+
+    def is_private(self, user_id: str) -> bool:
+        """Say whether a diary may not leave the machines of the deployment."""
+        return self.settings.llm.policy.local_only or self.settings.owner(user_id).local_only
+
     @property
     def audio_limits(self) -> AudioLimits:
         """What audio is taken at all."""
@@ -388,7 +419,13 @@ class Wiring:
         """The publisher; use it in a process that does not read the catalogue."""
         from diary_pipeline.catalogue.publisher import Publisher
 
-        return Publisher(self.ledger, self.store, self.settings.catalogue_file, marts_file=self.marts_file)
+        return Publisher(
+            self.ledger,
+            self.store,
+            self.settings.catalogue_file,
+            marts_file=self.marts_file,
+            followers=(self.search_index,),
+        )
 
     def growth(self, compact: Callable[[], object]) -> "Growth":
         """What keeps the catalogue small; `compact` rewrites the published file in a process of its own."""

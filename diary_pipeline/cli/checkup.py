@@ -51,6 +51,12 @@ def examine(settings: Settings) -> list[Finding]:
         *(_attempt(f"repair model {name}", partial(_repair_model, settings)) for name in _repair_models(settings)),
         *(_attempt(f"route {route.name}", partial(_route, route, settings)) for route in settings.llm.routes),
         *([_attempt("routes", lambda: routes_state(settings.llm, timeout_s=ANSWER_S))] if settings.llm.routes else []),
+        *(
+            [_attempt(f"embedder {settings.embedder}", lambda: _embedder(settings))]
+            if settings.embedder != "none"
+            else []
+        ),
+        _attempt("search", lambda: _search(settings)),
         _attempt("voice activity", _voice_activity),
         _attempt("device", lambda: _device(settings)),
         _attempt("cuda", _cuda),
@@ -167,6 +173,24 @@ def _server(settings: Settings) -> tuple[State, str]:
 
 def _route(route: Route, settings: Settings) -> tuple[State, str]:
     return route_state(route, settings.llm, timeout_s=ANSWER_S)
+
+
+def _embedder(settings: Settings) -> tuple[State, str]:
+    from diary_pipeline.wiring import Wiring
+
+    embedder = Wiring(settings).embedder
+    assert embedder is not None  # noqa: S101 - examine() asks only where one is configured
+    vectors = embedder.embed(["A walk by the river."])
+    return "ok", f"{embedder.made_with} gives vectors of {vectors.shape[1]} numbers."
+
+
+def _search(settings: Settings) -> tuple[State, str]:
+    from diary_pipeline.catalogue.search_index import SearchIndex
+
+    index = SearchIndex(settings.search_file)
+    if not index.path.exists():
+        return "absent", f"{index.path} is made by the first publish."
+    return "ok", f"{index.path} is at commit {index.watermark()}."
 
 
 def _voice_activity() -> tuple[State, str]:

@@ -31,6 +31,7 @@ from diary_pipeline.cli import (
 from diary_pipeline.cli.edit import edit
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.reconcile import reconcile
+from diary_pipeline.cli.search import search
 from diary_pipeline.cli.status import status
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
 from diary_pipeline.settings import load_settings
@@ -51,6 +52,7 @@ for command in (
     read.show,
     edit,
     read.sql,
+    search,
     plan.plan,
     reprocess.reprocess,
     versions.promote,

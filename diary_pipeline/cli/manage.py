@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diary_pipeline.cli.embedding import AFTER_PUBLISH_S, WHILE_WATCHING_S, Embedding, spare_threads
 from diary_pipeline.cli.home import begin, existing_home, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
 from diary_pipeline.core.errors import TransientError, UsageError
@@ -45,11 +46,14 @@ def publish(
         _fetch(settings, watch)
         return
     existing_home(settings)
+    spare_threads(settings)
     from diary_pipeline.wiring import Wiring
 
     wiring = Wiring(settings)
+    embedding = Embedding(wiring)
     if not watch:
         _tell(wiring.publisher.compact() if compact else wiring.publisher.publish(), form)
+        embedding.go_on(AFTER_PUBLISH_S)
         return
     from diary_pipeline.ledger.publications import place_of
     from diary_pipeline.ledger.publications import watch as announce
@@ -69,6 +73,7 @@ def publish(
             if done.origin:
                 _tell(done, form)
                 rest_s = min(max(REST * done.seconds, WATCH_S), LONGEST_REST_S)
+            embedding.go_on(WHILE_WATCHING_S)
         time.sleep(rest_s)
 
 

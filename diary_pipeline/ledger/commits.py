@@ -244,7 +244,7 @@ def _record_corrections(tx: sa.Connection, object_id: str, size_bytes: int, want
     if wanted.is_said_anew:
         mine = (pointers.c.subject == key) & (pointers.c.kind == "note") & pointers.c.object_id.is_not(None)
         tx.execute(pointers.update().where(mine).values(made_with=EDITED, again_at=0.0))
-        settlement.note_again([key])
+        settlement.want_notes([key])
     return seq
 
 

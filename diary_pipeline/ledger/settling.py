@@ -98,10 +98,6 @@ class Settlement:
             status, standing = "failed", reason
         self._answer(key, status, standing, seq)
 
-    def note_again(self, keys: Sequence[str]) -> None:
-        """Have notes written again, because what was said reads otherwise now."""
-        self.want_notes(keys)
-
     def put_aside(self, change: Change) -> None:
         """Note a failure that nobody waited for and that changes nothing else."""
         reason = {"reason_code": change.reason_code, "message": change.message or None}
