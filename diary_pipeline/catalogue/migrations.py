@@ -1,4 +1,4 @@
-"""How a published file of an older schema becomes one of today's: one numbered step a version, never edited once released.
+"""How a published file of an older schema becomes one of today's: a numbered step a version, never edited once out.
 
 A step changes the publisher's own copy where that is cheap and gives what the log would give. Where only the log can
 tell it says so, and the file is built anew. What the tables mean stands in schema.py.
@@ -35,7 +35,7 @@ def _tables_behind_views(db: DB) -> None:
     names = db.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()
     for (name,) in names:
         if name != "catalogue_state":
-            db.execute(f'CREATE TABLE {DATA}."{name}" AS FROM main."{name}"')  # noqa: S608 - names of the file itself
+            db.execute(f'CREATE TABLE {DATA}."{name}" AS FROM main."{name}"')
             db.execute(f'DROP TABLE main."{name}"')
 
 
@@ -97,4 +97,3 @@ def _show(db: DB) -> None:
     for view in (RECORDING_COSTS, ACTION_ITEMS):
         db.execute(view)
     descriptions.comment(db)
-

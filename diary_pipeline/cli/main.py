@@ -15,6 +15,7 @@ import typer
 
 from diary_pipeline.cli import demo, evaluate, ingest, llm, manage, models, plan, quarantine, read
 from diary_pipeline.cli.output import say
+from diary_pipeline.cli.sql import sql
 from diary_pipeline.cli.status import status
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
 from diary_pipeline.settings import load_settings
@@ -33,7 +34,7 @@ for command in (
     status,
     read.notes,
     read.show,
-    read.sql,
+    sql,
     plan.plan,
     manage.publish,
     manage.doctor,
