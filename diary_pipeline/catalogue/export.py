@@ -25,8 +25,7 @@ MARTS = "marts"
 SUBJECTS = ("recording_key", "submission_id", "done_recording_key")
 """Columns that name whose words stand in a row."""
 STATE = "export_state"
-_STATE = f"""
-CREATE TABLE {STATE}(made_at TIMESTAMP, user_id VARCHAR, since DATE, until DATE);
+_STATE = f"""CREATE TABLE {STATE}(made_at TIMESTAMP, user_id VARCHAR, since DATE, until DATE);
 COMMENT ON TABLE {STATE} IS 'what this export is; always one row';
 COMMENT ON COLUMN {STATE}.made_at IS 'when it was made, UTC';
 COMMENT ON COLUMN {STATE}.user_id IS 'whose diary alone it holds; NULL: everybody''s';
@@ -58,8 +57,8 @@ class Selection:
         return self.since is not None or self.until is not None
 
 
-WordFiles = Callable[[Collection[str]], Sequence[tuple[str, Path]]]
-"""From recording keys to (key, Parquet file of its segments in the log); those without one are left out."""
+WordFiles = Callable[[Collection[str], int], Sequence[tuple[str, Path]]]
+"""From recording keys and a watermark to (key, Parquet file of its segments in the log); those without are left out."""
 OnTable = Callable[[str, int], None]
 """Hears of each table that is written, and how many rows it has."""
 
@@ -78,7 +77,8 @@ def export_database(
         db.execute(_STATE)
         db.execute(f"ATTACH {quoted(str(live))} AS source (READ_ONLY)")
         at = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-        db.execute(f"INSERT INTO {STATE} VALUES (?, ?, ?, ?)", [at, selection.user, selection.since, selection.until])
+        chosen = [at, selection.user, selection.since, selection.until]
+        db.execute(f"INSERT INTO {STATE} VALUES (?, ?, ?, ?)", chosen)  # noqa: S608
         db.execute("INSERT INTO catalogue_state BY NAME SELECT * FROM source.main.catalogue_state")
         _Copying(db, selection, on_table).run()
         if words:
@@ -163,9 +163,10 @@ WORDS_AT_ONCE = 5_000
 
 def _add_words(db: duckdb.DuckDBPyConnection, files: WordFiles) -> int:
     db.execute(_WORDS)
+    [(watermark,)] = db.execute("SELECT watermark FROM catalogue_state").fetchall()
     keys = [k for (k,) in db.execute("SELECT DISTINCT recording_key FROM segments ORDER BY 1").fetchall()]
     for start in range(0, len(keys), WORDS_AT_ONCE):
-        placed = [(key, str(path)) for key, path in files(keys[start : start + WORDS_AT_ONCE])]
+        placed = [(key, str(path)) for key, path in files(keys[start : start + WORDS_AT_ONCE], watermark)]
         if not placed:
             continue
         subject, path = (list(column) for column in zip(*placed, strict=True))

@@ -80,7 +80,8 @@ def _parquet(db: duckdb.DuckDBPyConnection, table: str, file: Path) -> int:
     meanings = dict(
         db.execute(
             "SELECT column_name, coalesce(comment, '') FROM duckdb_columns() WHERE schema_name <> 'data' "
-            f"AND CASE schema_name WHEN 'main' THEN '' ELSE schema_name || '_' END || table_name = {quoted(name)}"  # noqa: S608
+            "AND CASE schema_name WHEN 'main' THEN '' ELSE schema_name || '_' END || table_name = ?",
+            [name],
         ).fetchall()
     )
     told = json.dumps(meanings, ensure_ascii=False)

@@ -26,7 +26,7 @@ from diary_pipeline.catalogue.publisher import OFFLINE
 from diary_pipeline.core.errors import NotFound, ServiceMissing
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
     import pyarrow as pa
 
 
@@ -68,7 +68,7 @@ class Catalogue:
         said = [(condition, value) for condition, value in wanted if value is not None]
         where = " AND ".join(condition for condition, _ in said) or "true"
         return self.sql(
-            f"FROM notes WHERE {where} ORDER BY note_date, recording_key",  # noqa: S608 - conditions of ours
+            f"FROM notes WHERE {where} ORDER BY note_date, recording_key",
             [value for _, value in said],
         )
 

@@ -24,8 +24,8 @@ so whoever has it open keeps what it was, and whoever opens it sees the newest. 
 
 Ask the views in schema `{PUBLIC}`; what lies behind them (schema `data`) may move. Tables are joined by
 `recording_key`, and by `segment_id` within a recording. Instants (`_at`) are UTC without a zone, seconds (`_s`) count
-from the start of the recording, money is US dollars. A name that is here is never renamed; columns and tables may be added.
-This is schema version {SCHEMA_VERSION}. docs/exports.md tells how a diary leaves it.
+from the start of the recording, money is US dollars. A name that is here is never renamed; columns and tables may be
+added. This is schema version {SCHEMA_VERSION}. docs/exports.md tells how a diary leaves it.
 """  # noqa: S608 - a page
 _KINDS = {
     "transcript": "with each transcript",

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from diary_pipeline.cli import demo, evaluate, ingest, llm, manage, models, plan, quarantine, read
+from diary_pipeline.cli.export import export
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.sql import sql
 from diary_pipeline.cli.status import status
@@ -35,6 +36,7 @@ for command in (
     read.notes,
     read.show,
     sql,
+    export,
     plan.plan,
     manage.publish,
     manage.doctor,

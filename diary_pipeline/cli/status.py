@@ -47,6 +47,8 @@ def status(
             print_rows(ONE if key else ALL, rows, form)
     if key and rows[0][1] in UNWELL:
         raise typer.Exit(1)
+    for sentence in _edited_pages(settings.home):
+        say(sentence)
     if behind := _behind(ledger):
         say(f"{behind} commits are not published yet; a running daemon or `diary publish` does it.")
 
@@ -84,6 +86,20 @@ def _one(ledger: "Ledger", live: Path, said: str) -> Rows:
     r = found.recording
     stage, code, message = found.failed_stage, found.reason_code, found.message
     return [(r.key, found.status, stage, code, message, r.file_name, r.recorded_at.at)]
+
+
+def _edited_pages(home: Path) -> Iterator[str]:
+    from diary_pipeline.upkeep.exports import REGISTRY
+
+    if not (home / REGISTRY).exists():
+        return
+    from diary_pipeline.upkeep.exports import conflicts
+
+    for page, newer in conflicts(home):
+        what = (
+            f"the newer text lies in {newer.name}; delete one of them" if newer else "its recording is gone; delete it"
+        )
+        yield f"{page} was edited by hand: {what}."
 
 
 def _behind(ledger: "Ledger") -> int:

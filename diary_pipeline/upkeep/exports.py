@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,7 +21,8 @@ from diary_pipeline.catalogue.export_files import export_files, files_without, i
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.storage.appearing import appearing
 from diary_pipeline.storage.private import write_private
-from diary_pipeline.upkeep.vault.vault import Vault, is_vault
+from diary_pipeline.upkeep.vault.source import VaultSource
+from diary_pipeline.upkeep.vault.vault import Vault, Written, is_vault
 
 TableForm = Literal["duckdb", "parquet", "csv"]
 Form = Literal["duckdb", "parquet", "csv", "obsidian"]
@@ -79,6 +80,24 @@ def export_tables(
     return remember(home, target, form, selection)
 
 
+def export_vault(
+    home: Path,
+    live: Path,
+    target: Path,
+    selection: Selection,
+    *,
+    transcripts: bool = True,
+    force: bool = False,
+    on_note: Callable[[int, int], None] = lambda *_: None,
+) -> Written:
+    """Bring a vault up to the selection, page by page, and remember where it lies."""
+    target = target.absolute()
+    allow(home, live, target, "obsidian", force=force)
+    with VaultSource(live, selection) as source:
+        remember(home, target, "obsidian", selection)  # first, so that an erasure finds what a killed export left
+        return Vault(target).update(source, transcripts=transcripts, on_note=on_note)
+
+
 def allow(home: Path, live: Path, target: Path, form: Form, *, force: bool) -> None:
     """Raise UsageError when an export must not be written there."""
     resolved = target.resolve()
@@ -86,7 +105,7 @@ def allow(home: Path, live: Path, target: Path, form: Form, *, force: bool) -> N
         raise UsageError("export_refused", f"{target} holds the diary itself: name another place with --to.")
     if force or not os.path.lexists(target) or _is_ours(target, form):
         return
-    if target.is_dir() and (form == "obsidian" and (target / ".obsidian").is_dir() or not any(target.iterdir())):
+    if target.is_dir() and ((form == "obsidian" and (target / ".obsidian").is_dir()) or not any(target.iterdir())):
         return
     raise UsageError(
         "export_exists", f"{target} is there and is no {form} export of ours: name another place, or say --force."
@@ -114,16 +133,16 @@ def forget_recordings(home: Path, subjects: Collection[str]) -> list[Forgotten]:
 
     Can be repeated. Rows are taken out by writing the export anew, so that no byte of them stays.
     """
-    return [_forget(home, export, subjects) for export in known_exports(home)]
+    return [_forget(export, subjects) for export in known_exports(home)]
 
 
 def conflicts(home: Path) -> list[tuple[Path, Path | None]]:
-    """List pages of vaults that were edited by hand, each with the newer text beside it; None: its recording is gone."""
+    """List pages of vaults edited by hand, each with the newer text beside it; None: its recording is gone."""
     vaults = [e.path for e in known_exports(home) if e.form == "obsidian" and is_vault(e.path)]
     return [pair for path in vaults for pair in Vault(path).conflicts()]
 
 
-def _forget(home: Path, export: Export, subjects: Collection[str]) -> Forgotten:
+def _forget(export: Export, subjects: Collection[str]) -> Forgotten:
     path = export.path
     if not os.path.lexists(path) or not _is_ours(path, export.form):
         return Forgotten(export, 0, missing=True)
@@ -180,6 +199,6 @@ def _told(export: Export) -> Mapping[str, Any]:
 
 
 def _export(said: Mapping[str, Any]) -> Export:
-    days = {name: dt.date.fromisoformat(said[name]) for name in ("since", "until") if said[name]}
-    selection = replace(Selection(user=said["user"]), **days)
+    since, until = (dt.date.fromisoformat(said[name]) if said[name] else None for name in ("since", "until"))
+    selection = Selection(said["user"], since, until)
     return Export(Path(said["path"]), said["form"], selection, said["made_at"])

@@ -75,12 +75,16 @@ def emptied(text: str) -> str:
 
 
 def without_lines(text: str, naming: str) -> str:
-    """Drop lines that name something from our blocks, whatever else was edited in them; they stay edited."""
-    return _BODY.sub(lambda found: "".join(_unnamed(found[0], naming)), text)
+    """Drop lines that name something from our block, whatever was edited in it; edited ones stay edited."""
+    return _BODY.sub(lambda found: _unnamed(found, naming), text)
 
 
-def _unnamed(block: str, naming: str) -> list[str]:
-    return [line for line in block.splitlines(keepends=True) if naming not in line]
+def _unnamed(found: re.Match[str], naming: str) -> str:
+    left = "".join(line for line in found[3].splitlines(keepends=True) if naming not in line)
+    if left == found[3]:
+        return found[0]
+    mark = _hash(left) if _hash(found[3]) == found[2] else found[2]
+    return f"<!-- diary:begin {found[1]} {mark} -->\n{left}<!-- diary:end -->\n"
 
 
 def _body(page: Page) -> str:
@@ -95,4 +99,4 @@ def _front(page: Page) -> str:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]

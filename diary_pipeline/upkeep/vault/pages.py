@@ -1,7 +1,7 @@
 """What stands on the pages of a vault: a note, its transcript, a person, place or topic, a day.
 
-Pure: facts in, Markdown out. A note is the text that people know from `diary show`; its times become links to the second
-in the transcript, or to `diary://KEY#t=SECONDS` where transcripts are not wanted.
+Pure: facts in, Markdown out. A note is the text that people know from `diary show`; its times become links to the
+second in the transcript, or to `diary://KEY#t=SECONDS` where transcripts are not wanted.
 """
 
 import datetime as dt

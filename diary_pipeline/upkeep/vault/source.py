@@ -1,7 +1,7 @@
 """What the published catalogue has to say in a vault: notes of a selection, and which of them changed.
 
-One snapshot for one export. What surprises: a change is known by `commit_seq`, which grows whenever a row of a recording
-is replaced, by a correction too; so an export looks at texts of changed recordings only.
+One snapshot for one export. What surprises: a change is known by `commit_seq`, which grows whenever a row of a
+recording is replaced, by a correction too; so an export looks at texts of changed recordings only.
 """
 
 import datetime as dt
@@ -106,15 +106,9 @@ class VaultSource:
         claims = self._by_key(_CLAIMS, keys)
         said = self._by_key(_SAID, keys)
         for key, *told, tags, file_name, duration_s in self._db.execute(_NOTES, [keys[0], keys[-1], keys]).fetchall():
-            yield NoteFacts(
-                key,
-                *told,
-                tags=tuple(tags or ()),
-                file_name=file_name,
-                duration_s=duration_s,
-                claims=tuple(Claim(*row) for row in claims.get(key, ())),
-                said=tuple(Said(*row) for row in said.get(key, ())),
-            )
+            items = tuple(Claim(*row) for row in claims.get(key, ()))
+            heard = tuple(Said(*row) for row in said.get(key, ()))
+            yield NoteFacts(key, *told, tuple(tags or ()), file_name, duration_s, items, heard)
 
     def _by_key(self, query: str, keys: Sequence[str]) -> dict[str, list[Sequence[Any]]]:
         found: dict[str, list[Sequence[Any]]] = {}

@@ -34,6 +34,10 @@ from diary_pipeline.upkeep.vault.pages import (
 from diary_pipeline.upkeep.vault.source import NoteFacts, VaultSource
 
 WORDS, DAY = "words/", "day/"
+LISTING = frozenset({"day", *(folder.lower() for folder in HUBS.values())})
+"""What keys of pages that list notes begin with."""
+ERASED = "Erased note"
+"""What a page is called on which only the owner's words are left."""
 
 
 @dataclass
@@ -50,7 +54,7 @@ class Written:
 
 def is_vault(root: Path) -> bool:
     """Tell whether we have written into this folder before."""
-    return (root / FILE).is_file()
+    return root.is_dir() and ((root / FILE).is_file() or bool(recall(VaultFolder(root)).pages))
 
 
 class Vault:
@@ -85,7 +89,7 @@ class Vault:
         if not is_vault(self.folder.root):
             return 0
         with self._alone():
-            self._write_hubs(self._vanish(subjects, erased=True))
+            self._write_hubs(self._vanish(subjects, erased=True), erased=True)
         return self.done.removed
 
     def conflicts(self) -> list[tuple[Path, Path | None]]:
@@ -184,11 +188,11 @@ class Vault:
             self._taken.add(path.casefold())
         return self.memory.pages[key]
 
-    def _write_hubs(self, touched: Iterable[str]) -> None:
+    def _write_hubs(self, touched: Iterable[str], *, erased: bool = False) -> None:
         listing = self.memory.listing()
         for key in sorted(touched):
             if not (notes := listing.get(key)):
-                self._leave(key, erased=False)
+                self._leave(key, erased=erased)
                 self.memory.names.pop(key, None)
                 continue
             name = self.memory.names[key]
@@ -220,10 +224,11 @@ class Vault:
         touched: set[str] = set()
         for key in sorted(gone):
             before = self.memory.notes.pop(key, None)
-            if before:
-                touched |= set(before.hubs)
-                for hub in before.hubs:
-                    self._scrub(hub, before.listed.page)
+            hubs = before.hubs if before else [hub for hub in self.memory.pages if hub.partition("/")[0] in LISTING]
+            if page := before.listed.page if before else self.memory.pages.get(key):
+                for hub in hubs:
+                    self._scrub(hub, page)
+            touched |= set(before.hubs if before else ())
             for block in (key, f"{WORDS}{key}"):
                 self._leave(block, erased=erased)
         return touched
@@ -231,9 +236,10 @@ class Vault:
     def _scrub(self, hub: str, page: str) -> None:
         path = self.memory.pages[hub]
         for file in (path, beside(path)):
-            text = self.folder.read(file)
-            if text is not None and blocks.edited(text):
-                self.folder.write(file, blocks.without_lines(text, f"[[{page.removesuffix('.md')}|"))
+            text = self.folder.read(file) or ""
+            left = blocks.without_lines(text, f"[[{page.removesuffix('.md')}|")
+            if left != text:
+                self.folder.write(file, left)
 
     def _leave(self, key: str, *, erased: bool) -> None:
         """Take our blocks out of a page; the page goes when nothing else is on it."""
@@ -245,10 +251,11 @@ class Vault:
             self.memory.conflicts[path] = None
             return
         if text is not None:
-            if left := blocks.emptied(text):
-                self.folder.write(path, left)
-            else:
+            left = blocks.emptied(text)
+            if erased or not left:  # the title of an erased note stands in its page's name, too
                 self.folder.delete(path)
+            if left:
+                self.folder.write(free(path.partition("/")[0], ERASED, self._taken) if erased else path, left)
             self.done.removed += 1
         del self.memory.pages[key]
         self.memory.conflicts.pop(path, None)
