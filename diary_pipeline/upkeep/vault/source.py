@@ -56,7 +56,7 @@ class NoteFacts:
     """Naive UTC, as in the catalogue."""
     time_zone: str | None
     clock_known: bool
-    tags: tuple[str, ...]
+    tags: Sequence[str]
     file_name: str | None
     duration_s: float | None
     claims: tuple[Claim, ...]
@@ -105,10 +105,14 @@ class VaultSource:
     def _some(self, keys: Sequence[str]) -> Iterator[NoteFacts]:
         claims = self._by_key(_CLAIMS, keys)
         said = self._by_key(_SAID, keys)
-        for key, *told, tags, file_name, duration_s in self._db.execute(_NOTES, [keys[0], keys[-1], keys]).fetchall():
+        found = self._db.execute(_NOTES, [keys[0], keys[-1], keys])
+        names = [column[0] for column in found.description or ()]
+        for row in found.fetchall():
+            told: dict[str, Any] = dict(zip(names, row, strict=True))
+            key = told["key"]
             items = tuple(Claim(*row) for row in claims.get(key, ()))
             heard = tuple(Said(*row) for row in said.get(key, ()))
-            yield NoteFacts(key, *told, tuple(tags or ()), file_name, duration_s, items, heard)
+            yield NoteFacts(**told, claims=items, said=heard)
 
     def _by_key(self, query: str, keys: Sequence[str]) -> dict[str, list[Sequence[Any]]]:
         found: dict[str, list[Sequence[Any]]] = {}
@@ -120,8 +124,9 @@ class VaultSource:
 # The bounds let zone maps leave all days but those concerned.
 _OF_KEYS = "{0}recording_key BETWEEN ? AND ? AND {0}recording_key IN (SELECT unnest(?::VARCHAR[]))"
 _NOTES = f"""
-SELECT n.recording_key, n.note_date, n.title, n.mood, n.language, n.writer, n.markdown, r.recorded_at, r.time_zone,
-  coalesce(r.recorded_at_source NOT IN ('file_name_day', 'file_time'), false), r.tags, r.file_name, r.duration_s
+SELECT n.recording_key AS key, n.note_date AS day, n.title, n.mood, n.language, n.writer, n.markdown, r.recorded_at,
+  r.time_zone, coalesce(r.recorded_at_source NOT IN ('file_name_day', 'file_time'), false) AS clock_known,
+  coalesce(r.tags, []) AS tags, r.file_name, r.duration_s
 FROM notes n LEFT JOIN recordings r ON r.recording_key = n.recording_key
 WHERE {_OF_KEYS.format("n.")} ORDER BY n.recording_key
 """  # noqa: S608
