@@ -18,7 +18,8 @@ from typing import Any, Literal, get_args
 
 from diary_pipeline.catalogue.export import OnTable, Selection, WordFiles, export_database, is_export, without
 from diary_pipeline.catalogue.export_files import export_files, files_without, is_files_export
-from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.errors import DiaryError, UsageError
+from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.appearing import appearing
 from diary_pipeline.storage.private import write_private
 from diary_pipeline.upkeep.vault.source import VaultSource
@@ -30,6 +31,7 @@ FORMS: tuple[Form, ...] = get_args(Form)
 REGISTRY = "exports.json"
 WITHIN = ".exports"
 """Folder below DIARY_HOME where a Parquet or CSV export is gathered first."""
+logger = log("upkeep.exports")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Forgotten:
     """Rows, or blocks of a vault, that are gone."""
     missing: bool = False
     """Nothing of ours is there any more: it was moved, removed, or something else took its place."""
+    trouble: str | None = None
+    """Code of what kept it from being done; it is to be tried again."""
 
 
 def export_tables(
@@ -103,9 +107,12 @@ def allow(home: Path, live: Path, target: Path, form: Form, *, force: bool) -> N
     resolved = target.resolve()
     if any(kept.resolve().is_relative_to(resolved) for kept in (home, live)):
         raise UsageError("export_refused", f"{target} holds the diary itself: name another place with --to.")
-    if force or not os.path.lexists(target) or _is_ours(target, form):
+    if not os.path.lexists(target) or _is_ours(target, form):
         return
-    if target.is_dir() and ((form == "obsidian" and (target / ".obsidian").is_dir()) or not any(target.iterdir())):
+    if target.is_dir() != (form != "duckdb") or (form in ("parquet", "csv") and any(target.iterdir())):
+        # A forgotten word must not cost somebody a folder of their own, so not even --force replaces one.
+        raise UsageError("export_refused", f"{target} is something else than a {form} export: name another place.")
+    if force or (target.is_dir() and ((target / ".obsidian").is_dir() or not any(target.iterdir()))):
         return
     raise UsageError(
         "export_exists", f"{target} is there and is no {form} export of ours: name another place, or say --force."
@@ -131,9 +138,19 @@ def known_exports(home: Path) -> list[Export]:
 def forget_recordings(home: Path, subjects: Collection[str]) -> list[Forgotten]:
     """Remove all that names these recording keys, or ids of refused submissions, from every known export.
 
-    Can be repeated. Rows are taken out by writing the export anew, so that no byte of them stays.
+    Can be repeated. Rows are taken out by writing the export anew, so that no byte of them stays. One that is in
+    trouble keeps no other from being done.
     """
-    return [_forget(export, subjects) for export in known_exports(home)]
+    done = []
+    for export in known_exports(home):
+        try:
+            done.append(_forget(export, subjects))
+        except DiaryError as error:
+            done.append(Forgotten(export, 0, trouble=error.code))
+        except OSError as error:
+            logger.warning("export_unwritable", form=export.form, error=type(error).__name__)
+            done.append(Forgotten(export, 0, trouble="export_unwritable"))
+    return done
 
 
 def conflicts(home: Path) -> list[tuple[Path, Path | None]]:

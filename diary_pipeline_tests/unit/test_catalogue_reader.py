@@ -78,9 +78,9 @@ def line(start: str) -> str:
 def pasted(command: str, home: Path) -> str:
     """Run a line in a shell, in the folder of the diary, and give what it printed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=home.parent, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
-    )
+    environment = {**os.environ, "PATH": path}
+    shell = ["bash", "-c", command]
+    done = subprocess.run(shell, cwd=home.parent, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -119,11 +119,23 @@ def test_a_file_that_is_opened_and_closed_each_time_is_always_whole(busy: Path) 
         seen.add(notes)
 
 
-def test_the_example_of_the_readme_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def example_of(page: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Run the example of a page and give what it named."""
     monkeypatch.chdir(home.parent)
-    [example] = re.findall(r"^```python\n(.*?open_catalogue.*?)^```", README, re.M | re.S)
+    [example] = re.findall(r"^```python\n(.*?open_catalogue.*?)^```", (ROOT / page).read_text(), re.M | re.S)
     names: dict[str, object] = {}
     exec(example, names)  # noqa: S102 - our own page
+    return names
+
+
+def test_the_example_of_the_exports_page_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = example_of("docs/exports.md", home, monkeypatch)
+    assert len(names["spring"]) == len(names["frame"]) == 1  # type: ignore[arg-type]
+    assert names["table"].num_rows == 2  # type: ignore[attr-defined]
+
+
+def test_the_example_of_the_readme_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = example_of("README.md", home, monkeypatch)
     assert list(names["moods"].columns) == ["note_date", "mood"]  # type: ignore[attr-defined]
     assert len(names["moods"]) == 1  # type: ignore[arg-type]
     assert names["may"].num_rows == 0  # type: ignore[attr-defined]

@@ -15,9 +15,9 @@ TWO_LINES = "SELECT count(*) AS n\nFROM notes -- all of them\n"
 
 
 def test_a_statement_may_come_from_a_file_or_from_standard_input(
-    run: Run,
+    run: Run,  # noqa: F811
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "count.sql").write_text(TWO_LINES)
     by_file = run("sql", "--file", "count.sql", "--format", "csv")

@@ -5,6 +5,8 @@ import datetime as dt
 import json
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,15 +172,43 @@ def test_an_export_is_private_and_replaces_only_its_own(house: PublishedDiary, f
     assert {stat.S_IMODE(path.stat().st_mode) for path in everything} <= {0o600, 0o700}
     export(house, "out", form, Selection("me"))
     assert THEIRS not in text_of(target)
-    foreign = house.home.parent / "foreign"
-    foreign.mkdir() if form != "duckdb" else foreign.write_text("a letter")
-    (foreign / "letter.txt").write_text("dear") if form != "duckdb" else None
+    assert {p.name for p in house.home.parent.iterdir()} == {"home", "out"}, "nothing is left beside"
+
+
+def test_a_file_of_somebody_is_replaced_by_force_alone(house: PublishedDiary) -> None:
+    foreign = house.home.parent / "letter.txt"
+    foreign.write_text("dear")
     with pytest.raises(UsageError) as refused:
-        export(house, "foreign", form)
-    assert refused.value.code == "export_exists"
-    export(house, "foreign", form, force=True)
+        export(house, "letter.txt", "duckdb")
+    assert (refused.value.code, foreign.read_text()) == ("export_exists", "dear")
+    export(house, "letter.txt", "duckdb", force=True)
     assert MINE in text_of(foreign)
-    assert {p.name for p in house.home.parent.iterdir()} == {"home", "out", "foreign"}, "nothing is left beside"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_folder_of_somebody_is_never_replaced(house: PublishedDiary, form: TableForm) -> None:
+    foreign = house.home.parent / "foreign"
+    foreign.mkdir()
+    (foreign / "letter.txt").write_text("dear")
+    for force in (False, True):
+        with pytest.raises(UsageError) as refused:
+            export(house, "foreign", form, force=force)
+        assert refused.value.code == "export_refused"
+    assert (foreign / "letter.txt").read_text() == "dear"
+
+
+def test_an_export_that_is_open_to_write_is_told_and_keeps_no_other_from_forgetting(house: PublishedDiary) -> None:
+    for name in ("busy.duckdb", "free.duckdb"):
+        export(house, name, "duckdb")
+    code = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(house.home.parent / "busy.duckdb")]
+    with duckdb.connect(str(house.live), read_only=True) as db:
+        [(key,)] = db.execute("SELECT min(recording_key) FROM notes").fetchall()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "open\n"
+        done = {f.export.path.name: (f.removed > 0, f.trouble) for f in forget_recordings(house.home, [key])}
+        holder.communicate()
+    assert done == {"busy.duckdb": (False, "export_in_use"), "free.duckdb": (True, None)}
 
 
 @pytest.mark.parametrize("form", FORMS)
