@@ -18,11 +18,11 @@ from typing import Any, Literal, get_args
 
 from diary_pipeline.catalogue.export import OnTable, Selection, WordFiles, export_database, is_export, without
 from diary_pipeline.catalogue.export_files import export_files, files_without, is_files_export
+from diary_pipeline.catalogue.snapshot import Snapshot
 from diary_pipeline.core.errors import DiaryError, UsageError
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.appearing import appearing
 from diary_pipeline.storage.private import write_private
-from diary_pipeline.upkeep.vault.source import VaultSource
 from diary_pipeline.upkeep.vault.vault import Vault, Written, is_vault
 
 TableForm = Literal["duckdb", "parquet", "csv"]
@@ -74,6 +74,7 @@ def export_tables(
     """
     target = target.absolute()
     allow(home, live, target, form, force=force)
+    made = remember(home, target, form, selection)  # first, so that an erasure finds what a killed command left
     if form == "duckdb":
         with appearing(target) as part:
             export_database(live, part, selection, words, on_table)
@@ -81,7 +82,7 @@ def export_tables(
         with _scratch(home) as database, appearing(target) as part:
             export_database(live, database, selection, words)
             export_files(database, part, form, on_table)
-    return remember(home, target, form, selection)
+    return made
 
 
 def export_vault(
@@ -97,8 +98,8 @@ def export_vault(
     """Bring a vault up to the selection, page by page, and remember where it lies."""
     target = target.absolute()
     allow(home, live, target, "obsidian", force=force)
-    with VaultSource(live, selection) as source:
-        remember(home, target, "obsidian", selection)  # first, so that an erasure finds what a killed export left
+    with Snapshot(live, selection) as source:
+        remember(home, target, "obsidian", selection)
         return Vault(target).update(source, transcripts=transcripts, on_note=on_note)
 
 

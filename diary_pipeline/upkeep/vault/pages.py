@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from diary_pipeline.catalogue.snapshot import NoteFacts
 from diary_pipeline.core.markdown import escaped
 from diary_pipeline.upkeep.vault.blocks import Page
 from diary_pipeline.upkeep.vault.names import safe
-from diary_pipeline.upkeep.vault.source import NoteFacts
 
 NOTES, TRANSCRIPTS, DAYS = "Notes", "Transcripts", "Days"
 HUBS: Mapping[str, str] = {"person": "People", "place": "Places", "topic": "Topics"}

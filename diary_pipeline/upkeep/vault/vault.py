@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from diary_pipeline.catalogue.snapshot import NoteFacts, Snapshot
 from diary_pipeline.upkeep.vault import blocks
 from diary_pipeline.upkeep.vault.folder import VaultFolder
 from diary_pipeline.upkeep.vault.memory import FILE, FORM, Memory, Remembered, recall, remember
@@ -31,7 +32,6 @@ from diary_pipeline.upkeep.vault.pages import (
     note_page,
     transcript_page,
 )
-from diary_pipeline.upkeep.vault.source import NoteFacts, VaultSource
 
 WORDS, DAY = "words/", "day/"
 LISTING = frozenset({"day", *(folder.lower() for folder in HUBS.values())})
@@ -67,13 +67,15 @@ class Vault:
         self._taken: set[str] = set()
 
     def update(
-        self, source: VaultSource, *, transcripts: bool = True, on_note: Callable[[int, int], None] = lambda *_: None
+        self, source: Snapshot, *, transcripts: bool = True, on_note: Callable[[int, int], None] = lambda *_: None
     ) -> Written:
         """Write what is new, changed or gone in the source; `on_note` hears how many of how many notes are done."""
         with self._alone():
             keys = source.keys()
             made_for = f"{FORM} {transcripts} {source.selection}"
-            changed = self._changed(source, keys) if self.memory.made_for == made_for else keys
+            # A catalogue that is behind the vault was restored from a backup: nobody knows what differs.
+            follows = self.memory.made_for == made_for and self.memory.watermark <= source.watermark
+            changed = self._changed(source, keys) if follows else keys
             ours = {key for key in self.memory.pages if "/" not in key}
             touched = self._vanish((ours | self.memory.notes.keys()) - keys, erased=False)
             for number, note in enumerate(source.notes(changed), start=1):
@@ -113,7 +115,7 @@ class Vault:
         finally:
             os.close(lock)
 
-    def _changed(self, source: VaultSource, keys: set[str]) -> set[str]:
+    def _changed(self, source: Snapshot, keys: set[str]) -> set[str]:
         pages = self.memory.pages
         lost = {key for key, path in pages.items() if key in keys and not self.folder.exists(path)}
         lost |= {

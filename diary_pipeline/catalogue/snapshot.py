@@ -1,7 +1,9 @@
-"""What the published catalogue has to say in a vault: notes of a selection, and which of them changed.
+"""One publish, looked at as notes with their claims and what was said, for pages that are written of them.
 
-One snapshot for one export. What surprises: a change is known by `commit_seq`, which grows whenever a row of a
-recording is replaced, by a correction too; so an export looks at texts of changed recordings only.
+SQL of users is query.py's and reader.py's business; what becomes of the notes is upkeep/vault's.
+
+What surprises: a change is known by `commit_seq`, which grows whenever a row of a recording is replaced, by a
+correction too; so whoever comes back looks at texts of changed recordings only.
 """
 
 import datetime as dt
@@ -63,7 +65,7 @@ class NoteFacts:
     said: tuple[Said, ...]
 
 
-class VaultSource:
+class Snapshot:
     """A look into the published file; close it soon, it keeps that publish on the disk."""
 
     def __init__(self, live: Path, selection: Selection) -> None:
