@@ -11,6 +11,7 @@ import datetime as dt
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -151,6 +152,24 @@ def forget_recordings(home: Path, subjects: Collection[str]) -> list[Forgotten]:
         except OSError as error:
             logger.warning("export_unwritable", form=export.form, error=type(error).__name__)
             done.append(Forgotten(export, 0, trouble="export_unwritable"))
+    return done
+
+
+def forget_user(home: Path, user: str, subjects: Collection[str]) -> list[Forgotten]:
+    """Forget all recordings of a person, and the exports that were made of that person alone, their names included.
+
+    Can be repeated; an export in trouble stays known.
+    """
+    done = forget_recordings(home, subjects)
+    over = [f for f in done if f.export.selection.user == user and f.trouble is None]
+    for export in (f.export for f in over if not f.missing):
+        if export.form == "obsidian":
+            Vault(export.path).abandon()
+        elif export.path.is_dir():
+            shutil.rmtree(export.path)
+        else:
+            export.path.unlink()
+    _change(home, lambda known: [e for e in known if e not in [f.export for f in over]])
     return done
 
 

@@ -18,7 +18,14 @@ from diary_pipeline.catalogue.export import Selection
 from diary_pipeline.catalogue.export_files import MANIFEST
 from diary_pipeline.catalogue.schema import TABLES
 from diary_pipeline.core.errors import NotFound, UsageError
-from diary_pipeline.upkeep.exports import TableForm, export_tables, forget_recordings, known_exports
+from diary_pipeline.upkeep.exports import (
+    TableForm,
+    export_tables,
+    export_vault,
+    forget_recordings,
+    forget_user,
+    known_exports,
+)
 from diary_pipeline_tests.exporting import PublishedDiary, begin
 
 MINE, THEIRS = "marmalade", "xylophone"
@@ -255,6 +262,22 @@ def test_erased_recordings_leave_every_export_that_is_known(house: PublishedDiar
         assert f"{MINE} 2026-03-07".encode() not in bytes_of(target)
     again = forget_recordings(house.home, gone)
     assert [f.removed for f in again] == [0, 0]
+
+
+def test_an_erased_person_leaves_no_export_that_was_theirs_nor_their_name(house: PublishedDiary) -> None:
+    for form in FORMS:
+        export(house, f"theirs-{form}", form, Selection("o'brien"))
+    everybody = export(house, "all", "csv")
+    vault = house.home.parent / "vault"
+    export_vault(house.home, house.live, vault, Selection("o'brien"))
+    with duckdb.connect(str(house.live), read_only=True) as db:
+        theirs = {key for (key,) in db.execute("SELECT recording_key FROM notes WHERE user_id <> 'me'").fetchall()}
+    forget_user(house.home, "o'brien", theirs)
+    assert {p.name for p in house.home.parent.iterdir()} == {"home", "all", "vault"}
+    assert not [p for p in vault.rglob("*") if p.is_file()]
+    assert THEIRS not in text_of(everybody) and "brien" not in text_of(everybody)
+    assert "brien" not in (house.home / "exports.json").read_text()
+    assert [e.path for e in known_exports(house.home)] == [everybody]
 
 
 def test_the_places_of_exports_are_kept_once_each(house: PublishedDiary) -> None:

@@ -94,6 +94,11 @@ class Vault:
             self._write_hubs(self._vanish(subjects, erased=True), erased=True)
         return self.done.removed
 
+    def abandon(self) -> None:
+        """Forget that this was a vault of ours; what is left in it is its owner's."""
+        for name in (FILE, f"{FILE}.lock"):
+            (self.folder.root / name).unlink(missing_ok=True)
+
     def conflicts(self) -> list[tuple[Path, Path | None]]:
         """List pages that were edited by hand, each with the newer text beside it; None: its recording is gone."""
         known = recall(self.folder).conflicts.items()
