@@ -74,8 +74,9 @@ def age_objects(store: ObjectStore, version: int, scratch: Path) -> None:
             store.delete(key)
             continue
         older = scratch / "older.parquet"
-        kept = ", ".join(f'"{name}"' for name in known[table])
         with duckdb.connect() as db:
+            written = [row[0] for row in db.execute("DESCRIBE FROM read_parquet(?)", [str(store.path(key))]).fetchall()]
+            kept = ", ".join(f'"{name}"' for name in written if name in known[table])
             db.execute(f"COPY (SELECT {kept} FROM read_parquet(?)) TO '{older}'", [str(store.path(key))])
         store.put_file(key, older)
 
@@ -93,7 +94,7 @@ def older_file(published: Path, version: int, target: Path) -> None:
             declared = ", ".join(f'"{name}" {kind}' for name, kind in kept.items())
             names = ", ".join(f'"{name}"' for name in kept)
             db.execute(f"CREATE TABLE {place}.{table}({declared})")
-            db.execute(f"INSERT INTO {place}.{table} SELECT {names} FROM today.{table}")
+            db.execute(f"INSERT INTO {place}.{table} SELECT {names} FROM today.data.{table}")
             if place == "data":
                 db.execute(f"CREATE VIEW {table} AS SELECT * FROM data.{table}")
         db.execute("CREATE TABLE catalogue_state(watermark BIGINT, published_at TIMESTAMP, schema_version INTEGER)")

@@ -90,7 +90,8 @@ COMPUTED = (
 
 def descriptions() -> Mapping[str, Description]:
     """Describe all public tables and views, by name."""
-    stored = (Description(t.name, t.row, {c.name: c.meaning for c in t.visible}) for t in TABLES if t.published)
+    shown = [t for t in TABLES if t.published and any(statement.startswith("CREATE VIEW") for statement in t.ddl)]
+    stored = (Description(t.name, t.row, {c.name: c.meaning for c in t.visible}) for t in shown)
     return {d.name: d for d in (*stored, *(c.description for c in COMPUTED))}
 
 

@@ -144,6 +144,8 @@ class _Copying:
         return True
 
     def _comment(self, mart: str) -> None:
+        for (said,) in self.db.execute(_COMMENT, [MARTS, mart]).fetchall():
+            self.db.execute(f'COMMENT ON TABLE {MARTS}."{mart}" IS {quoted(said)}')
         for column, said in self.db.execute(_COMMENTS, [MARTS, mart]).fetchall():
             self.db.execute(f'COMMENT ON COLUMN {MARTS}."{mart}"."{column}" IS {quoted(said)}')
 
@@ -152,6 +154,10 @@ _OF_SOURCE = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'sour
 _COLUMNS = (
     "SELECT column_name FROM duckdb_columns() "
     "WHERE database_name = 'source' AND schema_name = ? AND table_name = ? ORDER BY column_index"
+)
+_COMMENT = (
+    "SELECT comment FROM duckdb_tables() "
+    "WHERE database_name = 'source' AND schema_name = ? AND table_name = ? AND comment IS NOT NULL"
 )
 _COMMENTS = (
     "SELECT column_name, comment FROM duckdb_columns() "

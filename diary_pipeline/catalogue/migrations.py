@@ -3,9 +3,10 @@
 A step changes the publisher's own copy where that is cheap and gives what the log would give. Where only the log can
 tell it says so, and the file is built anew. What the tables mean stands in schema.py.
 
-What surprises: a column that is added is NULL in all rows that are there, which is what a rebuild gives too, as their
-objects lack the column. Objects that a newer program wrote and an older publisher folded are the exception: so upgrade
-the publisher no later than the writers, or remove the file once, and it is built anew.
+What surprises: what is only new needs no words in a step. A column that is added is NULL in all rows that are there, and
+a table empty, which is what a rebuild gives too, as their objects lack them. Objects that a newer program wrote and an
+older publisher folded are the exception: so upgrade the publisher no later than the writers, or remove the file once,
+and it is built anew.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +14,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from diary_pipeline.catalogue import descriptions
-from diary_pipeline.catalogue.action_items import ACTION_ITEMS
-from diary_pipeline.catalogue.schema import DATA, DUCKDB, RECORDING_COSTS, SCHEMA_VERSION, TABLES
+from diary_pipeline.catalogue import descriptions, fold
+from diary_pipeline.catalogue.schema import DATA, SCHEMA_VERSION
 
 DB = duckdb.DuckDBPyConnection
 
@@ -26,7 +26,7 @@ class Step:
 
     what: str
     change: Callable[[DB], None] | None
-    """None: only the log can tell, so the file is built anew."""
+    """None: only the log can tell, so the file is built anew. What is only new is added by `migrate` itself."""
 
 
 def _tables_behind_views(db: DB) -> None:
@@ -45,8 +45,7 @@ STEPS: Sequence[Step] = (
     Step("completions, tasks of actions, attempts by outcome: rows that older files do not have", None),
     Step("tables lie in a schema of their own, and views have their names", _tables_behind_views),
 )
-"""Step n (from 1) brings version n to version n + 1. Columns that are only new come by themselves, see `migrate`; the
-first two have no change of their own because no file gets past the third."""
+"""Step n (from 1) brings version n to n + 1. The first two have no change because no file gets past the third."""
 
 
 def version_of(db: DB) -> int | None:
@@ -61,7 +60,8 @@ def version_of(db: DB) -> int | None:
 def migrate(db: DB, from_version: int) -> bool:
     """Bring an open, writable copy from a version to today's; False, and nothing changed: build it from the log.
 
-    Columns of today that it lacks are added. Rows and watermark stay: what was committed since is still to be folded.
+    Tables, columns and views of today that it lacks are added; rows and watermark stay, so what was committed since is
+    still to be folded.
     """
     due = STEPS[from_version - 1 :] if from_version > 0 else ()
     changes = [step.change for step in due if step.change]
@@ -82,18 +82,26 @@ _VIEWS = "SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_nam
 
 
 def _show(db: DB) -> None:
-    """Give every table its view again, with the columns of today in their order, and say what all means."""
-    for table in {t.name: t for t in TABLES if t.published}.values():
-        there = {
-            name for (name,) in db.execute(
-                "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?", [DATA, table.name]
-            ).fetchall()
-        }  # fmt: skip
-        for column in table.visible:
-            if column.name not in there:
-                db.execute(f'ALTER TABLE {table.stored} ADD COLUMN "{column.name}" {DUCKDB[column.type]}')
-        columns = ", ".join(f'"{c.name}"' for c in table.visible)
-        db.execute(f"CREATE VIEW {table.name} AS SELECT {columns} FROM {table.stored}")  # noqa: S608 - names of ours
-    for view in (RECORDING_COSTS, ACTION_ITEMS):
+    """Add the tables, columns and views of today that are not there, and say what all of them mean."""
+    with duckdb.connect() as today:
+        fold.create(today)
+        tables = today.execute(_TABLES).fetchall()
+        columns = today.execute(_COLUMNS).fetchall()
+        views = today.execute("SELECT sql FROM duckdb_views() WHERE NOT internal ORDER BY view_oid").fetchall()
+    there = {(schema, name) for schema, name, _ in db.execute(_TABLES).fetchall()}
+    for schema, name, sql in tables:
+        if (schema, name) not in there:
+            db.execute(sql)
+    for schema, name, column, kind in columns:
+        db.execute(f'ALTER TABLE {schema}."{name}" ADD COLUMN IF NOT EXISTS "{column}" {kind}')
+    for (view,) in views:
         db.execute(view)
     descriptions.comment(db)
+
+
+_TABLES = "SELECT schema_name, table_name, sql FROM duckdb_tables() WHERE NOT internal"
+_COLUMNS = """
+SELECT c.schema_name, c.table_name, c.column_name, c.data_type
+FROM duckdb_columns() c JOIN duckdb_tables() t USING (schema_name, table_name)
+WHERE NOT c.internal ORDER BY c.table_name, c.column_index
+"""

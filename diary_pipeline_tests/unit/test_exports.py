@@ -50,7 +50,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         db.execute("CREATE TABLE marts.daily AS SELECT user_id, note_date, title FROM notes")
         db.execute("CREATE TABLE marts.by_note AS SELECT recording_key, user_id, title FROM notes")
         db.execute("CREATE TABLE marts.everybody AS SELECT string_agg(title, ' ') AS titles FROM notes")
-        db.execute("COMMENT ON COLUMN marts.daily.title IS 'one line'")
+        db.execute("COMMENT ON TABLE marts.daily IS 'a day'; COMMENT ON COLUMN marts.daily.title IS 'one line'")
     return told.home
 
 

@@ -18,10 +18,8 @@ def safe(text: str) -> str:
     """Make a file name, without suffix, of any text; "Untitled" when nothing is left of it."""
     flat = unicodedata.normalize("NFC", text)
     visible = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in _FORBIDDEN.sub(" ", flat))
-    name = " ".join(visible.split())
-    while len(name) > LONGEST or len(name.encode()) > 2 * LONGEST:
-        name = name[:-1]
-    name = name.strip(". ")
+    name = " ".join(visible.split())[:LONGEST]
+    name = name.encode()[: 2 * LONGEST].decode(errors="ignore").strip(". ")
     if name.partition(".")[0].strip().casefold() in _RESERVED:
         name = f"{name}_"
     return name or "Untitled"
