@@ -3,7 +3,7 @@
 A step changes the publisher's own copy where that is cheap and gives what the log would give. Where only the log can
 tell it says so, and the file is built anew. What the tables mean stands in schema.py.
 
-What surprises: what is only new needs no words in a step. A column that is added is NULL in all rows that are there, and
+What surprises: what is only new needs no words in a step. A column that is added is NULL in all rows there are, and
 a table empty, which is what a rebuild gives too, as their objects lack them. Objects that a newer program wrote and an
 older publisher folded are the exception: so upgrade the publisher no later than the writers, or remove the file once,
 and it is built anew.
