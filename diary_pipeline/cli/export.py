@@ -1,7 +1,7 @@
 """`diary export`: the diary, or one person's, as files that other programs read."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -84,6 +84,21 @@ def export(
     )
     say(f"{place}: {written.get('notes', 0)} notes of {written.get('recordings', 0)} recordings")
     _hint(chosen, written.get("recordings", 0))
+
+
+def edited_pages(home: Path) -> Iterator[str]:
+    """Name the pages of vaults that were edited by hand, each with what to do."""
+    from diary_pipeline.upkeep.exports import REGISTRY
+
+    if not (home / REGISTRY).exists():
+        return
+    from diary_pipeline.upkeep.exports import conflicts
+
+    for page, newer in conflicts(home):
+        what = (
+            f"the newer text lies in {newer.name}; delete one of them" if newer else "its recording is gone; delete it"
+        )
+        yield f"{page} was edited by hand: {what}."
 
 
 def _vault(settings: "Settings", place: Path, chosen: "Selection", *, transcripts: bool, force: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diary_pipeline.cli.export import edited_pages
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
 from diary_pipeline.core.batch import ENDED, UNWELL
@@ -45,10 +46,10 @@ def status(
             print_rows(("", ""), [pair for pair in zip(ONE, rows[0], strict=True) if pair[1] is not None], form)
         else:
             print_rows(ONE if key else ALL, rows, form)
+    for sentence in edited_pages(settings.home):
+        say(sentence)
     if key and rows[0][1] in UNWELL:
         raise typer.Exit(1)
-    for sentence in _edited_pages(settings.home):
-        say(sentence)
     if behind := _behind(ledger):
         say(f"{behind} commits are not published yet; a running daemon or `diary publish` does it.")
 
@@ -86,20 +87,6 @@ def _one(ledger: "Ledger", live: Path, said: str) -> Rows:
     r = found.recording
     stage, code, message = found.failed_stage, found.reason_code, found.message
     return [(r.key, found.status, stage, code, message, r.file_name, r.recorded_at.at)]
-
-
-def _edited_pages(home: Path) -> Iterator[str]:
-    from diary_pipeline.upkeep.exports import REGISTRY
-
-    if not (home / REGISTRY).exists():
-        return
-    from diary_pipeline.upkeep.exports import conflicts
-
-    for page, newer in conflicts(home):
-        what = (
-            f"the newer text lies in {newer.name}; delete one of them" if newer else "its recording is gone; delete it"
-        )
-        yield f"{page} was edited by hand: {what}."
 
 
 def _behind(ledger: "Ledger") -> int:
