@@ -216,6 +216,17 @@ def test_an_erasure_takes_edited_blocks_and_leaves_what_the_owner_wrote(vault: V
     assert [f.removed for f in forget_recordings(vault.house.home, [walk])] == [0]
 
 
+def test_what_the_owner_wrote_on_pages_that_are_erased_is_kept_page_by_page(vault: Vaulted) -> None:
+    for page in (RIVER, BREAD, "People/Anna.md"):
+        (vault.root / page).write_text(vault.read(page) + f"\nI wrote this on {page[-8:]}\n")
+    for name in ("walk", "bread"):
+        forget_recordings(vault.house.home, [key_of(vault, name)])
+    assert vault.pages() == {"Notes/Erased note.md", "Notes/Erased note (2).md", "People/Anna.md"}
+    assert all(f"this on {page[-8:]}" in vault.everything() for page in (RIVER, BREAD))
+    assert vault.read("People/Anna.md").strip() == "I wrote this on /Anna.md"
+    assert "By the river" not in vault.everything() and "bread" not in vault.everything()
+
+
 def test_without_its_memory_a_vault_knows_its_pages_by_their_marks(vault: Vaulted) -> None:
     walk, before = key_of(vault, "walk"), vault.pages()
     (vault.root / FILE).unlink()

@@ -195,6 +195,13 @@ class Vault:
             self._taken.add(path.casefold())
         return self.memory.pages[key]
 
+    def _unnamed(self, path: str) -> str:
+        """Return a free place for what its owner wrote on the page of an erased note."""
+        folder = path.partition("/")[0]
+        while self.folder.exists(place := free(folder, ERASED, self._taken)):
+            self._taken.add(place.casefold())
+        return place
+
     def _write_hubs(self, touched: Iterable[str], *, erased: bool = False) -> None:
         listing = self.memory.listing()
         for key in sorted(touched):
@@ -259,10 +266,11 @@ class Vault:
             return
         if text is not None:
             left = blocks.emptied(text)
-            if erased or not left:  # the title of an erased note stands in its page's name, too
+            titled = erased and path.partition("/")[0] in (NOTES, TRANSCRIPTS)
+            if titled or not left:  # the title of an erased note stands in its page's name, too
                 self.folder.delete(path)
             if left:
-                self.folder.write(free(path.partition("/")[0], ERASED, self._taken) if erased else path, left)
+                self.folder.write(self._unnamed(path) if titled else path, left)
             self.done.removed += 1
         del self.memory.pages[key]
         self.memory.conflicts.pop(path, None)
