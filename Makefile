@@ -7,7 +7,7 @@ LLM_HOME := .diary-llm
 LLM := qwen2.5-coder-1.5b
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo demo-llm dev test test-full test-llm-local lint bench bench-transcription bench-calibration bench-notes bench-catalogue constraints env-example clean
+.PHONY: help setup models demo demo-llm dev test test-full test-llm-local lint bench bench-transcription bench-calibration bench-notes bench-catalogue constraints env-example catalogue-docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ constraints: ## Resolve all dependencies anew and write constraints.txt
 
 env-example: $(VENV)/base.stamp ## Write .env.example and docs/configuration.md from the settings
 	$(BIN)/python -m diary_pipeline.settings_pages
+
+catalogue-docs: $(VENV)/base.stamp ## Write docs/catalogue.md from the catalogue's schema
+	$(BIN)/python -m diary_pipeline.catalogue.schema_page
 
 clean: ## Remove what make and the tools built; recordings and notes below .diary stay
 	rm -rf $(VENV) $(VENV)-pins build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import duckdb
 import pyarrow as pa
 
+from diary_pipeline.catalogue import descriptions
 from diary_pipeline.catalogue.action_items import ACTION_ITEMS
 from diary_pipeline.catalogue.fold_corrections import CORRECTED_BY, lay_over
 from diary_pipeline.catalogue.schema import (
@@ -32,10 +33,13 @@ SLICE = 20_000
 
 
 def create(db: duckdb.DuckDBPyConnection) -> None:
-    """Create the empty catalogue."""
+    """Create the empty catalogue, with what everything in it means as comments."""
+    db.execute("BEGIN")
     ddl = (statement for t in TABLES if t.published for statement in t.ddl)
     for statement in dict.fromkeys((f"CREATE SCHEMA {DATA}", *ddl, RECORDING_COSTS, STATE_DDL, ACTION_ITEMS)):
         db.execute(statement)
+    descriptions.comment(db)
+    db.execute("COMMIT")
 
 
 def fold(db: duckdb.DuckDBPyConnection, store: ObjectStore, moved: Sequence[Pointer]) -> None:

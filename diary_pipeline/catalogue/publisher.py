@@ -20,8 +20,9 @@ from types import MappingProxyType
 import duckdb
 import sqlalchemy as sa
 
-from diary_pipeline.catalogue import compaction, fold, marts
+from diary_pipeline.catalogue import compaction, fold, marts, migrations
 from diary_pipeline.catalogue.followers import Follower, lead
+from diary_pipeline.catalogue.schema import SCHEMA_VERSION
 from diary_pipeline.catalogue.state import State, opened, read_state, write_state
 from diary_pipeline.catalogue.turn import turn
 from diary_pipeline.catalogue.twins import Origin, Twins
@@ -168,7 +169,9 @@ class Publisher:
                 break
             try:
                 with opened(self._twins.next, options=self.options) as db:
-                    state = read_state(db)
+                    version = migrations.version_of(db)
+                    is_old = version is not None and version < SCHEMA_VERSION
+                    state = read_state(db) if not is_old or migrations.migrate(db, version or 0) else None
             except duckdb.Error as error:  # a spare that somebody reads, or a damaged file
                 logger.info("twin_unusable", origin=origin, error=type(error).__name__)
                 continue

@@ -9,6 +9,7 @@ replaced it. Then the pointer is read once more.
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -88,6 +89,17 @@ def markdown_of(ledger: Ledger, store: ObjectStore, key: str) -> str | None:
     if put_right and put_right["corrected_notes"][0]["note_version"] == note["version"]:
         note = put_right["corrected_notes"][0]
     return str(note["markdown"])
+
+
+def segment_files(ledger: Ledger, store: ObjectStore, keys: Sequence[str], watermark: int) -> list[tuple[str, Path]]:
+    """Return (key, file) of the segments, words included, of current transcripts that a watermark covers."""
+    with ledger.reading() as conn:
+        current = pointers_of(conn, keys, "transcript")
+    placed = [
+        (p.subject, f"{p.object_id}/segments.parquet") for p in current.values() if p.object_id and p.seq <= watermark
+    ]
+    paths = {file: store.path(file) for file in dict.fromkeys(file for _, file in placed) if store.exists(file)}
+    return [(subject, paths[file]) for subject, file in placed if file in paths]
 
 
 _ByKey = Mapping[str, Mapping[str, Sequence[Row]]]

@@ -122,7 +122,8 @@ RECORDINGS = Table(
         Column(
             "recorded_at_source",
             "text",
-            "what told it: see audio/recorded_at.py for the words and their order",
+            "what told it: explicit, container_offset, file_name, container_local, container_utc, "
+            "file_name_day (no clock is known) or file_time (a guess)",
         ),
         Column("recorded_at_confidence", "number", "0 to 1"),
         Column(

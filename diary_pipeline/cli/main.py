@@ -29,9 +29,11 @@ from diary_pipeline.cli import (
     versions,
 )
 from diary_pipeline.cli.edit import edit
+from diary_pipeline.cli.export import export
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.reconcile import reconcile
 from diary_pipeline.cli.search import search
+from diary_pipeline.cli.sql import sql
 from diary_pipeline.cli.status import status
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
 from diary_pipeline.settings import load_settings
@@ -51,8 +53,9 @@ for command in (
     read.notes,
     read.show,
     edit,
-    read.sql,
     search,
+    sql,
+    export,
     plan.plan,
     reprocess.reprocess,
     versions.promote,

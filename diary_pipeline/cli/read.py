@@ -1,4 +1,4 @@
-"""`diary notes`, `show` and `sql`: what stands in the published catalogue."""
+"""`diary notes` and `show`: what stands in the published catalogue."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -119,17 +119,6 @@ def show(
         say(f"{name}: {_why_no_note(found.status, found.reason_code, found.message)}")
     if found.status in UNWELL:
         raise typer.Exit(1)
-
-
-def sql(query: Annotated[str, typer.Argument(help="One SQL statement.")], form: FormatOption = Format.table) -> None:
-    """Query the published catalogue with SQL. It is read-only and cannot reach other files.
-
-    Tables: recordings, segments, notes, note_items, checks, corrections.
-
-    Example: `diary sql "SELECT note_date, title, summary FROM notes ORDER BY note_date" --format csv`.
-    """
-    found = _query(begin(), query)
-    print_rows(found.columns, found.rows, form)
 
 
 def _query(settings: "Settings", statement: str, *values: object) -> "Answer":

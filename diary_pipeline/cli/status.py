@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diary_pipeline.cli.export import edited_pages
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
 from diary_pipeline.core.batch import ENDED, UNWELL
@@ -45,6 +46,8 @@ def status(
             print_rows(("", ""), [pair for pair in zip(ONE, rows[0], strict=True) if pair[1] is not None], form)
         else:
             print_rows(ONE if key else ALL, rows, form)
+    for sentence in edited_pages(settings.home):
+        say(sentence)
     if key and rows[0][1] in UNWELL:
         raise typer.Exit(1)
     if behind := _behind(ledger, settings.catalogue_file):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from diary_pipeline.catalogue import schema_page
 from diary_pipeline.cli.main import app
 from diary_pipeline.settings import OTHERS, SETTINGS
 from diary_pipeline.settings_pages import FILES
@@ -18,6 +19,10 @@ TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), r
 @pytest.mark.parametrize("name", FILES)
 def test_the_generated_file_is_current(name: str) -> None:
     assert (ROOT / name).read_text(encoding="utf-8") == FILES[name](), "run `make env-example`"
+
+
+def test_the_page_of_the_catalogue_is_current() -> None:
+    assert (ROOT / schema_page.PAGE).read_text(encoding="utf-8") == schema_page.page(), "run `make catalogue-docs`"
 
 
 def test_every_make_target_that_is_mentioned_exists() -> None:

@@ -1,0 +1,1 @@
+"""A diary as linked Markdown pages in a folder that people also write in: an Obsidian vault."""

@@ -1,0 +1,71 @@
+"""A ledger of any version there was becomes one of today, and keeps what is in it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from diary_pipeline.ledger import recordings
+from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.migrations import STEPS
+from diary_pipeline.ledger.tables import LLM_TABLES, metadata, pointers_made_with, schema_version
+from diary_pipeline_tests.builders import make_recording
+from diary_pipeline_tests.contract.test_ledger_submissions import submit
+
+Undo = Callable[[sa.Connection], object]
+
+
+def _without_vocabulary(tx: sa.Connection) -> None:
+    tx.exec_driver_sql("ALTER TABLE recordings DROP COLUMN vocabulary")
+
+
+def _without_language_models(tx: sa.Connection) -> None:
+    metadata.drop_all(tx, tables=LLM_TABLES)
+
+
+def _without_made_with(tx: sa.Connection) -> None:
+    pointers_made_with.drop(tx)
+    for column in ("made_with", "again_at"):
+        tx.exec_driver_sql(f"ALTER TABLE pointers DROP COLUMN {column}")
+
+
+UNDO: Sequence[Undo] = (_without_vocabulary, _without_language_models, _without_made_with)
+"""What steps 2, 3, ... brought, taken away: the ledger that a program of the version before knew."""
+
+
+def shape(conn: sa.Connection) -> dict[str, Any]:
+    """Give tables, columns and indexes, whatever their order."""
+    inspector = sa.inspect(conn)
+    return {
+        table: (
+            {c["name"]: (str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)},
+            sorted(str(index["name"]) for index in inspector.get_indexes(table)),
+        )
+        for table in inspector.get_table_names()
+    }
+
+
+def test_every_step_can_be_taken_away_for_these_tests() -> None:
+    assert len(UNDO) == len(STEPS) - 1, "say in UNDO what the new step brought"
+
+
+@pytest.mark.parametrize("version", range(1, len(UNDO) + 2))
+def test_a_ledger_of_that_version_becomes_one_of_today(ledger: Ledger, ledger_url: str, version: int) -> None:
+    first = submit(ledger)
+    memo = make_recording(submission_id=first)
+    recordings.accept(ledger, first, memo, 1, 60)
+    with ledger.reading() as conn:
+        today = shape(conn)
+    with ledger.writing() as tx:
+        for undo in reversed(UNDO[version - 1 :]):
+            undo(tx)
+        tx.execute(schema_version.delete().where(schema_version.c.version > version))
+    with ledger.reading() as conn:
+        assert (shape(conn) == today) == (version == len(STEPS))
+    ledger.close()
+    again = open_ledger(ledger_url)
+    with again.reading() as conn:
+        assert shape(conn) == today
+        assert [row.recording for row in recordings.rows(conn, [memo.key])] == [memo]
+    again.close()
