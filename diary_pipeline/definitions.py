@@ -17,11 +17,14 @@ from diary_pipeline.wiring import Wiring
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
+from diary_pipeline.catalogue.marts.manifest import manifest
 from diary_pipeline.defs.events import failed_recordings
 from diary_pipeline.defs.ingest import ingest
+from diary_pipeline.defs.marts import build_marts, marts_assets
 from diary_pipeline.defs.notes import note, write_notes
 from diary_pipeline.defs.publish import publish as publish_job
 from diary_pipeline.defs.resources import resources
+from diary_pipeline.defs.schedules import nightly_marts
 from diary_pipeline.defs.sensors import finished_transcripts, publish, stale_notes, uploads
 from diary_pipeline.defs.speech import speech, transcribe_recordings
 
@@ -29,9 +32,10 @@ from diary_pipeline.defs.speech import speech, transcribe_recordings
 def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """Assemble the location for one deployment; `overrides` replaces resources by name (tests, doubles)."""
     return dg.Definitions(
-        assets=[speech, note],
-        jobs=[transcribe_recordings, write_notes, publish_job, ingest, failed_recordings],
+        assets=[speech, note, marts_assets(manifest(make=settings.make_manifest))],
+        jobs=[transcribe_recordings, write_notes, publish_job, ingest, build_marts, failed_recordings],
         sensors=[uploads, finished_transcripts, stale_notes, publish],
+        schedules=[nightly_marts(settings.time_zone)],
         resources={**resources(Wiring(settings)), **(overrides or {})},
         executor=dg.in_process_executor,  # also for UI runs and backfills: 1 s a run, not 15
     )

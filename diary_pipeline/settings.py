@@ -75,6 +75,16 @@ class Settings(BaseModel):
     catalogue_file: AbsolutePath = _setting(
         "Places", _below("catalogue.duckdb"), "DuckDB file that users query; replaced by rename, wants a local disk."
     )
+    marts_file: AbsolutePath = _setting(
+        "Places",
+        _below("marts.duckdb"),
+        "DuckDB file that dbt builds and the publisher copies; wants a local disk.",
+    )
+    make_manifest: bool = _setting(
+        "Places",
+        True,
+        "Whether dbt's manifest is made where it is missing (10 s, once); images bring one, and say false to fail without.",
+    )
     drop_dir: AbsolutePath = _setting(
         "Places", _below("drop"), "Folder that is always watched, for the default owner; files stay where they are."
     )

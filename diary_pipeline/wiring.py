@@ -34,6 +34,7 @@ from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.transcriber import Transcriber
 
 if TYPE_CHECKING:
+    from diary_pipeline.catalogue.marts.build import Marts
     from diary_pipeline.transcription.server.connection import TranscriptionServer
     from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber
 
@@ -242,6 +243,13 @@ class Wiring:
         """Notes by routes take seconds to minutes each, and a run commits when all of its notes are written."""
         most = self.settings.note_batch_recordings
         return min(most, ROUTED_NOTES) if self.settings.llm.routes else most
+
+    @property
+    def marts(self) -> "Marts":
+        """The tables that dbt builds out of the published file."""
+        from diary_pipeline.catalogue.marts.build import Marts
+
+        return Marts(self.settings.catalogue_file, self.settings.marts_file)
 
     @property
     def publish_command(self) -> list[str]:

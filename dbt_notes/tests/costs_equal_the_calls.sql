@@ -1,4 +1,4 @@
--- No dollar is lost or invented between the attempts and the days.
+{{ config(meta={'description': 'No dollar is lost or invented between the attempts and the days.', 'dagster': {'ref': {'name': 'cost_per_audio_hour'}}}) }}
 select spent, told
 from (
     select

@@ -1,4 +1,4 @@
--- An action stands in exactly one of the two marts.
+{{ config(meta={'description': 'An action stands in exactly one of the two marts.', 'dagster': {'ref': {'name': 'open_action_items'}}}) }}
 select recording_key, item_id, count(found) as places
 from {{ ref('stg_action_items') }}
 left join (

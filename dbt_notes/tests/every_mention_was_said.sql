@@ -1,4 +1,4 @@
--- Whoever, wherever and whatever is counted was said in a segment of that owner, and no mention is counted twice.
+{{ config(meta={'description': 'Whoever, wherever and whatever is counted was said in a segment of that owner, and no mention is counted twice.', 'dagster': {'ref': {'name': 'people'}}}) }}
 with said as (
     select user_id, unnest(said) as m from {{ ref('people') }}
     union all

@@ -1,4 +1,4 @@
--- Sums over days and weeks equal the notes themselves, by owner: nothing is lost, doubled or mixed between owners.
+{{ config(meta={'description': 'Sums over days and weeks equal the notes themselves, by owner: nothing is lost, doubled or mixed between owners.', 'dagster': {'ref': {'name': 'weekly_review'}}}) }}
 with counted as (
     select
         user_id,

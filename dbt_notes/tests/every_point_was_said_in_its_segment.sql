@@ -1,4 +1,4 @@
--- Each point of a day lies in a segment of that very recording, of that very owner, and within its seconds.
+{{ config(meta={'description': 'Each point of a day lies in a segment of that very recording, of that very owner, and within its seconds.', 'dagster': {'ref': {'name': 'daily_diary'}}}) }}
 with told as (
     select user_id, note_date, unnest(points) as point from {{ ref('daily_diary') }}
 )

@@ -1,4 +1,4 @@
--- Quality, cost and throughput speak of the same recordings.
+{{ config(meta={'description': 'Quality, cost and throughput speak of the same recordings.', 'dagster': {'ref': {'name': 'throughput'}}}) }}
 select accepted, quality, costs, submissions, throughput
 from (
     select

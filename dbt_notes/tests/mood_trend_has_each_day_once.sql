@@ -1,4 +1,4 @@
--- One row a day, means within the scale.
+{{ config(meta={'description': 'One row a day, means within the scale.', 'dagster': {'ref': {'name': 'mood_trend'}}}) }}
 select user_id, note_date, count(*) as rows_of_day
 from {{ ref('mood_trend') }}
 group by user_id, note_date

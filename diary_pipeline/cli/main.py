@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from diary_pipeline.cli import demo, evaluate, ingest, llm, manage, models, plan, quarantine, read
+from diary_pipeline.cli.marts import marts
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.status import status
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
@@ -36,6 +37,7 @@ for command in (
     read.sql,
     plan.plan,
     manage.publish,
+    marts,
     manage.doctor,
     manage.dev,
 ):

@@ -60,6 +60,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "transcribe": lambda: wiring.transcribe,
         "write_note": lambda: wiring.write_note,
         "stale": lambda: wiring.stale_notes,
+        "marts": lambda: wiring.marts,
         "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
     }
     return {name: _resource(make) for name, make in makers.items()}
