@@ -22,7 +22,7 @@ from typing import Literal
 import duckdb
 
 from diary_pipeline.catalogue.marts.project import dbt, fingerprint
-from diary_pipeline.core.errors import NotFound, ServiceMissing
+from diary_pipeline.core.errors import NotFound, PermanentError, ServiceMissing
 
 _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _PAGE = "static_index.html"
@@ -56,6 +56,15 @@ class Built:
     def failed(self) -> tuple[str, ...]:
         """Names of what went wrong; with one of them the marts that were there have stayed."""
         return tuple(step.name for step in self.steps if step.outcome == "failed")
+
+    def demand(self) -> None:
+        """Raise PermanentError when something went wrong."""
+        if self.failed:
+            raise PermanentError(
+                "marts_unsound",
+                f"The marts stay as they were, because these failed: {', '.join(self.failed)}; "
+                "`dbt build --project-dir dbt_notes --profiles-dir dbt_notes` says why.",
+            )
 
 
 class Marts:

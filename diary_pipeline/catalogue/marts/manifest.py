@@ -1,7 +1,7 @@
 """What the dbt project consists of, as dbt says it itself: `dbt_notes/target/manifest.json`.
 
 `make setup` and images make it; the command is `python -m diary_pipeline.catalogue.marts.manifest`. Where it is missing
-or of other files, whoever needs it may make it (10 s, once): of several processes that miss it one does, the others wait.
+or of other files, whoever needs it may make it (10 s, once): of several processes that miss it one does, others wait.
 
 What surprises: it is read by every process that loads the code location, so it is plain JSON here, never dbt's objects.
 """
