@@ -17,7 +17,7 @@ from diary_pipeline.wiring import Wiring
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
-from diary_pipeline.catalogue.marts.manifest import manifest
+from diary_pipeline.catalogue.dbt_notes.manifest import manifest
 from diary_pipeline.defs.events import failed_recordings
 from diary_pipeline.defs.ingest import ingest
 from diary_pipeline.defs.marts import build_marts, marts_assets

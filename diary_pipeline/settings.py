@@ -83,7 +83,7 @@ class Settings(BaseModel):
     make_manifest: bool = _setting(
         "Places",
         True,
-        "Whether dbt's manifest is made where it is missing (10 s, once); images bring one and say false, to fail without.",
+        "Whether dbt's manifest is made where it is missing (10 s, once); images bring one, and fail without.",
     )
     drop_dir: AbsolutePath = _setting(
         "Places", _below("drop"), "Folder that is always watched, for the default owner; files stay where they are."

@@ -34,7 +34,7 @@ from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.transcriber import Transcriber
 
 if TYPE_CHECKING:
-    from diary_pipeline.catalogue.marts.build import Marts
+    from diary_pipeline.catalogue.dbt_notes.build import Marts
     from diary_pipeline.transcription.server.connection import TranscriptionServer
     from diary_pipeline.transcription.whisper.faster_whisper import FasterWhisperTranscriber
 
@@ -247,7 +247,7 @@ class Wiring:
     @property
     def marts(self) -> "Marts":
         """The tables that dbt builds out of the published file."""
-        from diary_pipeline.catalogue.marts.build import Marts
+        from diary_pipeline.catalogue.dbt_notes.build import Marts
 
         return Marts(self.settings.catalogue_file, self.settings.marts_file)
 

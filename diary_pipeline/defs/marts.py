@@ -12,8 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from diary_pipeline.catalogue.marts.build import Built, Marts, Step
-from diary_pipeline.catalogue.marts.manifest import Manifest
+from diary_pipeline.catalogue.dbt_notes.build import Built, Marts, Step
+from diary_pipeline.catalogue.dbt_notes.manifest import Manifest
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.resources import PublishProcess
 

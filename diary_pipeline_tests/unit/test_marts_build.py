@@ -1,4 +1,4 @@
-"""Marts by real dbt over a real published file: right after late, moved, corrected and erased notes, and only then new."""
+"""Marts by real dbt over a real published file: right after late, moved and erased notes, and new only where needed."""
 
 import datetime as dt
 import threading
@@ -10,8 +10,8 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
-from diary_pipeline.catalogue.marts.build import Marts
-from diary_pipeline.catalogue.marts.manifest import manifest
+from diary_pipeline.catalogue.dbt_notes.build import Marts
+from diary_pipeline.catalogue.dbt_notes.manifest import manifest
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.core.errors import NotFound, PermanentError
 from diary_pipeline.core.note import Completion, NoteItem, Task

@@ -1,4 +1,4 @@
-"""The process that dbt runs in: `python -m diary_pipeline.catalogue.marts.dbt_process "build" "docs generate"`.
+"""The process that dbt runs in: `python -m diary_pipeline.catalogue.dbt_notes.dbt_process "build" "docs generate"`.
 
 Started by project.py, which says by environment variables where everything lies. Nobody imports this: loading dbt takes
 seconds, so one process does all that is asked for.

@@ -1,7 +1,8 @@
 """What the dbt project consists of, as dbt says it itself: `dbt_notes/target/manifest.json`.
 
-`make setup` and images make it; the command is `python -m diary_pipeline.catalogue.marts.manifest`. Where it is missing
-or of other files, whoever needs it may make it (10 s, once): of several processes that miss it one does, others wait.
+`make setup` and images make it; the command is `python -m diary_pipeline.catalogue.dbt_notes.manifest`. Where it is
+missing or of other files, whoever needs it may make it (10 s, once): of several processes that miss it one does, the
+others wait.
 
 What surprises: it is read by every process that loads the code location, so it is plain JSON here, never dbt's objects.
 """
@@ -16,12 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from diary_pipeline.catalogue.marts.project import PROJECT, dbt, fingerprint
+from diary_pipeline.catalogue.dbt_notes.project import PROJECT, dbt, fingerprint
 from diary_pipeline.core.errors import ServiceMissing
 
 Manifest = Mapping[str, Any]
 TARGET = PROJECT / "target"
-COMMAND = "python -m diary_pipeline.catalogue.marts.manifest"
+COMMAND = "python -m diary_pipeline.catalogue.dbt_notes.manifest"
 
 
 @cache

@@ -21,7 +21,7 @@ from typing import Literal
 
 import duckdb
 
-from diary_pipeline.catalogue.marts.project import dbt, fingerprint
+from diary_pipeline.catalogue.dbt_notes.project import dbt, fingerprint
 from diary_pipeline.core.errors import NotFound, PermanentError, ServiceMissing
 
 _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}

@@ -51,7 +51,7 @@ def dbt(*commands: str, workplace: Path, files: Mapping[str, str] | None = None)
         "DO_NOT_TRACK": "1",
         **(files or {}),
     }
-    program = [sys.executable, "-m", "diary_pipeline.catalogue.marts.dbt_process", *commands]
+    program = [sys.executable, "-m", "diary_pipeline.catalogue.dbt_notes.dbt_process", *commands]
     done = subprocess.run(
         program, env=environment, cwd=workplace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
     )
