@@ -1,6 +1,7 @@
 """Marts by real dbt over a real published file: right after late, moved and erased notes, and new only where needed."""
 
 import datetime as dt
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.ledger.tables import clock, pointers
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary
+from diary_pipeline_tests.house.tree import ROOT
 
 MONDAY = dt.date(2026, 3, 2)
 PERIODS = {"daily_diary": "note_date", "weekly_review": "week_start"}
@@ -186,6 +188,11 @@ def test_marts_tell_who_what_how_well_and_what_became_of_it(house: House) -> Non
     with duckdb.connect(str(house.marts.file), read_only=True) as db:
         there = set(db.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal").fetchall())
     assert described == there, "every model and every column is described, and nothing else is"
+
+    asked_in_docs = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "marts.md").read_text(encoding="utf-8"), re.S)
+    answers = [house.rows(query.replace("marts.", "built.marts.")) for query in asked_in_docs]
+    assert len(answers) == 3 and all(answers)
+    assert answers[1][0][:2] == ("Anna", 2) and answers[2][0][0] == "Call Bo."
 
     # A test that does not hold keeps the old marts, and says which it was.
     before = house.marts.file.read_bytes()

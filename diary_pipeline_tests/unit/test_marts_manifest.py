@@ -1,6 +1,7 @@
 """dbt's manifest: made once where it is missing, and missed loudly where none is to be made."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from diary_pipeline.catalogue.dbt_notes.manifest import manifest
 from diary_pipeline.catalogue.dbt_notes.project import PROJECT, fingerprint
 from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline_tests.house.tree import ROOT
 
+PAGE = (ROOT / "docs" / "marts.md").read_text(encoding="utf-8")
 ASK = (
     "import sys; from pathlib import Path; from diary_pipeline.catalogue.dbt_notes.manifest import manifest; "
     "print(manifest(make=True, target=Path(sys.argv[1]))['metadata']['invocation_id'])"
@@ -47,6 +50,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ServiceMissing, match="cannot be made"):
         manifest(make=True, target=tmp_path / "file" / "target")
+
+
+def test_the_page_about_the_marts_names_each_of_them() -> None:
+    models = [node for node in manifest(make=True)["nodes"].values() if node["resource_type"] == "model"]
+    marts = {node["name"] for node in models if node["config"]["schema"] == "marts"}
+    assert marts == set(re.findall(r"`(\w+)`(?=[^|\n]*\| an? |[^|\n]*\| the build)", PAGE))
 
 
 def test_the_project_lies_beside_the_package() -> None:
