@@ -1,6 +1,7 @@
 """Marts by real dbt over a real published file: right after late, moved and erased notes, and new only where needed."""
 
 import datetime as dt
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.catalogue.dbt_notes.build import Marts
 from diary_pipeline.catalogue.dbt_notes.manifest import manifest
+from diary_pipeline.catalogue.dbt_notes.project import dbt
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.core.errors import NotFound, PermanentError
 from diary_pipeline.core.note import Completion, NoteItem, Task
@@ -146,7 +148,7 @@ def test_a_build_touches_the_days_and_weeks_that_changed_and_equals_a_build_from
 
 
 @pytest.mark.slow
-def test_marts_tell_who_what_how_well_and_what_became_of_it(house: House) -> None:
+def test_marts_tell_who_what_how_well_and_what_became_of_it(house: House, tmp_path: Path) -> None:
     items = (
         NoteItem(0, "person", "Anna", 0, 0.0, 1.0, "I walked"),
         NoteItem(1, "person", "anna", 2, 2.0, 2.5, "bread"),
@@ -189,6 +191,13 @@ def test_marts_tell_who_what_how_well_and_what_became_of_it(house: House) -> Non
         there = set(db.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal").fetchall())
     assert described == there, "every model and every column is described, and nothing else is"
 
+    with duckdb.connect(str(house.marts.file), read_only=True) as db:
+        wide = "SELECT table_name, column_name FROM duckdb_columns() WHERE data_type LIKE '%HUGEINT%'"
+        assert db.execute(wide).fetchall() == [], "pandas makes floats of them"
+    files = {"DIARY_CATALOGUE_FILE": str(house.publisher.live), "DIARY_MARTS_FILE": str(tmp_path / "try.duckdb")}
+    assert dbt("source freshness", workplace=tmp_path, files=files) == 0
+    fresh = json.loads((tmp_path / "target" / "sources.json").read_text())["results"]
+    assert [result["status"] for result in fresh] == ["pass", "pass"]
     asked_in_docs = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "marts.md").read_text(encoding="utf-8"), re.S)
     answers = [house.rows(query.replace("marts.", "built.marts.")) for query in asked_in_docs]
     assert len(answers) == 3 and all(answers)

@@ -4,16 +4,16 @@ with days as (
         recorded_day,
         count(*) as recordings,
         coalesce(sum(duration_s), 0) as audio_s,
-        sum(attempts) as attempts,
-        sum(unpriced_attempts) as unpriced_attempts,
+        cast(sum(attempts) as bigint) as attempts,
+        cast(sum(unpriced_attempts) as bigint) as unpriced_attempts,
         sum(cost_usd) as cost_usd,
         max_by(recording_key, (cost_usd, recording_key)) as dearest_recording_key
     from {{ source('catalogue', 'recording_costs') }}
     group by user_id, recorded_day
 ),
 by_route as (
-    select r.user_id, r.recorded_day, c.route, c.model, count(*) as attempts, sum(c.input_tokens) as input_tokens,
-        sum(c.output_tokens) as output_tokens, sum(c.cost_usd) as cost_usd
+    select r.user_id, r.recorded_day, c.route, c.model, count(*) as attempts, cast(sum(c.input_tokens) as bigint) as input_tokens,
+        cast(sum(c.output_tokens) as bigint) as output_tokens, sum(c.cost_usd) as cost_usd
     from {{ ref('stg_llm_calls') }} c
     join {{ ref('stg_recordings') }} r using (recording_key)
     group by all

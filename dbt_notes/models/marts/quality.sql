@@ -15,8 +15,8 @@ select
     count(*) filter (where noted) as notes,
     count(*) filter (where noted and degraded) / nullif(count(*) filter (where noted), 0) as degraded_share,
     count(*) filter (where noted and supported) / nullif(count(*) filter (where noted and supported is not null), 0) as supported_share,
-    sum(checks) as checks,
-    sum(failed_checks) as failed_checks,
+    cast(sum(checks) as bigint) as checks,
+    cast(sum(failed_checks) as bigint) as failed_checks,
     flatten(list(failures order by recording_key)) as failures
 from {{ ref('int_recording_quality') }}
 group by user_id, recorded_day

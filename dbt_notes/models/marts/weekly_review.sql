@@ -31,7 +31,7 @@ told as (
         user_id,
         week_start,
         sum(audio_s) as audio_s,
-        sum(degraded_recordings) as degraded_recordings,
+        cast(sum(degraded_recordings) as bigint) as degraded_recordings,
         avg(mood_score) as mood_score,
         list({note_date: note_date, mood_score: mood_score} order by note_date) as moods,
         string_agg('## ' || note_date || chr(10) || chr(10) || lines, chr(10) || chr(10) order by note_date) as body

@@ -75,6 +75,7 @@ class Marts:
         self.file = file
         self.page = file.with_suffix(".html")
         self.workplace = file.with_name(f".{file.name}.next")
+        self.next = self.workplace / "marts.duckdb"  # dbt calls the database by it, whatever `file` is called
 
     def build(self, *, from_nothing: bool = False) -> Built:
         """Bring the marts up to what is published; one build at a time, others wait.
@@ -104,7 +105,7 @@ class Marts:
             self.file.unlink(missing_ok=True)
 
     def _files(self) -> dict[str, str]:
-        return {"DIARY_CATALOGUE_FILE": str(self.catalogue), "DIARY_MARTS_FILE": str(self.workplace / self.file.name)}
+        return {"DIARY_CATALOGUE_FILE": str(self.catalogue), "DIARY_MARTS_FILE": str(self.next)}
 
     def _copied(self) -> bool:
         """Copy the last marts to go on with; False: there are none, or they are of other models or another ledger."""
@@ -123,8 +124,8 @@ class Marts:
             return False  # damaged, or of a time before there was a state
         if not current or not current[0]:
             return False
-        shutil.copyfile(self.file, self.workplace / self.file.name)
-        (self.workplace / self.file.name).chmod(0o600)
+        shutil.copyfile(self.file, self.next)
+        self.next.chmod(0o600)
         return True
 
     def _steps(self) -> tuple[Step, ...]:
@@ -154,10 +155,10 @@ class Marts:
         return tuple(steps)
 
     def _rows(self) -> dict[str, int]:
-        if not (self.workplace / self.file.name).exists():  # dbt could open none of the two files
+        if not self.next.exists():  # dbt could open none of the two files
             return {}
         with duckdb.connect(config=dict(_OFFLINE)) as db:
-            db.execute(f"ATTACH '{_quoted(self.workplace / self.file.name)}' AS built (READ_ONLY)")
+            db.execute(f"ATTACH '{_quoted(self.next)}' AS built (READ_ONLY)")
             tables = db.execute(
                 "SELECT table_name FROM duckdb_tables() WHERE database_name = 'built' AND schema_name = 'marts'"
             ).fetchall()
@@ -168,14 +169,13 @@ class Marts:
         return counts
 
     def _swap(self) -> None:
-        next_ = self.workplace / self.file.name
-        handle = os.open(next_, os.O_RDONLY)
+        handle = os.open(self.next, os.O_RDONLY)
         try:
             os.fchmod(handle, 0o400)  # it holds a diary; and a shell that could write it would lock the publisher out
             os.fsync(handle)
         finally:
             os.close(handle)
-        next_.replace(self.file)
+        self.next.replace(self.file)
         page = self.workplace / "target" / _PAGE
         if page.exists():
             page.replace(self.page)
