@@ -39,7 +39,7 @@ def marts_assets(manifest: Manifest) -> dg.AssetsDefinition:
         publisher: dg.ResourceParam[PublishProcess],
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Build the marts of everything committed, publish them, and tell rows and seconds of each."""
-        with leases.alive(context.run_id):
+        with leases.alive(context.run.run_id):
             publisher()
             built = marts.build()
             if not built.failed:

@@ -158,7 +158,8 @@ class Marts:
         if not self.next.exists():  # dbt could open none of the two files
             return {}
         with duckdb.connect(config=dict(_OFFLINE)) as db:
-            db.execute(f"ATTACH '{_quoted(self.next)}' AS built (READ_ONLY)")
+            db.execute(f"ATTACH '{_quoted(self.next)}' AS built")
+            db.execute("CHECKPOINT built")  # only the file is kept, so nothing may be left in a log beside it
             tables = db.execute(
                 "SELECT table_name FROM duckdb_tables() WHERE database_name = 'built' AND schema_name = 'marts'"
             ).fetchall()
