@@ -76,7 +76,7 @@ def run(house: House) -> dg.ExecuteInProcessResult:
 @pytest.mark.slow
 def test_a_run_builds_tests_and_tells_and_a_failed_test_leaves_everything_as_it_was(house: House) -> None:
     house.drop("2026-03-06 walk.wav")
-    house.drop("2026-03-07 walk.wav")
+    house.drop("2026-03-07 walk.wav", seconds=3.0)
     house.once()
     done = run(house)
     assert done.success
