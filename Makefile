@@ -7,33 +7,36 @@ LLM_HOME := .diary-llm
 LLM := qwen2.5-coder-1.5b
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo demo-llm dev test test-full test-llm-local lint bench bench-transcription bench-calibration bench-notes bench-catalogue constraints env-example catalogue-docs clean
+.PHONY: help setup models manifest demo demo-llm dev test test-full test-llm-local lint bench bench-transcription bench-calibration bench-notes bench-catalogue constraints env-example catalogue-docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/dev.stamp ## Install everything that development and tests need into .venv
+setup: $(VENV)/dev.stamp manifest ## Install everything that development and tests need into .venv
 
 models: $(VENV)/base.stamp ## Fetch the Whisper weights of the demo and the tests, once a machine (220 MB)
 	$(BIN)/diary models get base
 	$(BIN)/diary models get tiny.en
 
-demo: $(VENV)/base.stamp ## Real recordings to dated notes: install, fetch the model, transcribe, write, query
+manifest: $(VENV)/base.stamp ## Read the dbt project once for whoever loads the code location (10 s; again when it changes)
+	@$(BIN)/python -m diary_pipeline.catalogue.dbt_notes.manifest
+
+demo: $(VENV)/base.stamp manifest ## Real recordings to dated notes: install, fetch the model, transcribe, write, query
 	@$(BIN)/python -m diary_pipeline_tests.recordings.lay_out "$${DIARY_HOME:-.diary}/drop"
 	@$(BIN)/diary demo "$${DIARY_HOME:-.diary}/drop"
 
-demo-llm: $(VENV)/base.stamp ## The same with notes by a real small language model served here, into .diary-llm (1.1 GB once)
+demo-llm: $(VENV)/base.stamp manifest ## The same with notes by a real small language model served here, into .diary-llm (1.1 GB once)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[openai,local-llm]'
 	@$(BIN)/python -m diary_pipeline_tests.recordings.lay_out "$(LLM_HOME)/drop"
 	@DIARY_HOME="$(LLM_HOME)" $(BIN)/diary demo "$(LLM_HOME)/drop" --llm "$(LLM)"
 
-dev: $(VENV)/base.stamp ## Serve Dagster's UI and daemon on http://127.0.0.1:3000, state below .diary
+dev: $(VENV)/base.stamp manifest ## Serve Dagster's UI and daemon on http://127.0.0.1:3000, state below .diary
 	$(BIN)/diary dev
 
-test: $(VENV)/dev.stamp models ## Run the tests that take seconds each
+test: $(VENV)/dev.stamp models manifest ## Run the tests that take seconds each
 	$(BIN)/pytest -n $(JOBS) -m "not slow and not stack and not llm_local" $(PYTEST_ARGS)
 
-test-full: $(VENV)/dev.stamp models ## Run the rest: long speech, and the whole stack as processes
+test-full: $(VENV)/dev.stamp models manifest ## Run the rest: long speech, and the whole stack as processes
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "slow and not stack and not llm_local" $(PYTEST_ARGS)
 	$(BIN)/pytest -m stack $(PYTEST_ARGS)
 

@@ -17,15 +17,17 @@ from diary_pipeline.wiring import Wiring
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
+from diary_pipeline.catalogue.dbt_notes.manifest import manifest
 from diary_pipeline.defs.erase import erase, erasures
 from diary_pipeline.defs.events import failed_recordings
 from diary_pipeline.defs.ingest import ingest
+from diary_pipeline.defs.marts import build_marts, marts_assets
 from diary_pipeline.defs.notes import note, write_notes
 from diary_pipeline.defs.publish import publish as publish_job
 from diary_pipeline.defs.reprocess import reprocess
 from diary_pipeline.defs.resources import resources
 from diary_pipeline.defs.retention import retention
-from diary_pipeline.defs.schedules import hourly_reconcile, nightly_retention, nightly_upkeep
+from diary_pipeline.defs.schedules import hourly_reconcile, nightly_marts, nightly_retention, nightly_upkeep
 from diary_pipeline.defs.sensors import finished_transcripts, publish, stale_notes, uploads
 from diary_pipeline.defs.speech import speech, transcribe_recordings
 from diary_pipeline.defs.upkeep import catalogue_maintenance, catalogue_upkeep, reconcile
@@ -36,7 +38,7 @@ from diary_pipeline.upkeep.partitions import Partitions
 def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """Assemble the location for one deployment; `overrides` replaces resources by name (tests, doubles)."""
     return dg.Definitions(
-        assets=[speech, note, catalogue_upkeep],
+        assets=[speech, note, marts_assets(manifest(make=settings.make_manifest)), catalogue_upkeep],
         jobs=[
             transcribe_recordings,
             write_notes,
@@ -44,13 +46,14 @@ def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None
             ingest,
             reprocess,
             failed_recordings,
+            build_marts,
             catalogue_maintenance,
             reconcile,
             retention,
             erase,
         ],
         sensors=[uploads, finished_transcripts, stale_notes, publish, erasures],
-        schedules=[f(settings.time_zone) for f in (nightly_upkeep, nightly_retention, hourly_reconcile)],
+        schedules=[f(settings.time_zone) for f in (nightly_marts, nightly_upkeep, nightly_retention, hourly_reconcile)],
         resources={**resources(Wiring(settings)), **(overrides or {})},
         executor=dg.in_process_executor,  # also for UI runs and backfills: 1 s a run, not 15
     )

@@ -93,6 +93,14 @@ class Settings(BaseModel):
     search_file: AbsolutePath = _setting(
         "Places", _below("search.sqlite"), "SQLite file of words that `diary search` asks; wants a local disk."
     )
+    marts_file: AbsolutePath = _setting(
+        "Places", _below("marts.duckdb"), "DuckDB file that dbt builds and the publisher copies; wants a local disk."
+    )
+    make_manifest: bool = _setting(
+        "Places",
+        True,
+        "Whether dbt's manifest is made where it is missing (10 s, once); images bring one, and fail without.",
+    )
     drop_dir: AbsolutePath = _setting(
         "Places", _below("drop"), "Folder that is always watched, for the default owner; files stay where they are."
     )

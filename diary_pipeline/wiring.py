@@ -48,6 +48,7 @@ from diary_pipeline.upkeep.reprocess import Reprocess
 from diary_pipeline.upkeep.retain import Retention
 
 if TYPE_CHECKING:
+    from diary_pipeline.catalogue.dbt_notes.build import Marts
     from diary_pipeline.catalogue.publisher import Publisher
     from diary_pipeline.catalogue.search_index import SearchIndex
     from diary_pipeline.catalogue.search_meaning import Embedder
@@ -364,7 +365,9 @@ class Wiring:
             self.seal,
             partitions,
             places=(
-                Elsewhere("marts", lambda _: self.marts_file.unlink(missing_ok=True)),  # or a publish carries them on
+                Elsewhere(
+                    "marts", lambda _: self.settings.marts_file.unlink(missing_ok=True)
+                ),  # or a publish carries them on
                 Elsewhere("catalogue", lambda _: compact()),
                 Log(self.ledger, self.store),
                 StoredObjects(self.store),
@@ -390,7 +393,9 @@ class Wiring:
     def derived_files(self) -> Sequence[Path]:
         """What is made from ledger and objects, and must not outlive another ledger."""
         live = self.settings.catalogue_file
-        return [path for made in (live, self.marts_file) for path in (made, *made.parent.glob(f".{made.name}.*"))]
+        return [
+            path for made in (live, self.settings.marts_file) for path in (made, *made.parent.glob(f".{made.name}.*"))
+        ]
 
     @cached_property
     def retention(self) -> Retention:
@@ -409,11 +414,6 @@ class Wiring:
         """The program that publishes and leaves no byte of deleted rows."""
         return [*self.publish_command, "--compact"]
 
-    @property
-    def marts_file(self) -> Path:
-        """Where dbt builds; the publisher copies its tables into the file that users open."""
-        return self.settings.home / "marts.duckdb"
-
     @cached_property
     def publisher(self) -> "Publisher":
         """The publisher; use it in a process that does not read the catalogue."""
@@ -423,7 +423,7 @@ class Wiring:
             self.ledger,
             self.store,
             self.settings.catalogue_file,
-            marts_file=self.marts_file,
+            marts_file=self.settings.marts_file,
             followers=(self.search_index,),
         )
 
@@ -432,6 +432,13 @@ class Wiring:
         from diary_pipeline.upkeep.growth import Growth
 
         return Growth(self.ledger, self.store, self.publisher, compact, self.settings.rollback_days * DAY_S)
+
+    @property
+    def marts(self) -> "Marts":
+        """The tables that dbt builds out of the published file."""
+        from diary_pipeline.catalogue.dbt_notes.build import Marts
+
+        return Marts(self.settings.catalogue_file, self.settings.marts_file)
 
     @property
     def publish_command(self) -> list[str]:

@@ -57,6 +57,7 @@ which is no failure, and one is there twice. Notes lie as Markdown in {settings.
 and everything to query in one DuckDB file: {settings.catalogue_file}
 
   . .venv/bin/activate            so that `diary` is a command in this terminal
+  diary marts                     dbt's tables: the diary by day, week and person (half a minute)
   diary ingest ~/Memos --wait     the same with your own recordings
   make dev                        Dagster on http://{settings.ui_host}:{settings.ui_port}; drop recordings into
                                   {settings.drop_dir}"""

@@ -30,6 +30,7 @@ from diary_pipeline.cli import (
 )
 from diary_pipeline.cli.edit import edit
 from diary_pipeline.cli.export import export
+from diary_pipeline.cli.marts import marts
 from diary_pipeline.cli.output import say
 from diary_pipeline.cli.reconcile import reconcile
 from diary_pipeline.cli.search import search
@@ -65,6 +66,7 @@ for command in (
     backup.restore,
     manage.publish,
     reconcile,
+    marts,
     manage.doctor,
     manage.dev,
 ):

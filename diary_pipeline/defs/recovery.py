@@ -23,7 +23,8 @@ from diary_pipeline.transcription.checkpoints import forget_ended
 
 ASSETS: Mapping[Stage, tuple[str, ...]] = {"transcript": ("raw_audio", "transcript"), "note": ("diary_note",)}
 OURS = frozenset(
-    "transcribe_recordings write_notes publish ingest reprocess retention erase catalogue_maintenance reconcile".split()
+    "transcribe_recordings write_notes publish ingest reprocess retention erase build_marts catalogue_maintenance "
+    "reconcile".split()
 )
 HOLDER = "recovery"
 """Who claims recordings only to say that they failed."""

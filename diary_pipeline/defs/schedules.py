@@ -2,16 +2,31 @@
 
 import dagster as dg
 
+from diary_pipeline.defs.marts import build_marts
 from diary_pipeline.defs.retention import retention
 from diary_pipeline.defs.upkeep import catalogue_maintenance, compare_and_mend, reconcile
 
 UPKEEP_AT = "10 4 * * *"
 RETENTION_AT = "30 2 * * *"
+MARTS_AT = "30 3 * * *"
+"""After midnight, so that the day that ended is whole, and after what is not kept has gone."""
 RECONCILE_AT = "40 * * * *"
 WHOLE_LOOK_HOUR = 5
 """After the night's upkeep, which replaces objects."""
 RECENT_MONTHS = 2
 """What an hourly look sees: on the first of a month, yesterday too."""
+
+
+def nightly_marts(time_zone: str) -> dg.ScheduleDefinition:
+    """Ask for the marts once a night."""
+    return dg.ScheduleDefinition(
+        name="nightly_marts",
+        job=build_marts,
+        cron_schedule=MARTS_AT,
+        execution_timezone=time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Build and publish the marts once a night; the page `docs/marts.md` says what is in them.",
+    )
 
 
 def nightly_upkeep(time_zone: str) -> dg.ScheduleDefinition:

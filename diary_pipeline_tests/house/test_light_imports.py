@@ -10,8 +10,8 @@ HEAVY_FOR_THE_COMMAND_LINE = (
     "dagster duckdb pyarrow sqlalchemy av onnxruntime ctranslate2 faster_whisper torch fastapi dbt numpy pandas".split()
 )
 HEAVY_FOR_THE_CODE_LOCATION = (
-    "torch faster_whisper ctranslate2 onnxruntime openai anthropic mistralai google.cloud xllamacpp".split()
-)
+    "torch faster_whisper ctranslate2 onnxruntime openai anthropic mistralai google.cloud xllamacpp dbt dagster_dbt"
+).split()
 EXTRAS = (
     "torch openai anthropic mistralai redis kubernetes dagster_gcp dagster_k8s dagster_postgres psycopg2 jiwer "
     "whisper_normalizer xllamacpp"

@@ -1,0 +1,1 @@
+{{ mentioned('topic') }}

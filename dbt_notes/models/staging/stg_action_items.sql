@@ -1,0 +1,19 @@
+select
+    recording_key,
+    item_id,
+    user_id,
+    note_date,
+    text,
+    due_date,
+    status,
+    segment_id,
+    start_s,
+    end_s,
+    quote,
+    done_date,
+    done_recording_key,
+    done_segment_id,
+    done_start_s,
+    done_end_s,
+    done_quote
+from {{ source('catalogue', 'action_items') }}
