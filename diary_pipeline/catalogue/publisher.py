@@ -123,7 +123,8 @@ class Publisher:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         with turn(self.ledger, self.live):
-            self._twins.clean()
+            with self._twins.written():
+                self._twins.clean()
             yield
 
     def _seen(self) -> State | None:
