@@ -48,6 +48,10 @@ QUERIES: Mapping[str, str] = {
 }
 
 
+Asked = Mapping[str, tuple[float, float]]
+"""Query -> milliseconds on the clock, and of all threads together."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a step took."""
@@ -86,18 +90,18 @@ def main() -> None:
 
 def run(sizes: list[int], keep: Path | None) -> None:
     """Grow a diary of each size and print what everything costs."""
-    asked: dict[int, list[Mapping[str, float]]] = {}
+    asked: dict[int, list[Asked]] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="diary-growth-", dir=keep) as folder:
             asked[size] = _grown(Place(Path(folder), size))
-    print("\nMilliseconds, median of 5: built from the log / after folds / compacted\n")
+    print("\nMilliseconds on the clock (of CPU), medians of 5: built from the log / after folds / compacted\n")
     print(f"| query | {' | '.join(f'{size:,} notes' for size in sizes)} |\n|---|{'---|' * len(sizes)}")
     for name in ("open", *QUERIES):
-        cells = (" / ".join(f"{moment[name]:.1f}" for moment in asked[size]) for size in sizes)
+        cells = (" / ".join("{:.1f} ({:.1f})".format(*moment[name]) for moment in asked[size]) for size in sizes)
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def _grown(place: Place) -> list[Mapping[str, float]]:
+def _grown(place: Place) -> list[Asked]:
     print(
         f"\n{place.size:,} notes, {20 * place.size:,} segments\n\n| step | wall | CPU | peak | |\n|---|---|---|---|---|"
     )
@@ -160,13 +164,13 @@ def _compact(place: Place) -> str:
     return f"file {place.live.stat().st_size / 1e6:.0f} MB"
 
 
-def _ask(live: Path, key: str) -> Mapping[str, float]:
+def _ask(live: Path, key: str) -> Asked:
     opened = [_ms(lambda: duckdb.connect(str(live), read_only=True).close()) for _ in range(ROUNDS)]
-    took = {"open": statistics.median(opened)}
+    took = {"open": _median(opened)}
     with duckdb.connect(str(live), read_only=True, config={"threads": "2"}) as db:
         for name, sql in QUERIES.items():
             ask = partial(_all, db, sql.format(key=key))
-            took[name] = statistics.median(_ms(ask) for _ in range(ROUNDS))
+            took[name] = _median([_ms(ask) for _ in range(ROUNDS)])
     return took
 
 
@@ -174,10 +178,16 @@ def _all(db: duckdb.DuckDBPyConnection, sql: str) -> object:
     return db.execute(sql).fetchall()
 
 
-def _ms(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def _ms(work: Callable[[], object]) -> tuple[float, float]:
+    began, before = time.perf_counter(), time.process_time()
     work()
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * (time.perf_counter() - began), 1000 * (time.process_time() - before)
+
+
+def _median(took: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the median of both clocks, each for itself."""
+    wall, cpu = zip(*took, strict=True)
+    return statistics.median(wall), statistics.median(cpu)
 
 
 if __name__ == "__main__":
