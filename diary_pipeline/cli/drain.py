@@ -99,6 +99,9 @@ def erase(wiring: Wiring) -> Erased | None:
     with _instance(wiring.settings, {}) as instance:
         if _daemon_is_live(instance):
             return None
+        finder = recovery(wiring)  # what a stopped daemon left behind would be waited for, and nobody would start it
+        finder.cancel_unstarted(instance)
+        finder.fail_dead_runs(instance)
         return eraser(wiring)(partitions(instance))
 
 

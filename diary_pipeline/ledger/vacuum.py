@@ -4,6 +4,7 @@ The surprise: on SQLite nothing is left afterwards. On PostgreSQL plain VACUUM f
 it, and the write-ahead log keeps its copy until it is recycled; VACUUM FULL would lock everybody out.
 """
 
+import sqlite3
 from typing import cast
 
 from diary_pipeline.core.errors import ServiceMissing
@@ -12,7 +13,7 @@ from diary_pipeline.ledger.tables import metadata
 
 
 def vacuum(ledger: Ledger) -> None:
-    """Free, and on SQLite overwrite, what deleted rows held; ServiceMissing `ledger_busy` when somebody reads on."""
+    """Free, and on SQLite overwrite, what deleted rows held; ServiceMissing `ledger_busy` when nobody pauses."""
     if ledger.engine.dialect.name == "postgresql":
         with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             for table in metadata.sorted_tables:
@@ -25,9 +26,15 @@ def vacuum(ledger: Ledger) -> None:
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         busy = cast(tuple[int, ...], cursor.fetchone())[0]
         cursor.close()
+    except sqlite3.OperationalError as error:
+        raise _busy() from error
     finally:
         raw.close()
     if busy:
-        raise ServiceMissing(
-            "ledger_busy", "The ledger is read without end, so deleted rows stay in its log; try again later."
-        )
+        raise _busy()
+
+
+def _busy() -> ServiceMissing:
+    return ServiceMissing(
+        "ledger_busy", "The ledger is used without a pause, so deleted rows stay in its files; try again later."
+    )

@@ -65,7 +65,7 @@ class Erase:
             erasures.clear(self.ledger, id)
         if ready:
             vacuum(self.ledger)
-        return Erased([self._finish(e.id) for e in ready], waiting)
+        return Erased([receipt for e in ready if (receipt := self._finish(e.id))], waiting)
 
     def preview(self, subjects: Sequence[Subject]) -> dict[str, dict[str, int]]:
         """Count by place what would go."""
@@ -99,10 +99,11 @@ class Erase:
                 f"Something that is to be erased is still, or again, in {', '.join(left)}; the next run removes it.",
             )
 
-    def _finish(self, id: str) -> Receipt:
+    def _finish(self, id: str) -> Receipt | None:
         with self.ledger.reading() as conn:
-            [erasure], at = [e for e in erasures.unfinished(conn) if e.id == id], now(conn)
-            stones = tombstones.of(conn, id)
+            erasure, at, stones = erasures.get(conn, id), now(conn), tombstones.of(conn, id)
+        if erasure is None or erasure.removed_at is not None:  # another process was at the same, and faster
+            return None
         receipt = write_receipt(self.seal, erasure, at, stones, self.remains)
         file = self.receipts / f"{id}.json"
         write_private(file, json.dumps(receipt, indent=2).encode() + b"\n")

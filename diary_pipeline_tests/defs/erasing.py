@@ -68,6 +68,16 @@ def leave_traces(house: House, key: str, said: str) -> None:
     store.put(f"{answers_prefix(recording.owner, key)}answer.json", said.encode())
 
 
+def build_marts(house: House) -> None:
+    """Build what dbt builds, as far as the publisher looks: tables of texts, and what they were made of."""
+    marts = house.wiring.marts_file
+    with duckdb.connect(str(marts)) as db:
+        db.execute(f"ATTACH '{house.settings.catalogue_file}' AS catalogue (READ_ONLY)")
+        db.execute("CREATE SCHEMA marts.marts")
+        db.execute("CREATE TABLE marts.marts.daily AS SELECT note_date, title, markdown FROM catalogue.notes")
+        db.execute("CREATE TABLE marts.marts.marts_state AS SELECT watermark FROM catalogue.catalogue_state")
+
+
 def forget_sources(house: House) -> None:
     """Do as a person does who wants a file gone: delete it where it came from."""
     for path in house.settings.drop_dir.iterdir():

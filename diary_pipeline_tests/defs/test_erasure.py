@@ -28,6 +28,7 @@ from diary_pipeline_tests.defs.erasing import (
     STAYS,
     STAYS_NAME,
     STAYS_SAID,
+    build_marts,
     fill,
     finish,
     forget_sources,
@@ -119,6 +120,23 @@ def test_dagster_forgets_the_partition_and_keeps_every_event_of_the_other(house:
             house.instance.all_logs(run)
     for asset, check in (("raw_audio", "audio_is_sound"), ("diary_note", "note_is_supported")):
         assert set(house.checks(asset, check)) == {stays}
+
+
+def test_marts_go_with_the_publish_that_hides_and_come_back_without_the_erased(house: House) -> None:
+    gone, _ = fill(house)
+    build_marts(house)
+    house.publish()
+    assert house.sql("SELECT count(*) FROM marts.daily") == [(2,)]
+    forget_sources(house)
+    hide(house, gone)
+    house.publish()
+    schemas = "SELECT count(*) FROM duckdb_schemas() WHERE schema_name = 'marts'"
+    assert house.sql(schemas) == [(0,)]
+    finish(house)
+    assert told_in(house.settings.home, GONE) == {}
+    build_marts(house)
+    house.publish()
+    assert house.sql("SELECT count(*) FROM marts.daily") == [(1,)]
 
 
 def test_the_sensor_finishes_what_was_hidden_and_its_run_names_nothing(house: House) -> None:

@@ -21,6 +21,8 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
 from dagster._core.storage.runs.schema import RunStorageSqlMetadata
 from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 
+from diary_pipeline.core.errors import TransientError
+
 WORDS_A_SCAN = 50
 BUSY_S = 30.0
 _SUBJECT = re.compile(rb"\d{4}-\d\d-\d\d-[a-z0-9-]+?-[0-9a-f]{12}|[0-9a-f]{32}")
@@ -64,11 +66,9 @@ class Database:
         return () if self.file is None else (self.file, self.file.with_name(f"{self.file.name}-wal"))
 
     def vacuum(self) -> None:
-        """Be rid of what deleted rows left; sqlite3.OperationalError while somebody else writes without end."""
+        """Be rid of what deleted rows left; TransientError `dagster_busy` when nobody pauses."""
         if self.file is not None:
-            with closing(sqlite3.connect(self.file, timeout=BUSY_S, isolation_level=None)) as db:
-                db.execute("VACUUM")
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            _vacuum(self.file)
             return
         with self.connect() as conn:
             if conn.dialect.name != "postgresql":
@@ -133,6 +133,21 @@ def holds(file: Path, words: Collection[str]) -> bool:
     except FileNotFoundError:
         return False
     return any(match.group().decode() in words for match in _SUBJECT.finditer(data))
+
+
+def _vacuum(file: Path) -> None:
+    try:
+        with closing(sqlite3.connect(file, timeout=BUSY_S, isolation_level=None)) as db:
+            db.execute("VACUUM")
+            [busy, *_] = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cause = None
+    except sqlite3.OperationalError as error:
+        busy, cause = True, error
+    if busy:
+        raise TransientError(
+            "dagster_busy",
+            f"Dagster's database {file.name} is used without a pause, so deleted rows stay in its files; tried again.",
+        ) from cause
 
 
 def _is_sharded(storage: Any) -> bool:
