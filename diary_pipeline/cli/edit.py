@@ -144,4 +144,7 @@ def _tell(done: "Edited", recording: "Recording") -> None:
     if lost:
         say(f"{lost} of them fall on words that are no longer there; `--list` shows which.")
     if done.is_said_anew:
-        say("Its note is planned to be written again: a running daemon or the next `diary ingest --wait` does it.")
+        say(
+            "Its note is planned to be written again: a running daemon (`diary dev`) does it, or the next "
+            "`diary ingest --wait` that takes something in."
+        )
