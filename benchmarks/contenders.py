@@ -19,7 +19,7 @@ from diary_pipeline.transcription.devices.device import MOST, choose
 from diary_pipeline.transcription.evaluation.reference_set import Reference, read_reference_set
 from diary_pipeline.transcription.transcriber import Heard, Hints, ToHear, Transcriber
 from diary_pipeline.transcription.weights.models import resolve
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 
 Run = Callable[[Sequence[Reference]], Iterator[tuple[str, str]]]
 Figures = Callable[[], Mapping[str, float]]

@@ -11,7 +11,7 @@ import dagster as dg
 
 from diary_pipeline.observability.logs import configure_logging
 from diary_pipeline.settings import Settings, load_settings
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 
 # Pools and partitioned checks are beta and preview in Dagster 1.13, which says so wherever it copies a definition.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)

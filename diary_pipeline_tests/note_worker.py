@@ -16,7 +16,7 @@ from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.notes.renderers.template import Template
 from diary_pipeline.notes.writer import NoteWriter, ToWrite, Written
 from diary_pipeline.settings import load_settings
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 
 
 class Pausing:

@@ -15,6 +15,7 @@ from diary_pipeline.catalogue.state import opened, read_state
 from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.ledger.commits import Pointer, pointers_since
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.erasures import last_removed_seq
 
 
 class Follower(Protocol):
@@ -28,9 +29,16 @@ class Follower(Protocol):
         """Take over what moved, and note `head` as the watermark.
 
         `db` reads the file just published, which is at `head`; `moved` are the pointers that moved after the follower's
-        watermark, and perhaps some that moved after `head`, which come again. A follower whose watermark lies after
-        `head` has followed another ledger: it is handed every pointer and begins anew.
+        watermark, and perhaps some that moved after `head`, which come again.
         """
+        ...
+
+    def drop(self) -> None:
+        """Begin anew: it has followed another ledger, or pointers are gone that would tell what it has to drop."""
+        ...
+
+    def compact(self) -> None:
+        """Leave no byte of what is deleted."""
         ...
 
 
@@ -50,5 +58,8 @@ def lead(ledger: Ledger, live: Path, followers: Sequence[Follower], head: int) -
         for follower, mark in marks:
             if mark != head:
                 with ledger.reading() as conn:
-                    moved = pointers_since(conn, mark if mark < head else 0)
+                    goes_on = last_removed_seq(conn) <= mark < head
+                    moved = pointers_since(conn, mark if goes_on else 0)
+                if not goes_on:
+                    follower.drop()
                 follower.follow(db, moved, head)

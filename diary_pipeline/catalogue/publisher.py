@@ -16,23 +16,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import duckdb
-import sqlalchemy as sa
 
 from diary_pipeline.catalogue import compaction, fold, marts, migrations
 from diary_pipeline.catalogue.followers import Follower, lead
+from diary_pipeline.catalogue.publication import Publication
 from diary_pipeline.catalogue.schema import SCHEMA_VERSION
 from diary_pipeline.catalogue.state import State, opened, read_state, write_state
 from diary_pipeline.catalogue.turn import turn
 from diary_pipeline.catalogue.twins import Origin, Twins
-from diary_pipeline.core.errors import NotFound
+from diary_pipeline.core.errors import NotFound, TransientError
 from diary_pipeline.ledger.commits import Pointer, clock_now, first_made_at, made_at, pointers_since
 from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.erasures import last_hidden_seq, last_removed_seq
 from diary_pipeline.ledger.publications import place_of, publication, set_published
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 logger = log("catalogue.publisher")
 
@@ -68,14 +72,21 @@ class Publisher:
         *,
         marts_file: Path | None = None,
         followers: Sequence[Follower] = (),
+        publication: Publication | None = None,
+        search_file: Path | None = None,
         options: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`options` are DuckDB's, for building the file: `memory_limit`, `threads`, `force_compression`."""
+        """`publication` has the file, and `search_file` beside it, uploaded for machines without a publisher.
+
+        `options` are DuckDB's, for building the file: `memory_limit`, `threads`, `force_compression`.
+        """
         self.ledger = ledger
         self.store = store
         self.live = live
         self.marts_file = marts_file
         self.followers = followers
+        self.publication = publication
+        self.search_file = search_file
         self.options = options
         self._place = place_of(live)
         self._twins = Twins(live)
@@ -95,6 +106,7 @@ class Publisher:
                 recordings += state.recordings
             lead(self.ledger, self.live, self.followers, state.watermark)
             newest, oldest = self._note(state.watermark, marts_wanted)
+            self._upload(state.watermark, swapped=origin is not None)
         done = Published(state.watermark, recordings, time.perf_counter() - started, origin, newest, oldest)
         if origin:
             told = {"seconds": done.seconds, "freshness_s": newest, "oldest_freshness_s": oldest}
@@ -106,12 +118,28 @@ class Publisher:
         """Publish, then rewrite the file without the bytes of deleted rows, and drop every other copy of it."""
         done = self.publish()
         started = time.perf_counter()
-        with self._turn(), self._twins.written():
-            compaction.rewrite(self.live, self._twins.next, self.options)
-            self._twins.swap(keep_spare=False)
+        with self._turn():
+            with self._twins.written():
+                compaction.rewrite(self.live, self._twins.next, self.options)
+                self._twins.swap(keep_spare=False)
+            for follower in self.followers:
+                follower.compact()
+            if self.publication is not None:
+                self.publication.upload(self.live, done.watermark, self.search_file)
+                self.publication.forget_older()
         size = self.live.stat().st_size
         logger.info("compacted", size_bytes=size, seconds=round(time.perf_counter() - started, 3))
         return done
+
+    def _upload(self, head: int, *, swapped: bool) -> None:
+        """Show other machines the same; a bucket out of reach keeps nobody here from seeing it, and is tried again."""
+        if self.publication is None:
+            return
+        try:
+            if swapped or self.publication.behind(head):
+                self.publication.upload(self.live, head, self.search_file)
+        except TransientError as error:
+            logger.warning("upload_failed", code=error.code)
 
     def dead_share(self) -> float:
         """Return which part of the published rows is deleted, 0 to 1; compaction.WORTH_IT says when to compact."""
@@ -228,7 +256,7 @@ class Publisher:
             set_published(self.ledger, self._place, head, marts_wanted)
         return waited
 
-    def _waited(self, conn: sa.Connection, head: int, at: float) -> tuple[float | None, float | None]:
+    def _waited(self, conn: "Connection", head: int, at: float) -> tuple[float | None, float | None]:
         noted = publication(conn, self._place)
         seen = noted.watermark if noted.place == self._place else 0
         newest, oldest = made_at(conn, head), first_made_at(conn, seen)

@@ -11,7 +11,7 @@ from diary_pipeline.cli.output import console, say
 
 if TYPE_CHECKING:
     from diary_pipeline.settings import Settings
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
 
 def backup(
@@ -30,7 +30,7 @@ def backup(
     from rich.progress import DownloadColumn, Progress
 
     from diary_pipeline.upkeep.backup import back_up
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     with Progress("copying", DownloadColumn(), console=console(), transient=True) as bar:
@@ -65,13 +65,15 @@ def restore(
     settings = begin()
     prepare_home(settings)
     from diary_pipeline.upkeep.restore import restore as put_back
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     places, ours = wiring.backup_places, wiring.receipt_dir
     known = _receipts(ours) + (_receipts(receipts) if receipts else [])
     folder = source.expanduser().absolute()
     done = put_back(folder, settings.ledger_url, wiring.store, places, wiring.derived_files, replace=replace)
+    if wiring.publication is not None:  # it never goes back by itself, and the restored ledger counts from earlier
+        wiring.publication.withdraw()
     say(f"{done.objects} objects were missing and are back; this is the diary of {done.manifest.taken_at}.")
     _erase_again(Wiring(settings), known + _receipts(ours))
 
@@ -100,7 +102,7 @@ def _publish(settings: "Settings") -> None:
     import os
     import subprocess
 
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     # In a process of its own: this one may have read the catalogue.
     done = subprocess.run(

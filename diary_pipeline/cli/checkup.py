@@ -152,14 +152,14 @@ def _repair_models(settings: Settings) -> list[str]:
 
 
 def _repair_model(settings: Settings) -> tuple[State, str]:
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     Wiring(settings).demand_repair_model()
     return _model(settings.repair_model, settings)
 
 
 def _server(settings: Settings) -> tuple[State, str]:
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     url, model = settings.transcription_url, settings.whisper_model
     offered = Wiring(settings).transcription_server(model).models()
@@ -176,7 +176,7 @@ def _route(route: Route, settings: Settings) -> tuple[State, str]:
 
 
 def _embedder(settings: Settings) -> tuple[State, str]:
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     embedder = Wiring(settings).embedder
     assert embedder is not None  # noqa: S101 - examine() asks only where one is configured

@@ -27,7 +27,7 @@ from diary_pipeline.ledger.publications import place_of, published_watermark
 from diary_pipeline.settings import Settings
 from diary_pipeline.transcription.checkpoints import is_long
 from diary_pipeline.upkeep.erase import Erased
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 
 DAEMON_SILENT_S = 75.0
 """Dagster's sensor daemon reports every 30 s; two missed reports and it is taken for gone."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from diary_pipeline.core.recording import Recording
     from diary_pipeline.notes.editing import Edited
     from diary_pipeline.notes.edits import Edit
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
 NUMBERED = ("what", "number", "kind", "at", "text", "machine_text")
 LISTED = ("correction_id", "target", "placed", "machine_text", "text", "made_at", "made_by")
@@ -58,7 +58,7 @@ def edit(
     settings = begin()
     existing_home(settings)
     from diary_pipeline.catalogue.corrections import correctable
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     recording = _recording(wiring, key)

@@ -12,7 +12,7 @@ from diary_pipeline.core.errors import TransientError
 from diary_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
 AFTER_PUBLISH_S = 60.0
 """A run of Dagster's job `publish` holds the next one up for so long at most."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from diary_pipeline.ledger.erasures import Scope
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
 COUNTS = ("store", "what", "count")
 RECEIPTS = ("erasure_id", "scope", "recordings", "hidden_at", "bytes_removed_at")
@@ -53,7 +53,7 @@ def erase(
     """
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     if verify is not None:

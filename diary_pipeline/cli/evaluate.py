@@ -53,7 +53,7 @@ def transcripts(
     """
     settings = begin()
     from diary_pipeline.transcription.evaluation.reference_set import read_reference_set
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     references, failed = read_reference_set(manifest)
     transcriber = Wiring(settings).transcriber(model or settings.whisper_model)

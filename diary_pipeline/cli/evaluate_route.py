@@ -28,7 +28,7 @@ def tried(name: str, references: "Sequence[Reference]") -> "Trial":
     prepare_home(settings)
     from diary_pipeline.notes.routed.notes import Wishes
     from diary_pipeline.notes.routed.trial import try_route
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring, policy = Wiring(settings), settings.llm.policy
     return try_route(

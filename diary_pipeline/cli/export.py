@@ -130,7 +130,7 @@ def _hint(chosen: "Selection", recordings: int) -> None:
 
 def _word_files(settings: "Settings") -> "WordFiles":
     from diary_pipeline.catalogue.read import segment_files
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     return partial(segment_files, wiring.ledger, wiring.store)

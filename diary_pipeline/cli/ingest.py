@@ -13,7 +13,7 @@ from diary_pipeline.core.errors import ServiceMissing
 
 if TYPE_CHECKING:
     from diary_pipeline.ledger.submissions import Submission
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
 SHORT = ("file_name", "status", "id", "reason_code")
 COLUMNS = ("file_name", "status", "recording_key", "reason_code", "message", "submission_id")
@@ -53,7 +53,7 @@ def ingest(
     """
     settings = begin()
     prepare_home(settings)
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     wanted = {"whisper_model": model, "language": language, "vocabulary": vocabulary or []}

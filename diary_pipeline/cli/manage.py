@@ -47,7 +47,7 @@ def publish(
         return
     existing_home(settings)
     spare_threads(settings)
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     embedding = Embedding(wiring)
@@ -87,13 +87,13 @@ def _tell(done: "Published", form: Format | None) -> None:
 
 def _fetch(settings: Settings, watch: bool) -> None:
     from diary_pipeline.catalogue.fetched import fetch_published
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     store = Wiring(settings).bucket_store
     if store is None:
         raise UsageError("bucket_missing", "There is nowhere to fetch from: set DIARY_BUCKET to where it is published.")
     while True:
-        done = fetch_published(store, settings.catalogue_file)
+        done = fetch_published(store, settings.catalogue_file, settings.search_file)
         if done.size_bytes:
             say(f"fetched {done.size_bytes / 1e6:.1f} MB; the catalogue is at commit {done.watermark}")
         elif not watch:

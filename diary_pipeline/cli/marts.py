@@ -24,7 +24,7 @@ def marts(
     settings = begin()
     existing_home(settings)
     from diary_pipeline.catalogue.publisher import Publisher
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     publisher = Publisher(wiring.ledger, wiring.store, settings.catalogue_file)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from diary_pipeline.notes.routed.forecast import Forecast, Sum
     from diary_pipeline.notes.stale import Stale, StaleNotes
     from diary_pipeline.notes.writer import ToWrite
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
 STALE = ("user_id", "reason", "made_with", "notes", "audio_hours")
 ROUTES = ("route", "model", "notes", "input_tokens", "output_tokens", "usd", "usd_at_most")
@@ -55,7 +55,7 @@ def plan(
         raise UsageError("format_unfit", "A comparison is no table: use --format table or json with --sample.")
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     notes = wiring.stale_notes

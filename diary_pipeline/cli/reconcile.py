@@ -31,7 +31,7 @@ def reconcile(
     settings = begin()
     existing_home(settings)
     from diary_pipeline.upkeep.reconcile import reconcile as compare
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     live = settings.catalogue_file

@@ -10,7 +10,7 @@ from diary_pipeline.cli.versions import StageOption
 
 if TYPE_CHECKING:
     from diary_pipeline.upkeep.reprocess import Selection
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
 COLUMNS = ("transcripts", "notes_alone", "audio_hours", "usd", "current", "busy", "unknown")
 
@@ -39,7 +39,7 @@ def reprocess(
     settings = begin()
     existing_home(settings)
     from diary_pipeline.upkeep.reprocess import STAGES
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     work = wiring.reprocess

@@ -18,7 +18,7 @@ from diary_pipeline.core.errors import ServiceMissing, UsageError
 if TYPE_CHECKING:
     from diary_pipeline.notes.stale import Stale
     from diary_pipeline.notes.writer import ToWrite
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
 MOST = 20
 """Samples at once; more would be the run itself."""

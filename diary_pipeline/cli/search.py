@@ -74,7 +74,7 @@ def search(
 
 def _embedder(settings: "Settings", user: str | None) -> "Embedder | None":
     spare_threads(settings)
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     embedder = wiring.embedder

@@ -9,13 +9,13 @@ from diary_pipeline.core.llm_call import ACCEPTED, CACHED, Attempt
 from diary_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
 
 def thrown_out(settings: Settings, key: str) -> str:
     """Say how asking ended for a recording, and what became of the entries of the answer that was taken."""
     from diary_pipeline.ledger import llm_calls
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     with wiring.ledger.reading() as conn:

@@ -44,7 +44,7 @@ def print_file(settings: "Settings", ledger: "Ledger", recording: "Recording", f
     """Print the current transcript as a file of that format holds it; False: there is none."""
     from diary_pipeline.catalogue.read import transcript_of
     from diary_pipeline.transcription.renderers.formats import RENDERERS
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     transcript = transcript_of(ledger, Wiring(settings).store, recording.key)
     if transcript is None:

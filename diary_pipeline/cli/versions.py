@@ -12,7 +12,7 @@ from diary_pipeline.core.errors import UsageError
 
 if TYPE_CHECKING:
     from diary_pipeline.ledger.versions import Shown
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
 KeyArgument = Annotated[str, typer.Argument(help="A recording key; its beginning or end will do.")]
 COLUMNS = ("stage", "version", "shown", "made_at", "made_with", "transcript")
@@ -82,7 +82,7 @@ def _recording(key: str) -> "tuple[Wiring, str]":
     settings = begin()
     existing_home(settings)
     from diary_pipeline.ledger.submissions import Submission
-    from diary_pipeline.wiring import Wiring
+    from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     found = find(wiring.ledger, settings.catalogue_file, key)
@@ -92,6 +92,11 @@ def _recording(key: str) -> "tuple[Wiring, str]":
 
 
 def _tell(wiring: "Wiring", key: str, shown: "Shown") -> None:
+    from diary_pipeline.ledger import recordings
+
+    with wiring.ledger.reading() as conn:
+        recording = recordings.get(conn, key)
+    wiring.edit.show_again(recording)  # what was corrected since holds for an older note too
     try:
         wiring.files.follow(key)
     except OSError as error:

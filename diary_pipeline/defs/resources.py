@@ -20,7 +20,7 @@ from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.upkeep.erase import Erased
 from diary_pipeline.upkeep.partitions import Partitions
 from diary_pipeline.upkeep.reconcile import Reconciled, reconcile
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 
 OURS = "diary: "
 """How the command line begins the one sentence of an error."""

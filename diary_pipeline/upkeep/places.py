@@ -18,6 +18,7 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.storage.keys import answers_prefix, audio_prefix, checkpoints_prefix
 from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline.upkeep.exports import forget_recordings, forget_user
 from diary_pipeline.upkeep.partitions import Named, Partitions
 
 LONGEST_WRITE_S = 3600.0
@@ -141,6 +142,25 @@ class Elsewhere:
     def remove(self, gone: Sequence[Subject], /) -> None:
         """Have it forget."""
         self.forget({s.subject for s in gone if s.subject})
+
+
+@dataclass(frozen=True)
+class KnownExports:
+    """What `diary export` made from this home and remembers; one in trouble is logged, and keeps no other back."""
+
+    home: Path
+    name: str = "exports"
+
+    def count(self, _gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count nothing: an export may lie on a disk that is not here."""
+        return {}
+
+    def remove(self, gone: Sequence[Subject], /) -> None:
+        """Take them out of every export; those made of an erased person alone go whole."""
+        subjects = {s.subject for s in gone if s.subject}
+        forget_recordings(self.home, subjects)
+        for owner in sorted({s.owner for s in gone if not s.subject}):
+            forget_user(self.home, owner, subjects)
 
 
 @dataclass(frozen=True)

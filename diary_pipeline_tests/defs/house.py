@@ -28,7 +28,7 @@ from diary_pipeline.notes.writer import ToWrite, Written, note_version
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
 from diary_pipeline.transcription.transcriber import Block, Heard, ToHear, Transcriber
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.builders import speech_like, write_audio
 from diary_pipeline_tests.note_builders import offline_notes
 

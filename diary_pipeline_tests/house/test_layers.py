@@ -33,7 +33,7 @@ def lint(root: Path) -> subprocess.CompletedProcess[str]:
         ("notes/__init__.py", "import diary_pipeline.settings"),
         ("notes/__init__.py", "import diary_pipeline.transcription"),
         ("instance/__init__.py", "import diary_pipeline.storage.keys"),
-        ("wiring.py", "import diary_pipeline.instance"),
+        ("wiring/stores.py", "import diary_pipeline.instance"),
         ("cli/main.py", "import dagster"),
         ("ledger/__init__.py", "def late():\n    import dagster"),
     ],

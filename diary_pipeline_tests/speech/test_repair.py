@@ -20,7 +20,7 @@ from diary_pipeline.transcription.speech.speech_activity import Silero
 from diary_pipeline.transcription.speech.windows import Window, WindowCutter, windows
 from diary_pipeline.transcription.transcriber import Hints
 from diary_pipeline.transcription.whisper.sequential import SequentialEars
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.recordings.faulty import DEMO
 from diary_pipeline_tests.recordings.planted import HELD_OUT, from_nothing
 from diary_pipeline_tests.recordings.planted import RATE as PLANTED_RATE

@@ -10,7 +10,7 @@ from diary_pipeline.cli.checkup import Finding, examine
 from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.settings import load_settings
 from diary_pipeline.transcription.devices.device import choose
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.gcs_server import Fault, GcsServer
 from diary_pipeline_tests.weights import weights
 

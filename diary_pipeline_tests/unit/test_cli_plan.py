@@ -14,7 +14,7 @@ from diary_pipeline.cli.main import main
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.notes.providers.sizing import likely_tokens
 from diary_pipeline.settings import load_settings
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.diaries import Diary
 from diary_pipeline_tests.drafting import honest
 from diary_pipeline_tests.provider_servers import ProviderDouble, Reply, provider_server

@@ -8,7 +8,7 @@ import pytest
 
 from diary_pipeline.cli.main import main
 from diary_pipeline.settings import load_settings
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.diaries import Diary
 
 

@@ -13,7 +13,7 @@ from diary_pipeline.cli.main import main
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.diaries import Diary
 from diary_pipeline_tests.embedding_server import EmbeddingServer, embedding_server
 

@@ -21,7 +21,7 @@ from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.query import query
 from diary_pipeline.notes.routing.ledger_memory import StoredAnswers
 from diary_pipeline.settings import load_settings
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.diaries import Diary
 from diary_pipeline_tests.drafting import honest, lines_of
 from diary_pipeline_tests.provider_servers import ProviderDouble, Reply, provider_server

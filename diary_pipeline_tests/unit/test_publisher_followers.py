@@ -46,6 +46,13 @@ class Counter:
         """Return how far it has come."""
         return self.at
 
+    def drop(self) -> None:
+        """Begin anew."""
+        self.at = 0
+
+    def compact(self) -> None:
+        """Nothing of it is on a disk."""
+
     def follow(self, db: duckdb.DuckDBPyConnection, moved: Sequence[Pointer], head: int) -> None:
         """Note what is new, what the file shows, and what the ledger has been told so far."""
         if self.breaks:

@@ -8,7 +8,7 @@ from diary_pipeline.cli.checkup import Finding, examine
 from diary_pipeline.core.errors import ServiceMissing, UsageError
 from diary_pipeline.settings import load_settings
 from diary_pipeline.settings_pages import explain
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.transcription_server import Reply, refusal, transcription_server
 
 SERVED = {

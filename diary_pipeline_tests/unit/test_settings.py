@@ -10,7 +10,7 @@ from diary_pipeline.settings import SETTINGS, Settings, load_settings
 from diary_pipeline.settings_pages import explain, masked
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.gcs import GcsStore
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 
 PEOPLE = """
 [owners.anna]

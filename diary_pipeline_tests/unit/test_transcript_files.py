@@ -21,7 +21,7 @@ from diary_pipeline.transcription.batch import TranscribeBatch
 from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.transcription.renderers.formats import RENDERERS, TranscriptFormat
 from diary_pipeline.transcription.scripted import ScriptedTranscriber
-from diary_pipeline.wiring import Wiring
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.builders import make_recording, make_transcript, speech_like, write_audio
 from diary_pipeline_tests.diaries import Diary
 from diary_pipeline_tests.note_builders import offline_notes

@@ -1,0 +1,1 @@
+"""Where settings become objects: the one composition root that the Dagster layer and the command line share."""
