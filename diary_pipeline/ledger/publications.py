@@ -52,7 +52,7 @@ def published_watermark(conn: sa.Connection, place: str | None = None) -> int:
 
 
 def waited(conn: sa.Connection, place: str, head: int, at: float) -> tuple[float | None, float | None]:
-    """Return for how many seconds, at an instant, the newest and the oldest commit up to `head` were not seen there yet.
+    """Return for how many seconds, at an instant, the newest and the oldest commit up to `head` were not seen there.
 
     None and None: all have been.
     """
