@@ -28,15 +28,15 @@ from diary_pipeline.catalogue.state import State, opened, read_state, write_stat
 from diary_pipeline.catalogue.turn import turn
 from diary_pipeline.catalogue.twins import Origin, Twins
 from diary_pipeline.core.errors import NotFound, TransientError
-from diary_pipeline.ledger.commits import Pointer, clock_now, first_made_at, made_at, pointers_since
+from diary_pipeline.ledger.commits import Pointer, clock_now, made_at, pointers_since
 from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.erasures import last_hidden_seq, last_removed_seq
-from diary_pipeline.ledger.publications import place_of, publication, set_published
+from diary_pipeline.ledger.publications import place_of, publication, set_published, waited
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    pass
 
 logger = log("catalogue.publisher")
 
@@ -224,7 +224,7 @@ class Publisher:
         db.execute("CHECKPOINT")
         with self.ledger.reading() as conn:
             at = now(conn)
-            newest_s, oldest_s = self._waited(conn, head, at)
+            newest_s, oldest_s = waited(conn, self._place, head, at)
         visible = shown.watermark if held and shown else 0
         state = State(
             head,
@@ -251,18 +251,10 @@ class Publisher:
     def _note(self, head: int, marts_wanted: str) -> tuple[float | None, float | None]:
         """Tell the ledger how far users see; return how many seconds the newest and the oldest new commit waited."""
         with self.ledger.reading() as conn:
-            noted, waited = publication(conn, self._place), self._waited(conn, head, now(conn))
+            noted, ages = publication(conn, self._place), waited(conn, self._place, head, now(conn))
         if (noted.place, noted.watermark, noted.marts) != (self._place, head, marts_wanted):
             set_published(self.ledger, self._place, head, marts_wanted)
-        return waited
-
-    def _waited(self, conn: "Connection", head: int, at: float) -> tuple[float | None, float | None]:
-        noted = publication(conn, self._place)
-        seen = noted.watermark if noted.place == self._place else 0
-        newest, oldest = made_at(conn, head), first_made_at(conn, seen)
-        if newest is None or oldest is None or head <= seen:
-            return None, None
-        return at - newest, at - oldest
+        return ages
 
 
 def _subjects(moved: Sequence[Pointer], after: int) -> int:

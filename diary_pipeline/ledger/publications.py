@@ -13,6 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from diary_pipeline.ledger.commits import first_made_at, made_at
 from diary_pipeline.ledger.connect import Ledger, now, upsert
 from diary_pipeline.ledger.tables import publications
 
@@ -48,6 +49,19 @@ def publication(conn: sa.Connection, place: str | None = None) -> Publication:
 def published_watermark(conn: sa.Connection, place: str | None = None) -> int:
     """Return the seq up to which users can see everything at a place; 0 before the first publish."""
     return publication(conn, place).watermark
+
+
+def waited(conn: sa.Connection, place: str, head: int, at: float) -> tuple[float | None, float | None]:
+    """Return for how many seconds, at an instant, the newest and the oldest commit up to `head` were not seen there.
+
+    None and None: all have been.
+    """
+    noted = publication(conn, place)
+    seen = noted.watermark if noted.place == place else 0
+    newest, oldest = made_at(conn, head), first_made_at(conn, seen)
+    if newest is None or oldest is None or head <= seen:
+        return None, None
+    return at - newest, at - oldest
 
 
 def set_published(ledger: Ledger, place: str, watermark: int, marts: str = "") -> float:
