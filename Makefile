@@ -7,7 +7,7 @@ LLM_HOME := .diary-llm
 LLM := qwen2.5-coder-1.5b
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo demo-llm dev test test-full test-llm-local lint bench bench-transcription bench-calibration bench-notes constraints env-example clean
+.PHONY: help setup models demo demo-llm dev test test-full test-llm-local lint bench bench-transcription bench-calibration bench-notes bench-catalogue constraints env-example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-calibration: $(VENV)/dev.stamp models ## Plant faults into good speech: wh
 
 bench-notes: $(VENV)/dev.stamp ## Measure what a note costs in CPU time beside a bare loop over the SDK
 	$(BIN)/python -m benchmarks notes
+
+bench-catalogue: $(VENV)/dev.stamp ## Measure commits a second beside plain DuckDB and Parquet, and kill whoever commits and publishes
+	$(BIN)/python -m benchmarks catalogue_commits catalogue_kills
 
 constraints: ## Resolve all dependencies anew and write constraints.txt
 	rm -rf $(VENV)-pins

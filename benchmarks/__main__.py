@@ -1,9 +1,18 @@
-"""`python -m benchmarks [NAME] ...`: run the named benchmarks or all, and print tables."""
+"""`python -m benchmarks [NAME ...]`: run the named or all, and print tables; an unknown name is told the others."""
 
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import calibration, catalogue_kills, control_plane, notes, search, search_quality, short_files
+from benchmarks import (
+    calibration,
+    catalogue_commits,
+    catalogue_kills,
+    control_plane,
+    notes,
+    search,
+    search_quality,
+    short_files,
+)
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "short_files": short_files.main,
@@ -12,6 +21,7 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "notes": notes.main,
     "search": search.main,
     "search_quality": search_quality.main,
+    "catalogue_commits": catalogue_commits.main,
     "catalogue_kills": catalogue_kills.main,
 }
 

@@ -127,7 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = self.rfile.read(size := int(self.headers.get("content-length") or 0))
+        if len(body) < size:
+            raise ConnectionResetError("killed in the middle of its request")
         path = urllib.parse.unquote(url.path)
         self.fault = self.state.fault_for(f"{self.command} {path}")
         if self.fault and self.fault.harm == "status":

@@ -10,10 +10,11 @@ import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn
 
 import pytest
@@ -67,7 +68,7 @@ class Postgres:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
+def postgres_server(changed: Mapping[str, str] = MappingProxyType({})) -> Iterator[Postgres]:
     """Start a PostgreSQL server of this session's own on a free port; skip where none is installed."""
     initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
     if initdb is None or pg_ctl is None:
@@ -85,7 +86,7 @@ def postgres_server() -> Iterator[Postgres]:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
-        said = "\n".join(f"{name} = '{value}'" for name, value in {**settings, **POSTGRES_SETTINGS}.items())
+        said = "\n".join(f"{name} = '{value}'" for name, value in {**settings, **POSTGRES_SETTINGS, **changed}.items())
         with (data / "postgresql.conf").open("a") as conf:
             conf.write(said + "\n")
         _check([*as_user, pg_ctl, "-D", data, "-l", log, "-w", "-t", "60", "start"])

@@ -4,11 +4,13 @@ DuckDB's DELETE, CHECKPOINT and VACUUM leave the bytes of deleted rows where the
 only a new file is without them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 
 from diary_pipeline.catalogue.schema import TABLES
+from diary_pipeline.catalogue.state import opened
 
 WORTH_IT = 0.2
 """Dead rows among all rows; from here on a rewriting gives more than it takes."""
@@ -27,13 +29,12 @@ def dead_share(db: duckdb.DuckDBPyConnection) -> float:
     return 1 - alive / slots if slots else 0.0
 
 
-def rewrite(source: Path, target: Path) -> None:
+def rewrite(source: Path, target: Path, options: Mapping[str, str]) -> None:
     """Write what can be read in `source`, views and comments included, into the new file `target`."""
-    with duckdb.connect() as db:
-        for path, name, mode in ((source, "old", " (READ_ONLY)"), (target, "new", "")):
-            quoted = str(path).replace("'", "''")
-            db.execute(f"ATTACH '{quoted}' AS {name}{mode}")
-        db.execute("COPY FROM DATABASE old TO new")
-        db.execute("CHECKPOINT new")
-        db.execute("DETACH new")
+    with opened(target, options=options) as db:
+        [name] = db.execute("SELECT current_database()").fetchone() or ("",)
+        quoted = str(source).replace("'", "''")
+        db.execute(f"ATTACH '{quoted}' AS old (READ_ONLY)")
+        db.execute(f'COPY FROM DATABASE old TO "{name}"')
+        db.execute("CHECKPOINT")
         db.execute("DETACH old")

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import duckdb
 
-from diary_pipeline.catalogue.state import open_read_only, read_state
+from diary_pipeline.catalogue.state import opened, read_state
 from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.ledger.commits import Pointer, pointers_since
 from diary_pipeline.ledger.connect import Ledger
@@ -39,7 +39,7 @@ def lead(ledger: Ledger, live: Path, followers: Sequence[Follower], head: int) -
     marks = [(follower, follower.watermark()) for follower in followers]
     if all(mark == head for _, mark in marks):
         return
-    with open_read_only(live) as db:
+    with opened(live, read_only=True) as db:
         state = read_state(db)
         if state is None or state.watermark != head:
             raise ServiceMissing(

@@ -42,20 +42,30 @@ def carry(db: duckdb.DuckDBPyConnection, marts: Path | None, live: Path, held: s
     if wanted == held:
         return held
     if not wanted:
-        drop(db)
+        _drop(db)
         return wanted
     if _copied(db, marts):
         return wanted
     return shown if shown != held and _copied(db, live) else held
 
 
-def drop(db: duckdb.DuckDBPyConnection) -> None:
-    """Show no marts."""
+def kept(db: duckdb.DuckDBPyConnection, hidden: int) -> int | None:
+    """Return the commit up to which dbt had read (0: they do not tell); None: there are no marts.
+
+    Those from before `hidden`, the commit of the last erasure, are dropped.
+    """
+    known = _watermark(db)
+    if known is not None and known < hidden:
+        _drop(db)
+        return None
+    return known
+
+
+def _drop(db: duckdb.DuckDBPyConnection) -> None:
     db.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
 
 
-def watermark(db: duckdb.DuckDBPyConnection) -> int | None:
-    """Return the commit up to which dbt had read; None when the file has no marts; 0 when they do not tell."""
+def _watermark(db: duckdb.DuckDBPyConnection) -> int | None:
     if not db.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = ?", [SCHEMA]).fetchone():
         return None
     try:
@@ -76,7 +86,7 @@ def _copied(db: duckdb.DuckDBPyConnection, path: Path | None) -> bool:
         source,
     ).fetchall()
     db.execute("BEGIN")
-    drop(db)
+    _drop(db)
     db.execute(f"CREATE SCHEMA {SCHEMA}")
     for table, comment in tables:
         db.execute(f'CREATE TABLE {SCHEMA}."{table}" AS FROM {_SOURCE}.{SCHEMA}."{table}"')

@@ -11,17 +11,18 @@ file locks are per process, so a process that both reads and publishes fools its
 
 import datetime as dt
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 import sqlalchemy as sa
 
 from diary_pipeline.catalogue import compaction, fold, marts
 from diary_pipeline.catalogue.followers import Follower, lead
-from diary_pipeline.catalogue.state import OFFLINE, State, open_read_only, read_state, write_state
+from diary_pipeline.catalogue.state import State, opened, read_state, write_state
 from diary_pipeline.catalogue.turn import turn
 from diary_pipeline.catalogue.twins import Origin, Twins
 from diary_pipeline.core.errors import NotFound
@@ -66,12 +67,15 @@ class Publisher:
         *,
         marts_file: Path | None = None,
         followers: Sequence[Follower] = (),
+        options: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`options` are DuckDB's, for building the file: `memory_limit`, `threads`, `force_compression`."""
         self.ledger = ledger
         self.store = store
         self.live = live
         self.marts_file = marts_file
         self.followers = followers
+        self.options = options
         self._place = place_of(live)
         self._twins = Twins(live)
 
@@ -102,7 +106,7 @@ class Publisher:
         done = self.publish()
         started = time.perf_counter()
         with self._turn(), self._twins.written():
-            compaction.rewrite(self.live, self._twins.next)
+            compaction.rewrite(self.live, self._twins.next, self.options)
             self._twins.swap(keep_spare=False)
         size = self.live.stat().st_size
         logger.info("compacted", size_bytes=size, seconds=round(time.perf_counter() - started, 3))
@@ -112,13 +116,14 @@ class Publisher:
         """Return which part of the published rows is deleted, 0 to 1; compaction.WORTH_IT says when to compact."""
         if not self.live.exists():
             return 0.0
-        with open_read_only(self.live) as db:
+        with opened(self.live, read_only=True) as db:
             return compaction.dead_share(db)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         with turn(self.ledger, self.live):
-            self._twins.clean()
+            with self._twins.written():
+                self._twins.clean()
             yield
 
     def _seen(self) -> State | None:
@@ -126,7 +131,7 @@ class Publisher:
         if not self.live.exists():
             return None
         try:
-            with open_read_only(self.live) as db:
+            with opened(self.live, read_only=True) as db:
                 return read_state(db)
         except duckdb.Error:
             return None  # damaged, or open here with other settings: the next file will tell
@@ -148,7 +153,7 @@ class Publisher:
     def _build_once(self, shown: State | None) -> tuple[State, Origin]:
         with self._twins.written():
             held, origin = self._begun()
-            with duckdb.connect(str(self._twins.next), config=dict(OFFLINE)) as db:
+            with opened(self._twins.next, options=self.options) as db:
                 if held is None:
                     fold.create(db)
                 state = self._filled(db, held, shown)
@@ -163,7 +168,7 @@ class Publisher:
             if origin == "log":
                 break
             try:
-                with duckdb.connect(str(self._twins.next), config=dict(OFFLINE)) as db:
+                with opened(self._twins.next, options=self.options) as db:
                     state = read_state(db)
             except duckdb.Error as error:  # a spare that somebody reads, or a damaged file
                 logger.info("twin_unusable", origin=origin, error=type(error).__name__)
@@ -187,7 +192,8 @@ class Publisher:
         built, marts_watermark = self._carry_marts(db, held, shown, hidden)
         db.execute("CHECKPOINT")
         with self.ledger.reading() as conn:
-            at, (newest_s, oldest_s) = now(conn), self._waited(conn, head)
+            at = now(conn)
+            newest_s, oldest_s = self._waited(conn, head, at)
         visible = shown.watermark if held and shown else 0
         state = State(
             head,
@@ -209,27 +215,22 @@ class Publisher:
     ) -> tuple[str, int | None]:
         theirs, ours = (state.marts_stamp if state else "" for state in (shown, held))
         built = marts.carry(db, self.marts_file, self.live, held=ours, shown=theirs)
-        watermark = marts.watermark(db)
-        if watermark is not None and watermark < hidden:  # they may still tell what was erased since
-            marts.drop(db)
-            return built, None
-        return built, watermark
+        return built, marts.kept(db, hidden)
 
     def _note(self, head: int, marts_wanted: str) -> tuple[float | None, float | None]:
         """Tell the ledger how far users see; return how many seconds the newest and the oldest new commit waited."""
         with self.ledger.reading() as conn:
-            noted, waited = publication(conn, self._place), self._waited(conn, head)
+            noted, waited = publication(conn, self._place), self._waited(conn, head, now(conn))
         if (noted.place, noted.watermark, noted.marts) != (self._place, head, marts_wanted):
             set_published(self.ledger, self._place, head, marts_wanted)
         return waited
 
-    def _waited(self, conn: sa.Connection, head: int) -> tuple[float | None, float | None]:
+    def _waited(self, conn: sa.Connection, head: int, at: float) -> tuple[float | None, float | None]:
         noted = publication(conn, self._place)
         seen = noted.watermark if noted.place == self._place else 0
         newest, oldest = made_at(conn, head), first_made_at(conn, seen)
         if newest is None or oldest is None or head <= seen:
             return None, None
-        at = now(conn)
         return at - newest, at - oldest
 
 

@@ -9,6 +9,7 @@ What surprises: a failed recording is a row too (`outcome_row`), because users a
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -45,9 +46,10 @@ def transcript_rows(recording: Recording, transcript: Transcript, checks: Iterab
         {
             **head,
             "segment_id": s.id,
-            **{name: getattr(s, name) for name in (*_SEGMENT, *_LATER)},
+            **dict(zip(_OF_SEGMENT, _told(s), strict=True)),
             "risks": list(s.risks),
-            "words": [{name: getattr(w, name) for name in _WORD} for w in s.words],
+            # A word's own dictionary: making another took half of the processor time of a commit.
+            "words": list(map(vars, s.words)),
         }
         for s in transcript.segments
     ]
@@ -211,12 +213,13 @@ def utc(at: dt.datetime) -> dt.datetime:
     return at.astimezone(dt.UTC).replace(tzinfo=None)
 
 
-_WORD = ("text", "start_s", "end_s", "probability")
 _SEGMENT = (
     "start_s", "end_s", "kind", "text", "language", "avg_logprob", "no_speech_prob", "compression_ratio",
 )  # fmt: skip
 # Objects of schema versions 1 and 2 lack these, and `risks`: a committed transcript stays readable.
 _LATER = ("raw_text", "reason", "rung", "model_sha256", "language_probability")
+_OF_SEGMENT = (*_SEGMENT, *_LATER)
+_told = attrgetter(*_OF_SEGMENT)
 _CALL = ("route", "model", "outcome", "seconds", "cost_usd")
 _ITEM = ("kind", "text", "segment_id", "start_s", "end_s", "quote", "due_date")
 _NOTE = (

@@ -46,7 +46,7 @@ _NEW_WORDS = f"INSERT INTO words(rowid, {', '.join(FIELDS)}) VALUES (?, {', '.jo
 
 
 class SearchIndex:
-    """The search file at `path`; ServiceMissing where this SQLite has no FTS5."""
+    """The search file at `path`; ServiceMissing where this SQLite has no FTS5, or the file cannot be written now."""
 
     def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
         self.path = path
@@ -69,7 +69,10 @@ class SearchIndex:
             self._fold(db, sorted({pointer.subject for pointer in moved}) if self.path.exists() else _all(db), head)
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
-                raise
+                raise ServiceMissing(
+                    "search_not_written",
+                    f"{self.path} cannot be written ({error}): make room or end who holds it, and publish again.",
+                ) from error
             logger.warning("search_damaged")
             self.drop()
             self._fold(db, _all(db), head)

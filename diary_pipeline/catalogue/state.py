@@ -4,10 +4,11 @@ Its columns are described in schema.py. What the ledger knows of publishing is l
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 
@@ -59,7 +60,11 @@ def write_state(db: duckdb.DuckDBPyConnection, state: State) -> None:
 
 
 @contextmanager
-def open_read_only(live: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a published file for the publisher itself; users ask query.py."""
-    with duckdb.connect(str(live), read_only=True, config=dict(OFFLINE)) as db:
+def opened(
+    path: Path, *, read_only: bool = False, options: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a catalogue file for the publisher itself, with options of DuckDB; users ask query.py."""
+    with duckdb.connect(str(path), read_only=read_only, config={**OFFLINE, **options}) as db:
+        # DuckDB draws one onto standard output after two seconds, where the figures of a publish are read from.
+        db.execute("SET enable_progress_bar = false")
         yield db

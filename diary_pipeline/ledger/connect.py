@@ -177,6 +177,14 @@ def insert_missing(tx: sa.Connection, table: sa.Table, row: Mapping[str, object]
     return tx.execute(postgresql.insert(table).values(**row).on_conflict_do_nothing()).rowcount > 0
 
 
+def insert_all_missing(tx: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> int:
+    """Insert rows as insert_missing does, all at once, and return how many were not there."""
+    if tx.dialect.name == "sqlite":
+        return tx.execute(sqlite.insert(table).on_conflict_do_nothing(), rows).rowcount
+    key = list(table.primary_key.columns)
+    return len(tx.execute(postgresql.insert(table).on_conflict_do_nothing().returning(*key), rows).all())
+
+
 def upsert(tx: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> None:
     """Insert a row, or replace the values of the row with the same primary key."""
     key = [c.name for c in table.primary_key.columns]

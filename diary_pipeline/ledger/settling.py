@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.ledger.claims import settle
-from diary_pipeline.ledger.connect import GaveWay, each, insert_missing, now
+from diary_pipeline.ledger.connect import GaveWay, each, insert_all_missing, now
 from diary_pipeline.ledger.tables import batches, recordings, submissions, work
 
 Reason = Mapping[str, str | None]
@@ -168,9 +168,8 @@ class Settlement:
             for key in keys
             if (key, "note") not in self.work
         ]
-        for row in fresh:
-            if not insert_missing(self.tx, work, row):  # somebody asked for the note by hand since the rows were locked
-                raise GaveWay
+        if fresh and insert_all_missing(self.tx, work, fresh) < len(fresh):
+            raise GaveWay  # somebody asked for the note by hand since the rows were locked
 
     def _ready(self) -> dict[str, str | float | bool | None]:
         free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))

@@ -295,7 +295,10 @@ def test_sql_that_cannot_be_ends_with_2_and_one_sentence(run: Run, keys: dict[st
 
 
 def test_publish_twice_tells_that_nothing_is_new(run: Run, keys: dict[str, str]) -> None:
-    assert "published 0 recordings" in run("publish").err
+    ran = run("publish", "--format", "json")
+    assert "published 0 recordings" in ran.err
+    [figures] = json.loads(ran.out)
+    assert (figures["recordings"], figures["freshness_s"], figures["origin"]) == (0, None, None)
 
 
 def test_unpublished_commits_are_told(run: Run, keys: dict[str, str]) -> None:
