@@ -8,6 +8,7 @@ the machine may be busy; a search opens both files each time, LIKE has its file 
 
 import contextlib
 import datetime as dt
+import json
 import os
 import resource
 import statistics
@@ -37,6 +38,7 @@ MOVED = 1_000
 ASKED = 15
 PASSAGES, WIDTH = 4, 384
 """A note and three half minutes, as MiniLM makes vectors of them."""
+PLACES = json.dumps([("said", 0)] * PASSAGES)
 FIRST_DAY = dt.date(2024, 1, 1)
 
 
@@ -114,10 +116,11 @@ def _by_meaning(index: SearchIndex, live: Path, words: list[str]) -> None:
         documents = [row[0] for row in file.execute("SELECT id FROM documents")]
         file.execute("BEGIN IMMEDIATE")
         for start in range(0, len(documents), 5_000):
-            some = np.repeat(documents[start : start + 5_000], PASSAGES)
-            vectors = _Random().scaled(draw.standard_normal((len(some), WIDTH), np.float32)).astype(np.float16)
-            made = ((int(n), "said", 0, vector.tobytes()) for n, vector in zip(some, vectors, strict=True))
-            file.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?)", made)
+            some = documents[start : start + 5_000]
+            drawn = draw.standard_normal((len(some) * PASSAGES, WIDTH), np.float32)
+            vectors = _Random().scaled(drawn).astype(np.float16)
+            made = ((n, PLACES, vectors[i * PASSAGES : (i + 1) * PASSAGES].tobytes()) for i, n in enumerate(some))
+            file.executemany("INSERT INTO vectors VALUES (?, ?, ?)", made)
         file.execute("UPDATE documents SET embedded_with = ?", [_Random.made_with])
         file.execute("COMMIT")
     print(f"\nWith {PASSAGES} vectors of {WIDTH} numbers a note the search file has {_mb(index.path)} MB.\n")

@@ -3,11 +3,12 @@
 What makes vectors is an `Embedder`, which notes/ implements. They are made after a publish, not in it: `embed_waiting`
 works off what is new for as long as it is given, and a document without vectors is found by its words meanwhile.
 
-What surprises: every question is compared with every vector, in blocks. For 100,000 notes that takes half a second and
-no library (docs/performance.md); an approximate index would have to be kept true to the file.
+What surprises: every question is compared with every vector, in blocks. That takes no library
+(docs/performance.md tells how long); an approximate index would have to be kept true to the file.
 """
 
 import heapq
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +23,8 @@ PASSAGE_WORDS = 80
 """About half a minute of speech, so that a hit has a moment; MiniLM reads up to 190 words at once."""
 TOGETHER = 16
 """Documents whose passages are embedded and committed at once."""
-BLOCK = 8_192
-"""Vectors in memory at once while a question is compared."""
+BLOCK = 1_024
+"""Documents in memory at once while a question is compared."""
 
 Vectors = npt.NDArray[np.float32]
 
@@ -114,20 +115,24 @@ def by_meaning(
     """Give the documents closest to a question, closest first; `where` is SQL over `documents`, with its values."""
     condition, values = where
     rows = index.execute(
-        "SELECT vectors.document, vectors.field, vectors.line, vectors.vector "  # noqa: S608 - built by search.py
+        "SELECT vectors.document, vectors.passages, vectors.vectors "  # noqa: S608 - built by search.py
         "FROM documents CROSS JOIN vectors ON vectors.document = documents.id "
         f"WHERE documents.embedded_with = ?{condition}",
         [embedder.made_with, *values],
     )
-    best: dict[int, Close] = {}
+    close: list[Close] = []
     while block := rows.fetchmany(BLOCK):
-        vectors = np.frombuffer(b"".join(row[3] for row in block), np.float16).reshape(len(block), -1)
+        vectors = np.frombuffer(b"".join(row[2] for row in block), np.float16).reshape(-1, len(question))
         similarities = vectors.astype(np.float32) @ question
-        for n in np.flatnonzero(similarities >= embedder.least_similarity):
-            document, field, line, _ = block[n]
-            if document not in best or best[document].similarity < similarities[n]:
-                best[document] = Close(document, float(similarities[n]), field, line)
-    return heapq.nlargest(limit, best.values(), key=lambda close: close.similarity)
+        sizes = [len(row[2]) // (2 * len(question)) for row in block]
+        starts = np.cumsum([0, *sizes[:-1]])
+        best = np.maximum.reduceat(similarities, starts)
+        for n in np.flatnonzero(best >= embedder.least_similarity):
+            number, places, _ = block[n]
+            passage = int(similarities[starts[n] : starts[n] + sizes[n]].argmax())
+            close.append(Close(number, float(best[n]), *json.loads(places)[passage]))
+        close = heapq.nlargest(limit, close, key=lambda found: found.similarity)
+    return close
 
 
 def _private_owners(file: sqlite3.Connection, is_private: Callable[[str], bool]) -> list[str]:
@@ -159,17 +164,11 @@ def _embed(file: sqlite3.Connection, embedder: Embedder, documents: Sequence[int
         cut += [(number, passage) for passage in passages(*row)] if row else []
     vectors = embedder.embed([passage.text for _, passage in cut]) if cut else np.empty((0, 0), np.float32)
     with transaction(file):
-        there = set()
         for number in documents:
             file.execute("DELETE FROM vectors WHERE document = ?", [number])
             now = file.execute("UPDATE documents SET embedded_with = ? WHERE id = ?", [embedder.made_with, number])
-            if now.rowcount:  # else it was replaced or erased while its vectors were made
-                there.add(number)
-        file.executemany(
-            "INSERT INTO vectors VALUES (?, ?, ?, ?)",
-            (
-                (number, passage.field, passage.line, vector.astype(np.float16).tobytes())
-                for (number, passage), vector in zip(cut, vectors, strict=True)
-                if number in there
-            ),
-        )
+            mine = [n for n, (document, _) in enumerate(cut) if document == number]
+            if now.rowcount and mine:  # else it was replaced or erased while its vectors were made, or says nothing
+                places = json.dumps([(cut[n][1].field, cut[n][1].line) for n in mine])
+                blob = vectors[mine].astype(np.float16).tobytes()
+                file.execute("INSERT INTO vectors VALUES (?, ?, ?)", [number, places, blob])

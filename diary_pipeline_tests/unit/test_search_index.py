@@ -152,6 +152,24 @@ def test_a_reader_keeps_what_it_began_with_and_blocks_nobody_but_compaction(
     assert rows(index, "SELECT count(*) FROM documents") == [(2,)]
 
 
+def test_a_file_that_somebody_writes_to_is_not_taken_for_a_damaged_one(
+    diary: Diary, publisher: Publisher, index: SearchIndex
+) -> None:
+    diary.transcribe(diary.accept("walk.m4a"))
+    publisher.publish()
+    inode = index.path.stat().st_ino
+    diary.transcribe(diary.accept("later.m4a"))
+    impatient = SearchIndex(index.path, busy_s=0.05)
+    with contextlib.closing(sqlite3.connect(index.path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ServiceMissing) as busy:
+            Publisher(diary.ledger, diary.store, publisher.live, followers=[impatient]).publish()
+        assert busy.value.code == "search_not_written"
+    publisher.publish()
+    assert rows(index, "SELECT count(*) FROM documents") == [(2,)]
+    assert index.path.stat().st_ino == inode
+
+
 def other_schema(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE state SET schema_version = 0")
