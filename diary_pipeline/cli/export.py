@@ -52,7 +52,7 @@ def export(
     A file or folder appears whole or not at all, and replaces an earlier export. A vault is brought up to date: what
     you wrote on its pages stays, and a page whose marked block you edited is not touched (`diary status` names it).
 
-    Examples: `diary export --to me.duckdb --user me`; `diary export --as obsidian --to ~/Vault/Diary --user me`;
+    Examples: `diary export --to me.duckdb --user me`; `diary export --as obsidian --to ~/Diary --user me`;
     `diary export --as csv --to may --since 2026-05-01 --until 2026-05-31`.
     """
     from diary_pipeline.catalogue.export import Selection

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
 from diary_pipeline.catalogue.export import Selection
 from diary_pipeline.core.errors import UsageError
@@ -282,6 +283,7 @@ ODD = [
     "<!-- diary:end -->",
     "Same",
     "same",
+    'tab\tnext\u0085line\u2028del\x7f: # - "quoted" \\ {a: 1}',
 ]
 
 
@@ -299,6 +301,8 @@ def test_odd_titles_and_names_become_names_that_every_system_bears(tmp_path: Pat
         assert not set(name) & set('<>:"/\\|?*#^[]\u202e') and not name.startswith(".") and len(name.encode()) <= 255
         assert name.removesuffix(".md").strip(". ") == name.removesuffix(".md")
         assert name.partition(".")[0].casefold() not in {"con", "nul"}
+    matters = [p.read_text().split("---\n")[1] for p in vaulted.root.glob("Notes/*.md")]
+    assert {yaml.safe_load(matter)["title"] for matter in matters} == set(ODD)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["home", "vault"]
     assert vaulted.export().written == 0, "and what is said ends no block"
     house.diary.ledger.close()

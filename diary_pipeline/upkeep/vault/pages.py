@@ -113,7 +113,10 @@ def _front_matter(note: NoteFacts, hubs: Mapping[str, Sequence[str]]) -> str:
 
 
 def _yaml(value: object) -> str:
-    return str(value) if isinstance(value, dt.date | int | float) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dt.date | int | float):
+        return str(value)
+    # YAML takes more characters for the end of a line than JSON does, and refuses others.
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in json.dumps(value, ensure_ascii=False))
 
 
 def _tag(tag: str) -> str:
