@@ -18,7 +18,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from diary_pipeline.catalogue.dbt_notes.manifest import manifest
-from diary_pipeline.defs.erase import erase, erasures
+from diary_pipeline.defs.erase import erase, erasures, marts_after_erasure
 from diary_pipeline.defs.events import failed_recordings
 from diary_pipeline.defs.ingest import ingest
 from diary_pipeline.defs.marts import build_marts, marts_assets
@@ -52,7 +52,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None
             retention,
             erase,
         ],
-        sensors=[uploads, finished_transcripts, stale_notes, publish, erasures],
+        sensors=[uploads, finished_transcripts, stale_notes, publish, erasures, marts_after_erasure],
         schedules=[f(settings.time_zone) for f in (nightly_marts, nightly_upkeep, nightly_retention, hourly_reconcile)],
         resources={**resources(Wiring(settings)), **(overrides or {})},
         executor=dg.in_process_executor,  # also for UI runs and backfills: 1 s a run, not 15

@@ -13,15 +13,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, audio_days
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import Template
-from diary_pipeline.settings_file import KeepAudio, TimeZone, UserId, first_fault, known_zone, read_people, server_url
+from diary_pipeline.settings_file import KeepAudio, TimeZone, UserId, first_fault, known_zone, read_people
+from diary_pipeline.settings_kinds import (
+    AbsolutePath,
+    BucketUrl,
+    EmbeddingUrl,
+    Listed,
+    ServerUrl,
+    Words,
+    below,
+    setting,
+)
 from diary_pipeline.settings_llm import Llm, read_llm
-from diary_pipeline.storage.bucket import bucket_of
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
 from diary_pipeline.transcription.repair.rungs import LADDER, Rung
 from diary_pipeline.transcription.weights.hub import HUB_MODELS
@@ -30,215 +39,183 @@ PREFIX = "DIARY_"
 OTHERS = frozenset({"DIARY_REQUIRE_SERVERS"})
 """Variables with our prefix that are not ours to read: the first turns skipped tests into failed ones."""
 
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-_Listed = BeforeValidator(lambda said: _listed(said) if isinstance(said, str) else said)
-Words = Annotated[tuple[str, ...], _Listed]
-
-
-def _listed(said: str) -> list[str]:
-    return [word.strip() for word in said.split(",") if word.strip()]
-
-
-def _bucket_url(said: str) -> str:
-    bucket_of(said)
-    return said
-
-
-ServerUrl = Annotated[str, AfterValidator(lambda said: server_url(said, "DIARY_TRANSCRIPTION_API_KEY"))]
-EmbeddingUrl = Annotated[str, AfterValidator(lambda said: server_url(said, "DIARY_EMBEDDING_API_KEY"))]
-BucketUrl = Annotated[str, AfterValidator(_bucket_url)]
-
-
-def _below(name: str) -> Any:
-    return lambda data: data["home"] / name
-
-
-def _setting(
-    group: str, default: Any, reason: str, *, env: str | None = None, secret: bool = False, **limits: Any
-) -> Any:
-    shape = {"default_factory": default} if callable(default) else {"default": default}
-    extra: dict[str, JsonValue] = {"group": group, "env": env, "secret": secret}
-    return Field(**shape, description=reason, json_schema_extra=extra, **limits)
-
 
 class Settings(BaseModel):
     """A deployment. Frozen: a process has one, made once at its edge."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    home: AbsolutePath = _setting("Places", Path(".diary"), "Folder of everything that the embedded default writes.")
-    ledger_url: str = _setting(
+    home: AbsolutePath = setting("Places", Path(".diary"), "Folder of everything that the embedded default writes.")
+    ledger_url: str = setting(
         "Places",
         lambda data: f"sqlite:///{data['home'] / 'ledger.sqlite'}",
         "SQLAlchemy URL of the ledger; SQLite wants a local disk, several machines want PostgreSQL.",
         secret=True,
     )
-    object_dir: AbsolutePath = _setting(
-        "Places", _below("objects"), "Folder of audio and committed Parquet objects; may lie on NFS."
+    object_dir: AbsolutePath = setting(
+        "Places", below("objects"), "Folder of audio and committed Parquet objects; may lie on NFS."
     )
-    bucket: BucketUrl | None = _setting(
+    bucket: BucketUrl | None = setting(
         "Places",
         None,
         "In place of that folder: a bucket of Google Cloud Storage, as gs://BUCKET or gs://BUCKET/PREFIX.",
     )
-    bucket_copies_mb: int = _setting(
+    bucket_copies_mb: int = setting(
         "Places",
         2000,
         "Millions of bytes that local copies of a bucket's objects may fill below DIARY_HOME; some 60 hours of memos.",
         ge=1,
     )
-    catalogue_file: AbsolutePath = _setting(
-        "Places", _below("catalogue.duckdb"), "DuckDB file that users query; replaced by rename, wants a local disk."
+    catalogue_file: AbsolutePath = setting(
+        "Places", below("catalogue.duckdb"), "DuckDB file that users query; replaced by rename, wants a local disk."
     )
-    search_file: AbsolutePath = _setting(
-        "Places", _below("search.sqlite"), "SQLite file of words that `diary search` asks; wants a local disk."
+    search_file: AbsolutePath = setting(
+        "Places", below("search.sqlite"), "SQLite file of words that `diary search` asks; wants a local disk."
     )
-    marts_file: AbsolutePath = _setting(
-        "Places", _below("marts.duckdb"), "DuckDB file that dbt builds and the publisher copies; wants a local disk."
+    marts_file: AbsolutePath = setting(
+        "Places", below("marts.duckdb"), "DuckDB file that dbt builds and the publisher copies; wants a local disk."
     )
-    make_manifest: bool = _setting(
+    make_manifest: bool = setting(
         "Places",
         True,
         "Whether dbt's manifest is made where it is missing (10 s, once); images bring one, and fail without.",
     )
-    drop_dir: AbsolutePath = _setting(
-        "Places", _below("drop"), "Folder that is always watched, for the default owner; files stay where they are."
+    drop_dir: AbsolutePath = setting(
+        "Places", below("drop"), "Folder that is always watched, for the default owner; files stay where they are."
     )
-    note_dir: AbsolutePath = _setting("Places", _below("notes"), "Folder of rendered notes: <day>/<recording key>.md.")
-    write_note_files: bool = _setting("Places", True, "Whether notes are also written as Markdown files.")
-    transcript_dir: AbsolutePath = _setting(
-        "Places", _below("transcripts"), "Folder of transcripts as files: <day>/<recording key>.<format>."
+    note_dir: AbsolutePath = setting("Places", below("notes"), "Folder of rendered notes: <day>/<recording key>.md.")
+    write_note_files: bool = setting("Places", True, "Whether notes are also written as Markdown files.")
+    transcript_dir: AbsolutePath = setting(
+        "Places", below("transcripts"), "Folder of transcripts as files: <day>/<recording key>.<format>."
     )
-    transcript_files: Annotated[tuple[TranscriptFormat, ...], _Listed] = _setting(
+    transcript_files: Annotated[tuple[TranscriptFormat, ...], Listed] = setting(
         "Places",
         (),
         "Formats in which transcripts are also kept as files, separated by commas: txt, json, srt, vtt, md. Those of "
         "another format go when a recording is transcribed again.",
     )
-    model_dir: AbsolutePath = _setting(
+    model_dir: AbsolutePath = setting(
         "Places",
         Path("~/.cache/diary_pipeline/models"),
         "Folder of the weights of models; outside the home folder, because projects share it.",
     )
-    dagster_home: AbsolutePath = _setting(
-        "Places", _below("dagster"), "Folder of Dagster's own state and dagster.yaml.", env="DAGSTER_HOME"
+    dagster_home: AbsolutePath = setting(
+        "Places", below("dagster"), "Folder of Dagster's own state and dagster.yaml.", env="DAGSTER_HOME"
     )
-    config_file: AbsolutePath | None = _setting(
+    config_file: AbsolutePath | None = setting(
         "Places", None, "TOML file that names owners and watched folders.", env="DIARY_CONFIG"
     )
 
-    whisper_model: str = _setting(
+    whisper_model: str = setting(
         "Transcription", "base", "Model for recordings that ask for none; the smallest that is not tiring to read."
     )
-    allowed_models: Words = _setting(
+    allowed_models: Words = setting(
         "Transcription",
         tuple(HUB_MODELS),
         "Models that a recording may ask for, separated by commas; others are refused.",
     )
-    transcriber: Literal["faster-whisper", "openai"] = _setting(
+    transcriber: Literal["faster-whisper", "openai"] = setting(
         "Transcription",
         "faster-whisper",
         "What hears: Whisper weights on this machine, or any server with OpenAI's transcription API.",
     )
-    transcription_url: ServerUrl | None = _setting(
+    transcription_url: ServerUrl | None = setting(
         "Transcription",
         None,
         "Address of that server, usually ending in /v1; the speech of every recording is sent there.",
     )
-    transcription_api_key: str | None = _setting("Transcription", None, "Its key, where it wants one.", secret=True)
-    transcription_concurrency: int = _setting(
+    transcription_api_key: str | None = setting("Transcription", None, "Its key, where it wants one.", secret=True)
+    transcription_concurrency: int = setting(
         "Transcription", 4, "Windows of up to 30 s that it is asked about at once.", ge=1, le=64
     )
-    device: Literal["auto", "cpu", "cuda"] = _setting(
+    device: Literal["auto", "cpu", "cuda"] = setting(
         "Transcription",
         "auto",
         "Where the model runs; auto takes a GPU that answers and could hold it (docs/devices.md).",
     )
-    compute_type: Literal["auto", "int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] = _setting(
+    compute_type: Literal["auto", "int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] = setting(
         "Transcription",
         "auto",
         "Precision of the weights; auto takes float16 on CUDA, float32 where a GPU has none, int8 on a CPU.",
     )
-    cpu_threads: int = _setting("Transcription", 0, "CPU threads of one model; 0 takes all cores.", ge=0, le=512)
-    beam_size: int = _setting("Transcription", 5, "Beams per window; 1 is faster and makes more mistakes.", ge=1, le=20)
-    window_batch_size: int = _setting(
+    cpu_threads: int = setting("Transcription", 0, "CPU threads of one model; 0 takes all cores.", ge=0, le=512)
+    beam_size: int = setting("Transcription", 5, "Beams per window; 1 is faster and makes more mistakes.", ge=1, le=20)
+    window_batch_size: int = setting(
         "Transcription",
         0,
         "Windows that one model call decodes; 0 chooses from free memory, at most 8 on a CPU and 64 on a GPU.",
         ge=0,
         le=64,
     )
-    repair_ladder: Annotated[tuple[Rung, ...], _Listed] = _setting(
+    repair_ladder: Annotated[tuple[Rung, ...], Listed] = setting(
         "Transcription",
         LADDER,
         "How a suspicious passage is heard again, each way when those before it failed; their order here says nothing. "
         "Empty: it is refused unheard.",
     )
-    repair_model: str = _setting(
+    repair_model: str = setting(
         "Transcription", "", "Model of another size that may hear a suspicious passage again; empty: none."
     )
 
-    transcript_batch_recordings: int = _setting(
+    transcript_batch_recordings: int = setting(
         "Batches", 200, "Most recordings in one transcription run; a run costs about 10 s to start.", ge=1, le=5000
     )
-    transcript_batch_audio_minutes: float = _setting(
+    transcript_batch_audio_minutes: float = setting(
         "Batches", 120.0, "Most minutes of audio in one transcription run, so that it ends within a coffee break.", gt=0
     )
-    transcript_batches_open: int = _setting(
+    transcript_batches_open: int = setting(
         "Batches", 2, "Transcription batches planned and not ended; later arrivals join a later batch.", ge=1, le=1000
     )
-    note_batch_recordings: int = _setting(
-        "Batches", 500, "Most recordings in one run that writes notes.", ge=1, le=5000
-    )
-    note_batch_audio_minutes: float = _setting(
+    note_batch_recordings: int = setting("Batches", 500, "Most recordings in one run that writes notes.", ge=1, le=5000)
+    note_batch_audio_minutes: float = setting(
         "Batches", 6000.0, "Most minutes of transcribed audio in one run that writes notes.", gt=0
     )
-    note_batches_open: int = _setting("Batches", 2, "Note batches planned and not ended.", ge=1, le=1000)
-    lease_s: float = _setting(
+    note_batches_open: int = setting("Batches", 2, "Note batches planned and not ended.", ge=1, le=1000)
+    lease_s: float = setting(
         "Batches",
         60.0,
         "Seconds after which a silent worker's recordings may be taken over; it reports thrice in it.",
         ge=3,
     )
-    rollback_days: float = _setting(
+    rollback_days: float = setting(
         "Batches",
         30.0,
         "Days for which every version of a transcript or note is kept; after that the current and the previous one.",
         ge=0,
     )
-    max_attempts: int = _setting(
+    max_attempts: int = setting(
         "Batches", 3, "Runs that may try one batch before its recordings are failed.", ge=1, le=100
     )
-    retry_s: float = _setting(
+    retry_s: float = setting(
         "Batches",
         5.0,
         "Seconds until work of a run that raised is tried again; doubled with each attempt.",
         ge=0,
     )
 
-    settle_s: float = _setting(
+    settle_s: float = setting(
         "Intake", 2.0, "Seconds for which a file must not have changed: one still being written is not taken.", ge=0
     )
-    intake_budget_s: float = _setting(
+    intake_budget_s: float = setting(
         "Intake", 20.0, "Seconds of hashing and probing in one tick; Dagster ends a tick after 60.", gt=0, le=50
     )
-    intake_max_files: int = _setting("Intake", 500, "Most files taken in by one tick.", ge=1)
-    max_file_size_mb: int = _setting("Intake", 500, "Largest audio file, in millions of bytes.", ge=1)
-    min_audio_s: float = _setting("Intake", 0.3, "Shortest recording; below it there is no word to hear.", gt=0)
-    max_audio_s: float = _setting("Intake", 86_400.0, "Longest recording: a day.", gt=0)
+    intake_max_files: int = setting("Intake", 500, "Most files taken in by one tick.", ge=1)
+    max_file_size_mb: int = setting("Intake", 500, "Largest audio file, in millions of bytes.", ge=1)
+    min_audio_s: float = setting("Intake", 0.3, "Shortest recording; below it there is no word to hear.", gt=0)
+    max_audio_s: float = setting("Intake", 86_400.0, "Longest recording: a day.", gt=0)
 
-    default_owner: UserId = _setting("People", DEFAULT_OWNER, "Whose diary it is when nobody says.")
-    time_zone: TimeZone = _setting("People", "UTC", "Zone of owners who name none; decides the day of a recording.")
+    default_owner: UserId = setting("People", DEFAULT_OWNER, "Whose diary it is when nobody says.")
+    time_zone: TimeZone = setting("People", "UTC", "Zone of owners who name none; decides the day of a recording.")
 
-    keep_audio: KeepAudio = _setting(
+    keep_audio: KeepAudio = setting(
         "People",
         "forever",
         "How long our copy of the audio is kept once its note is there: forever, note (until then), or days.",
     )
-    keep_days: float | None = _setting(
+    keep_days: float | None = setting(
         "People", None, "Days after which a recording is erased with all that was made of it; empty: never.", gt=0
     )
-    erasure_key: str | None = _setting(
+    erasure_key: str | None = setting(
         "People",
         None,
         "Secret of tombstones and receipts; without it the file erasure.key below the home, which one machine has.",
@@ -246,33 +223,33 @@ class Settings(BaseModel):
         min_length=16,
     )
 
-    embedder: Literal["none", "minilm", "openai-compatible"] = _setting(
+    embedder: Literal["none", "minilm", "openai-compatible"] = setting(
         "Search",
         "none",
         "What `diary search --meaning` compares with: a small English model here (`diary models get minilm`), or a "
         "server with OpenAI's embeddings API.",
     )
-    embedding_url: EmbeddingUrl | None = _setting(
+    embedding_url: EmbeddingUrl | None = setting(
         "Search", None, "Address of that server, usually ending in /v1; notes and speech are sent there."
     )
-    embedding_model: str = _setting("Search", "", "The embedding model's name there.")
-    embedding_api_key: str | None = _setting("Search", None, "Its key, where it wants one.", secret=True)
-    embedding_local: bool = _setting(
+    embedding_model: str = setting("Search", "", "The embedding model's name there.")
+    embedding_api_key: str | None = setting("Search", None, "Its key, where it wants one.", secret=True)
+    embedding_local: bool = setting(
         "Search", False, "Whether that server is the deployment's own, so that it may see `local_only` diaries."
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
         "Surface", "info", "Least severe log line; debug also shows tracebacks of the command line."
     )
-    log_format: Literal["text", "json"] = _setting("Surface", "text", "Log lines for people or for machines.")
-    previews: bool = _setting(
+    log_format: Literal["text", "json"] = setting("Surface", "text", "Log lines for people or for machines.")
+    previews: bool = setting(
         "Surface",
         True,
         "Whether notes and transcripts also go into Dagster's metadata, where its UI shows them and its database keeps "
         "them (docs/decisions/0001).",
     )
-    ui_host: str = _setting("Surface", "127.0.0.1", "Address that `make dev` serves Dagster on; it has no passwords.")
-    ui_port: int = _setting("Surface", 3000, "Port that `make dev` serves Dagster on.", ge=1, le=65_535)
+    ui_host: str = setting("Surface", "127.0.0.1", "Address that `make dev` serves Dagster on; it has no passwords.")
+    ui_port: int = setting("Surface", 3000, "Port that `make dev` serves Dagster on.", ge=1, le=65_535)
 
     owners: Mapping[str, Owner] = Field(default_factory=dict)
     folders: tuple[WatchedFolder, ...] = ()

@@ -7,7 +7,9 @@ import time
 
 import dagster as dg
 
+from diary_pipeline.catalogue.dbt_notes.build import Marts
 from diary_pipeline.defs.held import Leases
+from diary_pipeline.defs.marts import build_marts
 from diary_pipeline.defs.resources import Eraser
 from diary_pipeline.defs.wipe.partitions import DagsterPartitions
 from diary_pipeline.ledger import erasures as ledger_erasures
@@ -48,3 +50,17 @@ def erasures(context: dg.SensorEvaluationContext, ledger: dg.ResourceParam[Ledge
         # After a failure, and after a run that found its recordings in a run of Dagster's queue.
         return dg.SkipReason(f"{len(ready)} erasures to finish; the last run left them, tried again in a minute")
     return dg.SensorResult(run_requests=[dg.RunRequest()])
+
+
+@dg.sensor(job=build_marts, minimum_interval_seconds=INTERVAL_S, default_status=dg.DefaultSensorStatus.RUNNING)
+def marts_after_erasure(
+    context: dg.SensorEvaluationContext, ledger: dg.ResourceParam[Ledger], marts: dg.ResourceParam[Marts]
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask for the marts that an erasure has removed, once for each, where there have ever been any."""
+    with ledger.reading() as conn:
+        erased = ledger_erasures.last_removed_seq(conn)
+    if not erased or marts.file.exists():
+        return dg.SkipReason("no marts are missing because of an erasure")
+    if not context.instance.get_run_records(dg.RunsFilter(job_name=build_marts.name), limit=1):
+        return dg.SkipReason("no marts were ever built by Dagster, so none are missed")
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"after-{erased}")])
