@@ -19,7 +19,7 @@ from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, audio_days
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import Template
-from diary_pipeline.settings_file import KeepAudio, TimeZone, UserId, first_fault, known_zone, read_people
+from diary_pipeline.settings_file import KeepAudio, TimeZone, UserId, first_fault, read_people
 from diary_pipeline.settings_kinds import (
     AbsolutePath,
     BucketUrl,
@@ -31,6 +31,7 @@ from diary_pipeline.settings_kinds import (
     setting,
 )
 from diary_pipeline.settings_llm import Llm, read_llm
+from diary_pipeline.settings_machine import of_machine
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
 from diary_pipeline.transcription.repair.rungs import LADDER, Rung
 from diary_pipeline.transcription.weights.hub import HUB_MODELS
@@ -302,7 +303,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
             raise UsageError(
                 "config_invalid", f"{name} is not a setting{_nearest(name)}; `diary doctor` lists them all."
             )
-    machine = _of_machine(env)
+    machine = of_machine(env)
     origins = dict.fromkeys(machine, "machine") | dict.fromkeys(said, "environment")
     known: dict[str, Any] = {**machine, **said, "origins": origins}
     try:
@@ -394,22 +395,3 @@ def _is_ours(name: str, value: str) -> bool:
 def _nearest(name: str) -> str:
     near = difflib.get_close_matches(name, SETTINGS, n=1)
     return f", did you mean {near[0]}" if near else ""
-
-
-def _of_machine(env: Mapping[str, str]) -> dict[str, str]:
-    found = {"time_zone": _zone_of_machine(env)}
-    if cache := env.get("XDG_CACHE_HOME"):
-        found["model_dir"] = f"{cache}/diary_pipeline/models"
-    return found
-
-
-def _zone_of_machine(env: Mapping[str, str]) -> str:
-    link = Path("/etc/localtime")
-    linked = str(link.resolve()).partition("zoneinfo/")[2] if link.is_symlink() else ""
-    for name in (env.get("TZ", "").lstrip(":"), linked):
-        try:
-            if name:
-                return known_zone(name)
-        except ValueError:
-            continue
-    return "UTC"

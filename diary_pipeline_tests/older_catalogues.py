@@ -47,6 +47,15 @@ _ADDED = {
         "about VARCHAR[]",
     },
     5: {},
+    6: {
+        "segments": "machine_text VARCHAR",
+        "notes": "machine_title VARCHAR, machine_note_date DATE",
+        "note_items": "machine_text VARCHAR, correction VARCHAR",
+        "corrections": f"{_HEAD}, correction_id VARCHAR, target VARCHAR, item_kind VARCHAR, start_s DOUBLE, "
+        "end_s DOUBLE, machine_text VARCHAR, text VARCHAR, made_at TIMESTAMP, made_by VARCHAR, placed BOOLEAN, "
+        "segment_id INTEGER, item_id INTEGER",
+        "corrected_notes": f"{_HEAD}, version VARCHAR, note_version VARCHAR, markdown VARCHAR",
+    },
 }
 VERSIONS = (1, *_ADDED)
 _UNPUBLISHED = {"transcripts", "words"}

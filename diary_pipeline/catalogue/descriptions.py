@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from diary_pipeline.catalogue.schema import COMMIT_SEQ, TABLES, Table
+from diary_pipeline.catalogue.schema import COMMIT_SEQ, STATE, TABLES, Table
 
 PUBLIC = "main"
 """Schema of the views by which users know the tables."""
@@ -78,11 +78,7 @@ COMPUTED = (
         "catalogue_state",
         "the file itself; always one row",
         (),
-        {
-            "watermark": "the last commit that is in the file, see commit_seq",
-            "published_at": "when it was published, UTC",
-            "schema_version": "of the tables; it grows by one with every change of them",
-        },
+        {c.name: c.meaning for c in STATE},
     ),
 )
 """A test holds these against what the file has, both ways."""

@@ -9,7 +9,18 @@ import sqlalchemy as sa
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.migrations import STEPS
-from diary_pipeline.ledger.tables import LLM_TABLES, metadata, pointers_made_with, schema_version
+from diary_pipeline.ledger.tables import (
+    ERASURE_TABLES,
+    LLM_TABLES,
+    batch_items_recording,
+    metadata,
+    pointers_made_with,
+    publications,
+    recordings_created,
+    recordings_with_audio,
+    replaced_objects,
+    schema_version,
+)
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
 
@@ -30,7 +41,41 @@ def _without_made_with(tx: sa.Connection) -> None:
         tx.exec_driver_sql(f"ALTER TABLE pointers DROP COLUMN {column}")
 
 
-UNDO: Sequence[Undo] = (_without_vocabulary, _without_language_models, _without_made_with)
+def _without_earlier_made_with(tx: sa.Connection) -> None:
+    tx.exec_driver_sql("ALTER TABLE history DROP COLUMN made_with")
+
+
+def _without_retention(tx: sa.Connection) -> None:
+    recordings_with_audio.drop(tx)
+    recordings_created.drop(tx)
+    tx.exec_driver_sql("ALTER TABLE recordings DROP COLUMN audio_removed_at")
+
+
+def _with_one_publication(tx: sa.Connection) -> None:
+    publications.drop(tx)
+    tx.exec_driver_sql("CREATE TABLE published (id INTEGER PRIMARY KEY, watermark BIGINT, published_at FLOAT)")
+    tx.exec_driver_sql("INSERT INTO published VALUES (1, 0, 0.0)")
+
+
+def _without_replaced_objects(tx: sa.Connection) -> None:
+    replaced_objects.drop(tx)
+
+
+def _without_erasures(tx: sa.Connection) -> None:
+    batch_items_recording.drop(tx)
+    metadata.drop_all(tx, tables=ERASURE_TABLES)
+
+
+UNDO: Sequence[Undo] = (
+    _without_vocabulary,
+    _without_language_models,
+    _without_made_with,
+    _without_earlier_made_with,
+    _without_retention,
+    _with_one_publication,
+    _without_replaced_objects,
+    _without_erasures,
+)
 """What steps 2, 3, ... brought, taken away: the ledger that a program of the version before knew."""
 
 
