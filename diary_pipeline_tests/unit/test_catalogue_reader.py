@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,7 +88,6 @@ def test_the_line_for_python_works_while_runs_write(busy: Path) -> None:
     assert "recording_key" in pasted(line("python -c"), busy)
 
 
-@pytest.mark.skipif(not shutil.which("duckdb"), reason="the duckdb command line is not installed")
 def test_the_line_for_the_duckdb_command_line_works_while_runs_write(busy: Path) -> None:
     for _ in range(3):
         assert pasted(line("duckdb -readonly"), busy)
