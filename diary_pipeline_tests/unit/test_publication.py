@@ -294,3 +294,32 @@ def test_the_command_fetches_or_says_where_from(
     assert fetch() == (0, "fetched 0.0 MB; the catalogue is at commit 5\n")
     assert (home / CATALOGUE).read_text() == "all of it"
     assert fetch() == (0, "the newest is here: commit 5\n")
+
+
+def test_the_publisher_uploads_what_it_shows_and_a_compaction_leaves_nothing_older(
+    gcs_store: GcsStore, ledger: Ledger, tmp_path: Path
+) -> None:
+    diary = Diary(ledger, gcs_store)
+    live = tmp_path / "home" / CATALOGUE
+    publisher = Publisher(ledger, gcs_store, live, publication=Publication(gcs_store))
+    for name in ("a.m4a", "b.m4a"):
+        diary.transcribe(diary.accept(name))
+        publisher.publish()
+    assert sorted(uploads(gcs_store)) == [1, 2], "who reads the older one may go on"
+    assert fetch_published(gcs_store, tmp_path / "elsewhere" / CATALOGUE).watermark == 2
+    publisher.compact()
+    assert uploads(gcs_store) == [2]
+
+
+def test_a_bucket_out_of_reach_keeps_nobody_here_from_seeing_and_is_caught_up_with(
+    gcs: GcsServer, gcs_store: GcsStore, ledger: Ledger, tmp_path: Path
+) -> None:
+    diary = Diary(ledger, gcs_store)
+    publisher = Publisher(ledger, gcs_store, tmp_path / CATALOGUE, publication=Publication(gcs_store))
+    diary.transcribe(diary.accept("a.m4a"))
+    gcs.faults.append(Fault("POST .*/upload", status=403, times=9))
+    assert publisher.publish().watermark == 1
+    assert uploads(gcs_store) == []
+    gcs.faults.clear()
+    publisher.publish()
+    assert uploads(gcs_store) == [1], "although nothing was committed since"
