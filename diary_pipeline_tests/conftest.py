@@ -64,11 +64,13 @@ def gcs(gcs_session: GcsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gcs
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_session.url)
     gcs_session.faults.clear()
     gcs_session.asked.clear()
+    gc.freeze()  # what was there before is not looked through below: that took seconds, of hundreds of tests
     yield gcs_session
     gcs_session.rights = None
     with warnings.catch_warnings():  # the SDK drops the connection of a download that fails, and leaves it to be found
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+    gc.unfreeze()
 
 
 @pytest.fixture
