@@ -15,6 +15,7 @@ from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.gcs import GcsStore
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline_tests.gcs_server import GcsServer, gcs_server
+from diary_pipeline_tests.new_ledgers import NewLedgers
 from diary_pipeline_tests.servers import Postgres, postgres_server
 
 settings.register_profile("untimed", deadline=None)  # a test times nothing: machines are busy
@@ -35,12 +36,31 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def new_ledgers(tmp_path_factory: pytest.TempPathFactory) -> NewLedgers:
+    """Ledgers as they come into being, made once: making one takes longer than most tests do."""
+    return NewLedgers(tmp_path_factory.mktemp("ledgers"))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a ledger may be opened, on both databases in turn."""
+    made = "ledger" in request.fixturenames  # who asks for no ledger wants an empty database
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger' / 'ledger.db'}"
+        url = f"sqlite:///{tmp_path / 'ledger' / 'ledger.db'}"
+        if made:
+            request.getfixturevalue("new_ledgers").on_sqlite(url)
+        return url
+    if made:
+        return str(request.getfixturevalue("postgres_ledger_url"))
     return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def postgres_ledger_url(postgres: Postgres, new_ledgers: NewLedgers) -> Iterator[str]:
+    """A PostgreSQL database with the tables of a new ledger."""
+    with postgres.database(new_ledgers.on_postgres(postgres)) as url:
+        yield url
 
 
 @pytest.fixture

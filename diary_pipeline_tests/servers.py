@@ -51,14 +51,19 @@ class Postgres:
         return f"postgresql://diary@{self.host}:{self.port}/{database}"
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """Give the URL of a new, empty database."""
+    def database(self, like: str = "template1") -> Iterator[str]:
+        """Give the URL of a new database, a copy of one that nobody is connected to; by default an empty one."""
         name = f"t_{uuid.uuid4().hex}"
-        self._run(f"CREATE DATABASE {name}")
+        self._run(f"CREATE DATABASE {name} TEMPLATE {like}")
         try:
             yield self.url(name)
         finally:
             self._run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def lasting(self, name: str) -> str:
+        """Make an empty database that goes with the server, and return its URL."""
+        self._run(f"CREATE DATABASE {name}")
+        return self.url(name)
 
     def _run(self, statement: str) -> None:
         engine = sa.create_engine(self.url("postgres").replace("postgresql://", "postgresql+psycopg2://"))

@@ -93,8 +93,7 @@ def descriptions() -> Mapping[str, Description]:
 
 def comment(db: duckdb.DuckDBPyConnection) -> None:
     """Write the descriptions into an open catalogue, as comments on its tables, views and their columns."""
-    for statement in _statements(db):
-        db.execute(statement)
+    db.execute(";\n".join(_statements(db)))
 
 
 def _statements(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
