@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from diary_pipeline.upkeep.reprocess import Selection
     from diary_pipeline.wiring.deployment import Wiring
 
-COLUMNS = ("transcripts", "notes_alone", "audio_hours", "usd", "current", "busy", "unknown")
+COLUMNS = ("transcripts", "notes_alone", "audio_hours", "usd", "current", "busy", "without_audio", "unknown")
 
 
 def reprocess(
@@ -59,7 +59,7 @@ def reprocess(
 def _print(wiring: "Wiring", selection: "Selection", form: Format) -> None:
     cost = wiring.reprocess.cost(selection)
     usd = "unpriced" if cost.usd is None else round(cost.usd, 6)
-    counts = (selection.current, selection.busy, len(selection.unknown))
+    counts = (selection.current, selection.busy, selection.without_audio, len(selection.unknown))
     row = (len(selection.transcripts), len(selection.notes), round(selection.audio_hours, 3), usd, *counts)
     print_rows(COLUMNS, [row], form)
     if not selection.judged:

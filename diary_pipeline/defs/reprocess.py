@@ -41,6 +41,7 @@ def do_again(
             "notes_alone": len(selection.notes),
             "current": selection.current,
             "busy": selection.busy,
+            "without_audio": selection.without_audio,
             "unknown": len(selection.unknown),
             "audio_hours": round(selection.audio_hours, 3),
             "usd": "unpriced" if cost.usd is None else round(cost.usd, 6),

@@ -33,6 +33,7 @@ from diary_pipeline.intake.sidecar import read_sidecar
 from diary_pipeline.intake.sources import FoundFile, look
 from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger import recordings, submissions, tombstones
+from diary_pipeline.ledger.acceptance import AudioGoing
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Submission
 from diary_pipeline.observability.logs import log
@@ -104,7 +105,7 @@ def receive(ledger: Ledger, store: ObjectStore, submission: Submission, rules: R
                     if recordings.find(conn, submission.owner, taken.sha256) is None:
                         store.delete(object_key)
                 raise
-        except _NotNow as error:
+        except (_NotNow, AudioGoing) as error:
             logger.warning("source_not_ready", submission=submission.id, code=error.code)
             return Received(submission.id, submission.file_name, "waiting", code=error.code, message=error.message)
         except PermanentError as error:

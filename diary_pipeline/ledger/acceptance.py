@@ -13,14 +13,19 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage
-from diary_pipeline.core.errors import NotFound, PermanentError, UsageError
+from diary_pipeline.core.errors import NotFound, PermanentError, TransientError, UsageError
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import tombstones
 from diary_pipeline.ledger.connect import Ledger, insert_missing, now
+from diary_pipeline.ledger.retention import GOING
 from diary_pipeline.ledger.tables import pointers, recordings, submissions, work
 
 HOPELESS = frozenset({"audio_empty", "audio_unreadable", "audio_truncated"})
 """Failures that no setting and no second look at the same bytes could change."""
+
+
+class AudioGoing(TransientError):
+    """Retention removes this very audio now; the submission waits until it has."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ def _accept(  # noqa: PLR0917 - what `accept` was given, in its order
         row.stage: row for row in tx.execute(sa.select(work).where(todo).order_by(work.c.stage).with_for_update())
     }
     there = tx.execute(sa.select(recordings).where(recordings.c.key == key).with_for_update()).one()
+    if there.audio_removed_at == GOING:  # its object may go at any moment, also the one that was just stored
+        raise AudioGoing("audio_going", f"The audio of {key} is just being removed; it is taken in again then.")
     if there.audio_removed_at is not None:  # whoever brings it again has it stored again
         tx.execute(recordings.update().where(recordings.c.key == key).values(audio_removed_at=None))
     shared: dict[str, object] = {"recording_key": key, "duplicate": True}

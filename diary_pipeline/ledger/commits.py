@@ -1,8 +1,8 @@
 """Commits: the one transaction that makes staged objects the truth, and the pointers that say which object is current.
 
 What the transaction means for recordings, submissions, work and batches is settling.py's business; building and staging
-objects is the catalogue's. Nobody else writes `clock`, `commits`, `pointers` or `history`, but for log_objects.py and
-erasure.
+objects is the catalogue's. Nobody else writes `clock`, `commits`, `pointers` or `history`, but for log_objects.py,
+versions.py (going back), mending.py (what was lost) and erasure.
 
 What surprises: the clock row is locked before anything is read. Commits therefore queue, `seq` has no gaps and follows
 commit order, so a reader that asks for `seq > watermark` can never miss a commit that finished late.

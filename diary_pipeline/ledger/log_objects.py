@@ -26,6 +26,7 @@ class Holding:
     seq: int
     version: str | None
     object_id: str
+    made_with: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def current_of(conn: sa.Connection, subjects: Iterable[str]) -> set[tuple[str, P
 
 def forget(ledger: Ledger, object_id: str, subjects: Iterable[str]) -> None:
     """Drop from history that an object, whose bytes are lost, held rows of these subjects."""
-    with ledger.writing() as tx:
-        each(tx, history.delete().where(history.c.object_id == object_id), history.c.subject, subjects)
+    gone = history.delete().where(history.c.object_id == object_id)
+    ledger.write(lambda tx: each(tx, gone, history.c.subject, sorted(subjects)))
 
 
 def replaced(conn: sa.Connection) -> list[str]:

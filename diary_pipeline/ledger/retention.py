@@ -48,9 +48,7 @@ def mark_audio(ledger: Ledger, rules: Sequence[Rule], limit: int) -> list[Audio]
             )
             found += conn.execute(due.where(_IS_DONE).limit(limit - len(found))).scalars()
     if found:
-        with ledger.writing() as tx:
-            going = recordings.update().where(WITH_AUDIO, _IS_DONE).values(audio_removed_at=GOING)
-            each(tx, going, recordings.c.key, sorted(found))
+        ledger.write(lambda tx: _mark(tx, sorted(found)))
     with ledger.reading() as conn:
         columns = (recordings.c.key, recordings.c.object_key, recordings.c.size_bytes)
         return [Audio(*row) for row in conn.execute(sa.select(*columns).where(recordings.c.audio_removed_at == GOING))]
@@ -70,6 +68,12 @@ def outlived(conn: sa.Connection, rules: Sequence[Rule], limit: int) -> list[str
         due = sa.select(recordings.c.key).where(_whose(rule), recordings.c.created_at <= at - rule.days * DAY_S)
         found += conn.execute(due.order_by(recordings.c.created_at).limit(limit - len(found))).scalars()
     return found
+
+
+def _mark(tx: sa.Connection, keys: Sequence[str]) -> None:
+    # Locked in everybody's order first: an UPDATE locks in whatever order it finds the rows.
+    each(tx, sa.select(recordings.c.key).order_by(recordings.c.key).with_for_update(), recordings.c.key, keys)
+    each(tx, recordings.update().where(WITH_AUDIO, _IS_DONE).values(audio_removed_at=GOING), recordings.c.key, keys)
 
 
 def _whose(rule: Rule) -> sa.ColumnElement[bool]:

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.errors import NotFound, PermanentError
-from diary_pipeline.ledger.commits import Pointer, move, next_seq
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.commits import Pointer, move, next_seq, pointers_of
+from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.settling import Settlement
 from diary_pipeline.ledger.tables import clock, commits, history, pointers, recordings, work
 
@@ -75,6 +75,17 @@ def kept(conn: sa.Connection, key: str) -> list[Version]:
                 current=same in current,
             )
     return sorted(found.values(), key=lambda v: v.made_seq, reverse=True)
+
+
+def went_back(conn: sa.Connection, keys: Sequence[str]) -> set[str]:
+    """Return those recordings of which users see a transcript that is not the last one made."""
+    made = sa.func.min(history.c.seq).label("made_seq")
+    all_made = sa.select(history.c.subject, history.c.version, made).where(history.c.kind == "transcript")
+    newest: dict[str, tuple[int, str | None]] = {}
+    for row in each(conn, all_made.group_by(history.c.subject, history.c.version), history.c.subject, keys):
+        newest[row.subject] = max(newest.get(row.subject, (0, None)), (row.made_seq, row.version))
+    shown = pointers_of(conn, keys, "transcript")
+    return {key for key, p in shown.items() if p.object_id and key in newest and newest[key][1] != p.version}
 
 
 def show_version(ledger: Ledger, key: str, version: str) -> Shown:

@@ -18,6 +18,7 @@ from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.again import idle, want_again
 from diary_pipeline.ledger.commits import Pointer, pointers_of
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.versions import went_back
 from diary_pipeline.notes.asked import asked_again
 from diary_pipeline.notes.routed.forecast import Forecast, Sum
 from diary_pipeline.notes.writer import NoteWriter, ToWrite
@@ -37,7 +38,9 @@ class Selection:
     notes: Mapping[str, float]
     """Seconds of audio of those whose note alone is to be written again."""
     current: int
-    """Left out, because what is there is what would be made today; also notes that somebody went back to by hand."""
+    """Left out, because what is there is what would be made today, or what somebody went back to by hand."""
+    without_audio: int
+    """Left out, because their audio was removed as its owner wants, so that they cannot be heard again."""
     busy: int
     """Left out, because somebody works on them or they wait anyway."""
     unknown: tuple[str, ...]
@@ -83,7 +86,11 @@ class Reprocess:
             known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
             transcripts, notes = (pointers_of(conn, list(known), stage) for stage in STAGES)
             free = {stage: idle(conn, stage, list(known)) for stage in STAGES}
-        old, judged = self._old_transcripts(known, transcripts) if "transcript" in stages else ([], True)
+            chosen_by_hand = went_back(conn, list(known))
+        to_hear = {k: r for k, r in known.items() if k not in chosen_by_hand} if "transcript" in stages else {}
+        old, judged = self._old_transcripts(to_hear, transcripts)
+        silent = [key for key in old if known[key].audio_removed]
+        old = [key for key in old if not known[key].audio_removed]
         rest = [key for key in known if key not in old] if "note" in stages else []
         wrong = [key for key in rest if self._is_old_note(known[key], transcripts.get(key), notes.get(key))]
         chosen: dict[Stage, list[str]] = {"transcript": old, "note": wrong}
@@ -91,7 +98,8 @@ class Reprocess:
         return Selection(
             found["transcript"],
             found["note"],
-            current=len(known) - len(old) - len(wrong),
+            current=len(known) - len(old) - len(wrong) - len(set(silent) - set(wrong)),
+            without_audio=len(silent),
             busy=len(old) + len(wrong) - sum(map(len, found.values())),
             unknown=tuple(key for key in keys if key not in known),
             judged=judged,

@@ -14,6 +14,7 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import log_objects
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.tables import commits
+from diary_pipeline.ledger.versions import kept, show_previous, show_version
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.contract.test_rewritten_log import hide, known_objects, left_in_store
 from diary_pipeline_tests.diaries import Diary, transcript_for
@@ -184,3 +185,20 @@ def test_two_merges_at_once_do_the_work_once(diary: Diary) -> None:
     assert (mine, other[0].objects) == (Merged(), 22)
     keys = [r.key for r in some]
     assert set(transcripts_of(diary.ledger, diary.store, keys)) == set(keys)
+
+
+def test_users_can_go_back_and_forward_as_before_a_merge(diary: Diary) -> None:
+    first = grown(diary)[0]
+
+    def shown() -> list[tuple[str, str, str | None, bool]]:
+        with diary.ledger.reading() as conn:
+            return [(v.stage, v.version, v.made_with, v.current) for v in kept(conn, first.key)]
+
+    before = shown()
+    merge(diary.ledger, diary.store, older_than_s=30 * DAY_S)
+    assert shown() == before[:4], "the current and the previous transcript, each with its note"
+    assert all(made_with for stage, _, made_with, _ in before if stage == "note")
+    assert show_previous(diary.ledger, first.key).note is not None
+    assert transcripts_of(diary.ledger, diary.store, [first.key])[first.key].text == "I ran."
+    show_version(diary.ledger, first.key, before[0][1])
+    assert shown() == before[:4]

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import recordings, retention
+from diary_pipeline.ledger.acceptance import AudioGoing
 from diary_pipeline.ledger.again import want_again
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.tables import recordings as table
@@ -89,6 +90,18 @@ def test_the_same_audio_brought_again_counts_as_kept(diary: Diary) -> None:
     one = kept(diary, "a.m4a", days_ago=40)
     rules(diary, Owner(keep_audio_days=0))()
     recordings.accept(diary.ledger, diary.submit("a.m4a"), one, 1, 60.0)
+    with diary.ledger.reading() as conn:
+        assert not recordings.get(conn, one.key).audio_removed
+
+
+def test_the_same_audio_brought_again_while_it_goes_waits_until_it_has_gone(diary: Diary) -> None:
+    one = kept(diary, "a.m4a", days_ago=40)
+    retention.mark_audio(diary.ledger, [retention.Rule(0, "me")], 10)
+    again = diary.submit("a.m4a")
+    with pytest.raises(AudioGoing):
+        recordings.accept(diary.ledger, again, one, 1, 60.0)
+    rules(diary, Owner())()
+    recordings.accept(diary.ledger, again, one, 1, 60.0)
     with diary.ledger.reading() as conn:
         assert not recordings.get(conn, one.key).audio_removed
 

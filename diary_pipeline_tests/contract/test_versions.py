@@ -11,7 +11,7 @@ from diary_pipeline.ledger.again import want_again
 from diary_pipeline.ledger.commits import Pointer, clock_now, pointers_of, pointers_since
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.stale import plan_stale
-from diary_pipeline.ledger.versions import kept, show_previous, show_version
+from diary_pipeline.ledger.versions import kept, show_previous, show_version, went_back
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.contract.test_commits import failed, noted, transcribed, work_of
 from diary_pipeline_tests.diaries import Diary
@@ -140,6 +140,18 @@ def test_a_version_that_is_not_one_is_refused(ledger: Ledger, recording: Recordi
         show_version(ledger, recording.key, version)
     assert refused.value.code == code
     assert shown(ledger, recording.key)["note"].version == "n3"
+
+
+def test_who_went_back_to_a_transcript_is_known(ledger: Ledger, recording: Recording) -> None:
+    def back() -> set[str]:
+        with ledger.reading() as conn:
+            return went_back(conn, [recording.key, "nobody"])
+
+    assert back() == set()
+    show_version(ledger, recording.key, "t1")
+    assert back() == {recording.key}
+    show_version(ledger, recording.key, "t2")
+    assert back() == set()
 
 
 def test_what_is_wanted_again_keeps_status_and_version_until_the_next(diary: Diary, recording: Recording) -> None:

@@ -57,7 +57,9 @@ def dropped(house: House) -> None:
 def told_by(house: House, caplog: pytest.LogCaptureFixture) -> dict[str, str]:
     """Everything that was written down but where text may be, by where it stands."""
     s = house.settings
-    may_hold_text = (s.object_dir, s.note_dir, s.transcript_dir, s.catalogue_file, s.drop_dir)
+    twins = s.catalogue_file.with_name(f".{s.catalogue_file.name}.twin")
+    published = (s.catalogue_file, twins, s.search_file, s.marts_file)
+    may_hold_text = (s.object_dir, s.note_dir, s.transcript_dir, s.drop_dir, *published)
     told = {
         path.relative_to(s.home).as_posix(): path.read_bytes().decode("utf-8", "ignore")
         for path in sorted(s.home.rglob("*"))
