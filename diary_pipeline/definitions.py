@@ -27,7 +27,7 @@ from diary_pipeline.defs.publish import publish as publish_job
 from diary_pipeline.defs.reprocess import reprocess
 from diary_pipeline.defs.resources import resources
 from diary_pipeline.defs.retention import retention
-from diary_pipeline.defs.schedules import hourly_reconcile, nightly_marts, nightly_retention, nightly_upkeep
+from diary_pipeline.defs.schedules import hourly_reconcile, nightly
 from diary_pipeline.defs.sensors import finished_transcripts, publish, stale_notes, uploads
 from diary_pipeline.defs.speech import speech, transcribe_recordings
 from diary_pipeline.defs.upkeep import catalogue_maintenance, catalogue_upkeep, reconcile
@@ -53,7 +53,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None
             erase,
         ],
         sensors=[uploads, finished_transcripts, stale_notes, publish, erasures, marts_after_erasure],
-        schedules=[f(settings.time_zone) for f in (nightly_marts, nightly_upkeep, nightly_retention, hourly_reconcile)],
+        schedules=[*nightly(settings.time_zone), hourly_reconcile(settings.time_zone)],
         resources={**resources(Wiring(settings)), **(overrides or {})},
         executor=dg.in_process_executor,  # also for UI runs and backfills: 1 s a run, not 15
     )

@@ -17,40 +17,29 @@ RECENT_MONTHS = 2
 """What an hourly look sees: on the first of a month, yesterday too."""
 
 
-def nightly_marts(time_zone: str) -> dg.ScheduleDefinition:
-    """Ask for the marts once a night."""
-    return dg.ScheduleDefinition(
-        name="nightly_marts",
-        job=build_marts,
-        cron_schedule=MARTS_AT,
-        execution_timezone=time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Build and publish the marts once a night; the page `docs/marts.md` says what is in them.",
+def nightly(time_zone: str) -> list[dg.ScheduleDefinition]:
+    """Ask once a night for each of what is done once a night."""
+    wanted = (
+        ("nightly_retention", retention, RETENTION_AT, "Keep audio and recordings no longer than their owners want."),
+        (
+            "nightly_marts",
+            build_marts,
+            MARTS_AT,
+            "Build the marts and publish them; docs/marts.md tells of them.",
+        ),
+        ("nightly_upkeep", catalogue_maintenance, UPKEEP_AT, "Merge small objects, rewrite the file when that pays."),
     )
-
-
-def nightly_upkeep(time_zone: str) -> dg.ScheduleDefinition:
-    """Ask for the catalogue's upkeep once a night."""
-    return dg.ScheduleDefinition(
-        name="nightly_upkeep",
-        job=catalogue_maintenance,
-        cron_schedule=UPKEEP_AT,
-        execution_timezone=time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Merge the log's small objects, and rewrite the published file when that pays.",
-    )
-
-
-def nightly_retention(time_zone: str) -> dg.ScheduleDefinition:
-    """Ask once a night for what has been kept long enough."""
-    return dg.ScheduleDefinition(
-        name="nightly_retention",
-        job=retention,
-        cron_schedule=RETENTION_AT,
-        execution_timezone=time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Keep audio and recordings no longer than their owners want.",
-    )
+    return [
+        dg.ScheduleDefinition(
+            name=name,
+            job=job,
+            cron_schedule=at,
+            execution_timezone=time_zone,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description=description,
+        )
+        for name, job, at, description in wanted
+    ]
 
 
 def hourly_reconcile(time_zone: str) -> dg.ScheduleDefinition:

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from diary_pipeline.defs.schedules import hourly_reconcile, nightly_upkeep
+from diary_pipeline.defs.schedules import hourly_reconcile, nightly
 from diary_pipeline.ledger.tables import commits
 from diary_pipeline.upkeep.growth import Growth
 from diary_pipeline_tests.defs.house import House
@@ -90,7 +90,7 @@ def test_an_hourly_look_sees_the_last_months_and_once_a_night_everything(hour: i
 
 
 def test_schedules_keep_the_deployments_time(house: House) -> None:
-    assert {s.execution_timezone for s in (nightly_upkeep("Europe/Berlin"), hourly_reconcile("Europe/Berlin"))} == {
+    assert {s.execution_timezone for s in (*nightly("Europe/Berlin"), hourly_reconcile("Europe/Berlin"))} == {
         "Europe/Berlin"
     }
     there = house.defs.get_repository_def().schedule_defs
