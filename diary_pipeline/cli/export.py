@@ -11,7 +11,7 @@ import typer
 
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import console, say
-from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from diary_pipeline.catalogue.export import Selection, WordFiles
@@ -61,6 +61,7 @@ def export(
     existing_home(settings)
     chosen = Selection(user, _day(since), _day(until))
     place = to.expanduser().absolute()
+    _demand_user(settings, user)
     if form is ExportForm.obsidian:
         _vault(settings, place, chosen, transcripts=transcripts, force=force)
         return
@@ -121,6 +122,16 @@ def _vault(settings: "Settings", place: Path, chosen: "Selection", *, transcript
     say(f"{place}: {done.notes} notes new or changed, {done.written} pages written, {done.removed} removed")
     if done.conflicts:
         say(f"{done.conflicts} pages were edited by hand and are left as they are; `diary status` names them.")
+
+
+def _demand_user(settings: "Settings", user: str | None) -> None:
+    """Refuse a misspelt name: it would empty the export that is there."""
+    from diary_pipeline.catalogue.query import query
+
+    if user is None or not settings.catalogue_file.exists():
+        return
+    if not query(settings.catalogue_file, "SELECT 1 FROM recordings WHERE user_id = ? LIMIT 1", (user,)).rows:
+        raise NotFound("user_missing", f"Nothing of {user} is published; `diary sql` shows which users there are.")
 
 
 def _hint(chosen: "Selection", recordings: int) -> None:

@@ -23,6 +23,9 @@ def reprocess(
     stage: Annotated[
         list[StageOption] | None, typer.Option("--stage", help="How far; without it transcript and note.")
     ] = None,
+    model: Annotated[
+        str, typer.Option("--model", help="Whisper model from now on; without it each recording keeps its own.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done again.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     form: FormatOption = Format.table,
@@ -33,18 +36,18 @@ def reprocess(
     there stays until its successor is committed, and `diary rollback` goes back to it. A running daemon
     (`diary dev`) carries it out.
 
-    Examples: `diary reprocess --where "whisper_model = 'tiny.en'" --dry-run`;
+    Examples: `diary reprocess --where "whisper_model = 'tiny.en'" --model base --dry-run`;
     `diary reprocess 2026-05-01-walk-0123456789ab --stage note --yes`.
     """
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.upkeep.reprocess import STAGES
+    from diary_pipeline.upkeep.reprocess import STAGES, checked_model
     from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
     work = wiring.reprocess
     wanted = [s for s in STAGES if not stage or s in {chosen.value for chosen in stage}]
-    selection = work.look(work.keys(keys or [], where), wanted)
+    selection = work.look(work.keys(keys or [], where), wanted, checked_model(model, settings.allowed_models))
     _print(wiring, selection, form)
     count = len(selection.transcripts) + len(selection.notes)
     if not count or dry_run:

@@ -10,7 +10,7 @@ from pydantic import Field
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.defs.held import Leases
-from diary_pipeline.upkeep.reprocess import STAGES, Reprocess
+from diary_pipeline.upkeep.reprocess import STAGES, Reprocess, checked_model
 
 
 class ReprocessConfig(dg.Config):
@@ -21,6 +21,9 @@ class ReprocessConfig(dg.Config):
         default="", description="SQL condition over the table recordings, such as whisper_model = 'tiny.en'."
     )
     stages: list[str] = Field(default=list(STAGES), description="transcript, note, or both.")
+    whisper_model: str = Field(
+        default="", description="Model to transcribe with from now on; empty: the one that each recording has."
+    )
     dry_run: bool = Field(default=False, description="Only tell what would be done again.")
 
 
@@ -34,7 +37,8 @@ def do_again(
     """Plan what is not current among the chosen recordings, and return how many that are."""
     stages = [_stage(name) for name in config.stages]
     with leases.alive(context.run_id):
-        selection = reprocess.look(reprocess.keys(config.keys, config.where), stages)
+        keys = reprocess.keys(config.keys, config.where)
+        selection = reprocess.look(keys, stages, checked_model(config.whisper_model, reprocess.allowed_models))
         cost = reprocess.cost(selection)
         figures: dict[str, float | int | str] = {
             "transcripts": len(selection.transcripts),

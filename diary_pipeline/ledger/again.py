@@ -16,12 +16,12 @@ from diary_pipeline.ledger.tables import recordings, work
 IDLE = ("done", "failed")
 
 
-def want_again(ledger: Ledger, stage: Stage, keys: Sequence[str]) -> list[str]:
+def want_again(ledger: Ledger, stage: Stage, keys: Sequence[str], model: str | None = None) -> list[str]:
     """Have a stage of these recordings done again, and return those for which that is now planned.
 
-    Left alone are those that are waiting or worked on anyway, and notes whose transcript is to be made anew.
+    `model` is what they are transcribed with from now on; None: what they have now. Left alone are those that are waiting or worked on anyway, and notes whose transcript is to be made anew.
     """
-    return ledger.write(lambda tx: _want_again(tx, stage, sorted(set(keys)))) if keys else []
+    return ledger.write(lambda tx: _want_again(tx, stage, sorted(set(keys)), model)) if keys else []
 
 
 def idle(conn: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, float]:
@@ -30,7 +30,7 @@ def idle(conn: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, fl
     return {key: rows[key, stage].audio_s for key in keys if _is_idle(rows, stage, key)}
 
 
-def _want_again(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> list[str]:
+def _want_again(tx: sa.Connection, stage: Stage, keys: Sequence[str], model: str | None) -> list[str]:
     chosen = sa.select(work).order_by(work.c.recording_key, work.c.stage).with_for_update()
     rows = {(row.recording_key, row.stage): row for row in each(tx, chosen, work.c.recording_key, keys)}
     found = [key for key in keys if _is_idle(rows, stage, key)]
@@ -38,6 +38,8 @@ def _want_again(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> list[st
     # What is new goes first. A higher epoch fences whoever was given up for dead.
     ready = {"state": "ready", "wanted": True, "attempts": 0, "ready_at": now(tx), "priority": min(PRIORITIES.values())}
     again = work.update().where(work.c.stage == stage).values(**ready, **free, epoch=work.c.epoch + 1)
+    if model is not None:
+        each(tx, recordings.update().values(whisper_model=model), recordings.c.key, found)
     if stage == "transcript":  # by the model that is wanted now; their turn comes after what waits already
         wanted = sa.select(recordings.c.whisper_model).where(recordings.c.key == work.c.recording_key)
         again = again.values(model=wanted.scalar_subquery(), turn_at=now(tx))

@@ -4,8 +4,8 @@ Which version is current is the stages' to say, planning the ledger's. The surpr
 recording that turns out to be current after all, so a selection that is too large costs little.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diary_pipeline.catalogue.query import query
@@ -14,6 +14,7 @@ from diary_pipeline.core.errors import ServiceMissing, UsageError
 from diary_pipeline.core.note import DEGRADED
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
+from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.again import idle, want_again
 from diary_pipeline.ledger.commits import Pointer, pointers_of
@@ -27,6 +28,13 @@ from diary_pipeline.storage.store import ObjectStore
 STAGES: tuple[Stage, ...] = ("transcript", "note")
 READ_AT_MOST = 200
 """Transcripts, of the newest recordings; the rest is taken to be like them."""
+
+
+def checked_model(said: str, allowed: Collection[str]) -> str | None:
+    """Give the model that is asked for; None: none is. UsageError `model_unknown` when it may not be used."""
+    if said:
+        check_model(said, allowed)
+    return said or None
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,8 @@ class Selection:
     """Left out, because somebody works on them or they wait anyway."""
     unknown: tuple[str, ...]
     """Keys that the ledger does not have."""
+    model: str | None = None
+    """To transcribe with from now on; None: the one that each recording has."""
     judged: bool = True
     """False: no model is at hand here, so every transcript is taken to be an old one; its stage will look again."""
 
@@ -67,6 +77,7 @@ class Reprocess:
     writer: NoteWriter
     owners: Callable[[str], Owner]
     forecast: Callable[[Sequence[ToWrite]], Forecast]
+    allowed_models: Collection[str]
 
     def keys(self, keys: Sequence[str], where: str) -> list[str]:
         """Return the given keys and those of `recordings` that meet an SQL condition; UsageError `sql_invalid`."""
@@ -80,10 +91,13 @@ class Reprocess:
             found += [str(row[0]) for row in query(self.live, said).rows]
         return list(dict.fromkeys(found))
 
-    def look(self, keys: Sequence[str], stages: Sequence[Stage] = STAGES) -> Selection:
-        """Tell what would be done again; changes nothing."""
+    def look(self, keys: Sequence[str], stages: Sequence[Stage] = STAGES, model: str | None = None) -> Selection:
+        """Tell what would be done again, with another model than each recording has now where one is named."""
         with self.ledger.reading() as conn:
             known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
+        if model is not None:
+            known = {key: replace(recording, whisper_model=model) for key, recording in known.items()}
+        with self.ledger.reading() as conn:
             transcripts, notes = (pointers_of(conn, list(known), stage) for stage in STAGES)
             free = {stage: idle(conn, stage, list(known)) for stage in STAGES}
             chosen_by_hand = went_back(conn, list(known))
@@ -103,6 +117,7 @@ class Reprocess:
             busy=len(old) + len(wrong) - sum(map(len, found.values())),
             unknown=tuple(key for key in keys if key not in known),
             judged=judged,
+            model=model,
         )
 
     def cost(self, selection: Selection) -> Sum:
@@ -113,7 +128,7 @@ class Reprocess:
 
     def plan(self, selection: Selection) -> int:
         """Have the selected recordings done again and return how many that are; sensors plan their batches."""
-        again = want_again(self.ledger, "transcript", list(selection.transcripts))
+        again = want_again(self.ledger, "transcript", list(selection.transcripts), selection.model)
         return len(again) + len(want_again(self.ledger, "note", list(selection.notes)))
 
     def _old_transcripts(self, known: Mapping[str, Recording], there: Mapping[str, Pointer]) -> tuple[list[str], bool]:

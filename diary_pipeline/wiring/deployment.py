@@ -39,6 +39,7 @@ class Wiring(Stages):
             writer=self.note_writer,
             owners=s.owner,
             forecast=self.forecast,
+            allowed_models=s.allowed_models,
         )
 
     def erase(self, partitions: Partitions, compact: Callable[[], object]) -> Erase:

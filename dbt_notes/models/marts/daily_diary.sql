@@ -9,7 +9,7 @@ with changed as (
     {{ changed(ref('int_days'), ['user_id', 'note_date']) }}
 ),
 notes as (
-    select n.*, coalesce(strftime(n.spoken_at, '%H:%M'), '--:--') as clock
+    select n.*, coalesce(strftime(n.spoken_at, '%H:%M '), '') as clock
     from {{ ref('stg_notes') }} n semi join changed using (user_id, note_date)
 ),
 entries as (
@@ -23,7 +23,7 @@ entries as (
         count(*) filter (where degraded) as degraded_recordings,
         string_agg(title, ' · ' order by spoken_at, recording_key) as title,
         string_agg(
-            '## ' || clock || ' ' || title || chr(10) || chr(10) || coalesce(summary, '') || chr(10) || chr(10)
+            '## ' || clock || title || chr(10) || chr(10) || coalesce(summary, '') || chr(10) || chr(10)
             || coalesce('[' || recording_key || '](' || note_file || ')', recording_key),
             chr(10) || chr(10) order by spoken_at, recording_key
         ) as body,

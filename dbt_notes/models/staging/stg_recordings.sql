@@ -5,7 +5,10 @@ select
     file_name,
     duration_s,
     recorded_day,
-    timezone(time_zone, timezone('UTC', recorded_at)) as spoken_at,
+    case
+        when recorded_at_source not in ('file_name_day', 'file_time')
+            then timezone(time_zone, timezone('UTC', recorded_at))
+    end as spoken_at,
     language,
     status,
     failed_stage,

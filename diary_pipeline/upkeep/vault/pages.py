@@ -98,7 +98,7 @@ def _front_matter(note: NoteFacts, hubs: Mapping[str, Sequence[str]]) -> str:
     told: dict[str, object] = {
         "title": note.title,
         "date": note.day,
-        "recorded_at": f"{note.recorded_at:%Y-%m-%dT%H:%M:%SZ}" if note.recorded_at else None,
+        "recorded_at": f"{note.recorded_at:%Y-%m-%dT%H:%M:%SZ}" if note.recorded_at and note.clock_known else None,
         "mood": note.mood,
         **{folder.lower(): [linked(page, page[len(folder) + 1 : -3]) for page in hubs[folder]] for folder in hubs},
         "tags": [tag for tag in map(_tag, note.tags) if tag],
