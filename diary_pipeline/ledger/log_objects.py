@@ -64,6 +64,12 @@ def of_month(conn: sa.Connection, prefix: str) -> list[str]:
     return list(conn.execute(sa.select(commits.c.object_id).where(commits.c.object_id.startswith(prefix))).scalars())
 
 
+def newest(conn: sa.Connection, count: int) -> list[str]:
+    """Return the ids of the objects that were committed last."""
+    ids = sa.select(commits.c.object_id).order_by(commits.c.seq.desc()).limit(count)
+    return list(conn.execute(ids).scalars())
+
+
 def commit_of(conn: sa.Connection, object_id: str) -> LogObject | None:
     """Return what brought an object; None: another has taken its place."""
     row = conn.execute(_OBJECTS.where(commits.c.object_id == object_id)).one_or_none()
