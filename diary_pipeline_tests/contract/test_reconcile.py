@@ -13,14 +13,17 @@ import sqlalchemy as sa
 
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.read import notes_of, transcripts_of
+from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.core.recording import Recording
-from diary_pipeline.ledger import log_objects, recordings
+from diary_pipeline.ledger import again, log_objects, recordings, versions
 from diary_pipeline.ledger.commits import Pointer, pointer
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.identity import note_restored
 from diary_pipeline.ledger.tables import commits, history, pointers, replaced_objects, submissions, work
+from diary_pipeline.ledger.tables import recordings as recordings_table
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import audio_key
-from diary_pipeline.upkeep.reconcile import ORPHAN_AGE_S, Reconciled, reconcile
+from diary_pipeline.upkeep.reconcile import MOST_LOST, ORPHAN_AGE_S, Reconciled, reconcile
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_merged_log import store_in_which
 from diary_pipeline_tests.contract.test_rewritten_log import hide, known_objects
@@ -148,6 +151,7 @@ def test_a_lost_transcript_is_made_again_and_users_see_the_old_one_until_then(
     assert transcripts_of(house.ledger, house.store, keys) == {r.key: transcript_for(r) for r in some}
     house.publisher.publish()
     assert house.shown() == before
+    assert house.found(**how) == [("missing_object", lost, "mended")], "now it may be forgotten"
     assert house.found(**how) == []
 
 
@@ -160,7 +164,7 @@ def test_a_lost_note_is_made_again_with_its_outcome(house: House) -> None:
     assert [f.detail for f in done.findings] == ["planned again: 0 transcripts, 2 notes"]
     with house.ledger.reading() as conn:
         todo = conn.execute(sa.select(work.c.stage, work.c.state).order_by(work.c.stage)).tuples().all()
-        assert log_objects.holdings(conn, [lost]) == []
+        assert {h.subject for h in log_objects.holdings(conn, [lost])} == {r.key for r in some}, "not made again yet"
     assert todo == [("note", "ready"), ("note", "ready"), ("transcript", "done"), ("transcript", "done")]
     assert len(house.diary.write(some).committed) == 2
     house.publisher.publish()
@@ -168,7 +172,10 @@ def test_a_lost_note_is_made_again_with_its_outcome(house: House) -> None:
     assert {t: after[t] for t in SHOWN if t != "recordings"} == {t: before[t] for t in SHOWN if t != "recordings"}
     assert len(after["recordings"]) == 2
     assert set(notes_of(house.ledger, house.store, [r.key for r in some])) == {r.key for r in some}
+    assert house.found() == [("missing_object", lost, "mended")]
     assert house.found() == []
+    with house.ledger.reading() as conn:
+        assert log_objects.holdings(conn, [lost]) == []
 
 
 def test_an_outcome_alone_is_made_again_by_its_stage(house: House) -> None:
@@ -189,12 +196,14 @@ def test_an_outcome_alone_is_made_again_by_its_stage(house: House) -> None:
     house.diary.write([unheard])
     house.publisher.publish()
     assert len(house.shown()["recordings"]) == 2
+    assert [f.state for f in house.look().findings] == ["mended", "mended"], "what was lost may be forgotten"
     assert house.found() == []
 
 
 def test_lost_refusals_are_written_again_from_the_ledger(house: House) -> None:
     refused = house.diary.refuse("notes.txt")
     house.publisher.publish()
+    assert house.found() == [], "from now on the store knows whose it is"
     before, lost = house.shown(), house.object_of(refused, "outcome")
     house.store.delete(lost)
     assert house.found() == [("missing_object", lost, "mended")]
@@ -216,6 +225,94 @@ def test_lost_corrections_are_a_persons_to_bring_back(house: House) -> None:
     done = house.look()
     assert [(f.subject, f.state) for f in done.left] == [(lost, "left")]
     assert house.object_of(walk.key, "correction") == lost
+
+
+def test_a_store_that_is_away_for_an_hour_costs_nothing(house: House, tmp_path: Path) -> None:
+    house.noted("walk.m4a", "bread.m4a")
+    before = known_objects(house.ledger)
+    for is_told in (False, True):
+        (tmp_path / "objects").rename(tmp_path / "away")
+        with pytest.raises(ServiceMissing) as refused:
+            house.look()
+        assert refused.value.code == "store_away"
+        shutil.rmtree(tmp_path / "objects", ignore_errors=True)
+        (tmp_path / "away").rename(tmp_path / "objects")
+        assert known_objects(house.ledger) == before
+        assert is_told or house.found() == [], "from now on the store knows whose it is"
+
+
+def test_many_lost_objects_are_no_accident(house: House) -> None:
+    some = [house.noted(f"memo{n}.m4a")[0] for n in range(MOST_LOST + 1)]
+    house.look()
+    lost = [house.object_of(r.key, "note") for r in some]
+    for object_id in lost:
+        house.store.delete(object_id)
+    before = known_objects(house.ledger)
+    assert house.found() == [("missing_object", object_id, "left") for object_id in sorted(lost)]
+    assert known_objects(house.ledger) == before
+    assert {f.state for f in house.look(most_lost=len(lost)).findings} == {"mended"}
+    house.diary.write(some)
+    house.look()
+    assert house.found() == []
+
+
+def test_an_object_that_is_back_is_pointed_to_again(house: House, tmp_path: Path) -> None:
+    some = house.noted("walk.m4a", "bread.m4a")
+    house.look()
+    before, keys = known_objects(house.ledger), [r.key for r in some]
+    ids = [house.object_of(keys[0], "transcript"), house.object_of(keys[0], "note")]
+    for n, object_id in enumerate(ids):
+        house.store.path(object_id).rename(tmp_path / f"away{n}")
+    house.look()
+    (tmp_path / "away1").rename(tmp_path / "objects" / ids[1])
+    assert house.found() == [], "its transcript is still lost"
+    (tmp_path / "away0").rename(tmp_path / "objects" / ids[0])
+    for object_id in ids:
+        make_old(house.store, object_id)
+    assert house.found(dry_run=True) == [("missing_object", i, "to_mend") for i in sorted(ids)]
+    assert house.found() == [("missing_object", i, "mended") for i in sorted(ids)]
+    assert known_objects(house.ledger) == before
+    assert house.found() == []
+    assert set(house.diary.transcribe(some).already) == set(keys), "what was planned meanwhile finds it"
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["lost", "removed as its owner wants"])
+def test_a_lost_transcript_without_audio_is_a_persons_to_bring_back(house: House, is_kept: bool) -> None:
+    walk, bread = house.noted("walk.m4a", "bread.m4a")
+    lost = house.object_of(walk.key, "transcript")
+    if is_kept:
+        with house.ledger.writing() as tx:
+            gone = recordings_table.update().where(recordings_table.c.key == walk.key)
+            tx.execute(gone.values(audio_removed_at=1.0))
+    house.store.delete(walk.object_key)
+    house.store.delete(lost)
+    for told in (["planned again: 1 transcripts, 0 notes"], []):
+        done = [f for f in house.look().findings if f.difference == "missing_object"]
+        assert [f.detail for f in done if f.state == "mended"] == told
+        assert [(f.subject, f.state) for f in done if f.state == "left"] == [(lost, "left")]
+    with house.ledger.reading() as conn:
+        assert [r.status for r in recordings.rows(conn, [walk.key, bread.key])] == ["completed", "pending"]
+    assert house.object_of(walk.key, "transcript") == lost
+
+
+def test_what_was_written_before_a_restore_is_left(house: House) -> None:
+    [walk] = house.noted("walk.m4a")
+    files = {file.name: file for file in house.store.path(house.object_of(walk.key, "note")).iterdir()}
+    unknown, sound = "catalogue/202603/note-since", audio_key("me", "0" * 64)
+    house.store.put_folder(unknown, files)
+    house.store.put(sound, b"sound")
+    for key in (unknown, sound):
+        make_old(house.store, key)
+    note_restored(house.ledger)
+    done = house.look()
+    assert [(f.difference, f.subject, f.state) for f in done.findings] == [
+        ("orphan_object", unknown, "left"),
+        ("orphan_audio", sound, "left"),
+    ]
+    assert all("hand" in f.detail for f in done.findings)
+    assert done.urgent == (), "nobody has to come at night for what is kept"
+    assert house.store.exists(unknown)
+    assert house.store.exists(sound)
 
 
 @pytest.mark.parametrize(
@@ -295,6 +392,7 @@ def test_audio_that_nobody_owns_goes_when_it_is_old(house: House) -> None:
 
 
 def test_audio_of_an_owner_whose_files_are_being_taken_in_is_left_alone(house: House) -> None:
+    house.look()
     again = audio_key("me", "0" * 64)
     house.store.put(again, b"sound")
     make_old(house.store, again)
@@ -318,6 +416,8 @@ def test_recordings_without_audio_are_told_of(house: House, how: dict[str, int])
         ("missing_audio", unheard.key, "left"),
     }
     assert [f.subject for f in done.left] == [unheard.key]
+    house.diary.fail("transcript", [unheard], "audio_missing")
+    assert house.look(**how).left == (), "whoever handed it in was told, and need not be told every hour"
     assert house.store.exists(bread.object_key)
     assert house.store.exists(far.object_key)
 
@@ -377,3 +477,46 @@ def test_pointers_of_a_lost_object_that_moved_on_are_left_alone(house: House) ->
     assert kept.object_id not in (None, lost)
     assert len(some) == 2
     assert bread.key
+
+
+def test_rows_of_what_is_being_made_again_stay_when_others_of_it_are_folded_again(house: House) -> None:
+    [walk, _] = house.noted("walk.m4a", "bread.m4a")
+    before = house.shown()
+    house.look()
+    house.store.delete(house.object_of(walk.key, "transcript"))
+    house.look()
+    house.tamper(f"DELETE FROM data.notes WHERE recording_key = '{walk.key}'")
+    assert house.found() == [("published_row", walk.key, "mended")]
+    house.publisher.publish()
+    assert house.shown() == before
+
+
+def test_folding_again_keeps_one_place_of_a_note_and_what_it_was_made_with(house: House) -> None:
+    [walk] = house.noted("walk.m4a")
+    with house.ledger.writing() as tx:
+        tx.execute(history.update().where(history.c.kind == "note").values(made_with="prompt 7"))
+    for n in range(3):
+        house.tamper("DELETE FROM data.notes")
+        assert house.found() == [("published_row", walk.key, "mended")], n
+        house.publisher.publish()
+    with house.ledger.reading() as conn:
+        theirs = sa.select(history.c.seq, history.c.made_with).where(history.c.kind == "note")
+        there = pointer(conn, walk.key, "note")
+        assert there is not None
+        assert conn.execute(theirs).tuples().all() == [(there.seq, "prompt 7")]
+        assert len(versions.kept(conn, walk.key)) == 2
+
+
+def test_a_note_can_still_be_gone_back_to_after_its_recording_was_folded_again(house: House) -> None:
+    [walk] = house.noted("walk.m4a")
+    again.want_again(house.ledger, "note", [walk.key])
+    house.diary.write([walk], prompt_version="offline-4")
+    house.publisher.publish()
+    with house.ledger.reading() as conn:
+        before = [(v.stage, v.version, v.transcript) for v in versions.kept(conn, walk.key)]
+    house.tamper("DELETE FROM data.notes")
+    house.look()
+    with house.ledger.reading() as conn:
+        after = [(v.stage, v.version, v.transcript) for v in versions.kept(conn, walk.key)]
+    assert sorted(after) == sorted(before)
+    assert len([v for v in before if v[0] == "note"]) == 2
