@@ -1,6 +1,7 @@
 """What becomes of a diary when objects of its log are lost, many of them, or for an hour: on both databases."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.catalogue.read import notes_of, transcripts_of
 from diary_pipeline.core.errors import ServiceMissing
-from diary_pipeline.ledger import log_objects, recordings
+from diary_pipeline.ledger import log_objects, recordings, snapshot
 from diary_pipeline.ledger.commits import Pointer, pointer
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.tables import commits, history, pointers, work
@@ -213,3 +214,16 @@ def test_rows_of_what_is_being_made_again_stay_when_others_of_it_are_folded_agai
     assert house.found() == [("published_row", walk.key, "mended")]
     house.publisher.publish()
     assert house.shown() == before
+
+
+def test_what_is_being_made_again_is_needed_by_no_backup_and_no_merge(house: House) -> None:
+    some = house.noted("walk.m4a", "bread.m4a")
+    lost = house.object_of(some[0].key, "transcript")
+    house.store.delete(lost)
+    with house.ledger.reading() as conn:
+        assert lost in snapshot.needed_objects(conn), "nobody has seen to it yet"
+    house.look()
+    with house.ledger.reading() as conn:
+        assert lost not in snapshot.needed_objects(conn)
+        assert [o.kind for o in log_objects.mergeable(conn, time.time() + 60, 10**9)] == ["note"]
+        assert (some[0].key, "transcript") in log_objects.current_of(conn, [some[0].key]), "merging keeps its versions"
