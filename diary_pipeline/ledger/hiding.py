@@ -58,6 +58,7 @@ KEPT: Mapping[str, str] = {
     "erasures": "hashes and counts",
     "erasure_subjects": "emptied by erasures.clear",
     "tombstones": "hashes",
+    "identity": "a random id and times",
     "schema_version": "a number",
 }
 """Tables that hold nothing of a person, and why."""

@@ -11,12 +11,14 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger.connect import Ledger, queue
+from diary_pipeline.ledger.identity import begin_identity
 from diary_pipeline.ledger.tables import (
     ERASURE_TABLES,
     LLM_TABLES,
     batch_items_recording,
     clock,
     history,
+    identity,
     metadata,
     pointers,
     pointers_made_with,
@@ -84,6 +86,11 @@ def _erasures(tx: sa.Connection) -> None:
     batch_items_recording.create(tx, checkfirst=True)
 
 
+def _an_identity(tx: sa.Connection) -> None:
+    metadata.create_all(tx, tables=[identity])
+    begin_identity(tx)
+
+
 STEPS: Sequence[Step] = (
     _create,
     _vocabulary_of_recordings,
@@ -94,6 +101,7 @@ STEPS: Sequence[Step] = (
     _one_publication_a_place,
     _objects_that_were_replaced,
     _erasures,
+    _an_identity,
 )
 """Step n brings version n - 1 to version n."""
 

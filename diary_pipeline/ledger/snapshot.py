@@ -15,13 +15,15 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import PermanentError, ServiceMissing
 from diary_pipeline.ledger.connect import Ledger, ledger_url
+from diary_pipeline.ledger.log_objects import IS_LET_GO
 from diary_pipeline.ledger.tables import WITH_AUDIO, commits, recordings
 
 
 def needed_objects(conn: sa.Connection) -> list[str]:
     """Return the keys of all objects without which something of the ledger could not be read."""
     audio = sa.select(recordings.c.object_key).where(WITH_AUDIO)
-    return list(conn.execute(sa.union_all(sa.select(commits.c.object_id), audio)).scalars())
+    objects = sa.select(commits.c.object_id).where(~IS_LET_GO)
+    return list(conn.execute(sa.union_all(objects, audio)).scalars())
 
 
 def take(ledger: Ledger, into: Path) -> None:

@@ -350,4 +350,13 @@ ERASURE_TABLES = (erasures, erasure_subjects, tombstones)
 
 LLM_TABLES = (llm_calls, llm_routes, llm_route_days, llm_spent, llm_holds)
 
+identity = sa.Table(  # one row: which ledger this is, so that a store can tell its own from another's
+    "identity",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("ledger_id", sa.Text, nullable=False),
+    sa.Column("made_at", sa.Float, nullable=False),
+    sa.Column("restored_at", sa.Float),  # from a backup: it knows nothing of what was written between that and this
+)
+
 schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))

@@ -18,6 +18,8 @@ LONGEST_KEY = 512
 CATALOGUE = "catalogue/"
 AUDIO = "audio/"
 PUBLISHED_PREFIX = "published/"
+LEDGER_ID = "ledger-id"
+"""The id of the ledger whose objects these are."""
 PUBLISHED_POINTER = f"{PUBLISHED_PREFIX}current.json"
 """What tells readers which uploaded catalogue is the newest."""
 

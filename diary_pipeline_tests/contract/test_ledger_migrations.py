@@ -13,6 +13,7 @@ from diary_pipeline.ledger.tables import (
     ERASURE_TABLES,
     LLM_TABLES,
     batch_items_recording,
+    identity,
     metadata,
     pointers_made_with,
     publications,
@@ -66,6 +67,10 @@ def _without_erasures(tx: sa.Connection) -> None:
     metadata.drop_all(tx, tables=ERASURE_TABLES)
 
 
+def _without_identity(tx: sa.Connection) -> None:
+    identity.drop(tx)
+
+
 UNDO: Sequence[Undo] = (
     _without_vocabulary,
     _without_language_models,
@@ -75,6 +80,7 @@ UNDO: Sequence[Undo] = (
     _with_one_publication,
     _without_replaced_objects,
     _without_erasures,
+    _without_identity,
 )
 """What steps 2, 3, ... brought, taken away: the ledger that a program of the version before knew."""
 
