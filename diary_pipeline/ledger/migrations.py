@@ -84,6 +84,11 @@ def _erasures(tx: sa.Connection) -> None:
     batch_items_recording.create(tx, checkfirst=True)
 
 
+def _which_publications_are_compacted(tx: sa.Connection) -> None:
+    if not _has(tx, publications.c.compacted_seq):
+        tx.exec_driver_sql("ALTER TABLE publications ADD COLUMN compacted_seq BIGINT NOT NULL DEFAULT 0")
+
+
 STEPS: Sequence[Step] = (
     _create,
     _vocabulary_of_recordings,
@@ -94,6 +99,7 @@ STEPS: Sequence[Step] = (
     _one_publication_a_place,
     _objects_that_were_replaced,
     _erasures,
+    _which_publications_are_compacted,
 )
 """Step n brings version n - 1 to version n."""
 

@@ -66,6 +66,10 @@ def _without_erasures(tx: sa.Connection) -> None:
     metadata.drop_all(tx, tables=ERASURE_TABLES)
 
 
+def _without_compactions(tx: sa.Connection) -> None:
+    tx.exec_driver_sql("ALTER TABLE publications DROP COLUMN compacted_seq")
+
+
 UNDO: Sequence[Undo] = (
     _without_vocabulary,
     _without_language_models,
@@ -75,6 +79,7 @@ UNDO: Sequence[Undo] = (
     _with_one_publication,
     _without_replaced_objects,
     _without_erasures,
+    _without_compactions,
 )
 """What steps 2, 3, ... brought, taken away: the ledger that a program of the version before knew."""
 
