@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from diary_pipeline.catalogue.descriptions import quoted
 from diary_pipeline.catalogue.schema import TABLES
 from diary_pipeline.catalogue.state import opened
 
@@ -17,7 +18,11 @@ WORTH_IT = 0.2
 
 
 def dead_share(db: duckdb.DuckDBPyConnection) -> float:
-    """Return which part of the rows in the file is deleted, 0 to 1."""
+    """Return which part of the rows in the file is deleted, 0 to 1.
+
+    A checkpoint of DuckDB 1.5 merges row groups (122,880 rows) whose rows fit into fewer, so most of what processing
+    again leaves is taken back unasked, all of it in small tables; here stands what was not.
+    """
     alive = slots = 0
     for stored in {table.stored for table in TABLES if table.published}:
         [here] = db.execute(f"SELECT count(*) FROM {stored}").fetchone() or (0,)  # noqa: S608 - names from schema.py
@@ -33,8 +38,7 @@ def rewrite(source: Path, target: Path, options: Mapping[str, str]) -> None:
     """Write what can be read in `source`, views and comments included, into the new file `target`."""
     with opened(target, options=options) as db:
         [name] = db.execute("SELECT current_database()").fetchone() or ("",)
-        quoted = str(source).replace("'", "''")
-        db.execute(f"ATTACH '{quoted}' AS old (READ_ONLY)")
+        db.execute(f"ATTACH {quoted(str(source))} AS old (READ_ONLY)")
         db.execute(f'COPY FROM DATABASE old TO "{name}"')
         db.execute("CHECKPOINT")
         db.execute("DETACH old")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import duckdb
 
+from diary_pipeline.catalogue.descriptions import quoted
+
 SCHEMA = "marts"
 _SOURCE = "marts_source"
 
@@ -91,10 +93,10 @@ def _copied(db: duckdb.DuckDBPyConnection, path: Path | None) -> bool:
     for table, comment in tables:
         db.execute(f'CREATE TABLE {SCHEMA}."{table}" AS FROM {_SOURCE}.{SCHEMA}."{table}"')
         if comment is not None:
-            db.execute(f'COMMENT ON TABLE {SCHEMA}."{table}" IS {_text(comment)}')
+            db.execute(f'COMMENT ON TABLE {SCHEMA}."{table}" IS {quoted(comment)}')
     for table, column, comment in columns:
         if table in dict(tables):
-            db.execute(f'COMMENT ON COLUMN {SCHEMA}."{table}"."{column}" IS {_text(comment)}')
+            db.execute(f'COMMENT ON COLUMN {SCHEMA}."{table}"."{column}" IS {quoted(comment)}')
     db.execute("COMMIT")
     db.execute(f"DETACH {_SOURCE}")
     return True
@@ -102,11 +104,7 @@ def _copied(db: duckdb.DuckDBPyConnection, path: Path | None) -> bool:
 
 def _attach(db: duckdb.DuckDBPyConnection, path: Path | None) -> bool:
     try:
-        db.execute(f"ATTACH {_text(str(path))} AS {_SOURCE} (READ_ONLY)")
+        db.execute(f"ATTACH {quoted(str(path))} AS {_SOURCE} (READ_ONLY)")
     except duckdb.Error:  # dbt is at it, or it died and left half a file: the next build puts that right
         return False
     return True
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

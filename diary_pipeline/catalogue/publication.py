@@ -97,13 +97,27 @@ class Publication:
         """Return what is published in the store; None: nothing."""
         return self._pointed()[0]
 
-    def behind(self, watermark: int) -> bool:
-        """Whether less is published in the store; asked where the swap came through and the upload did not."""
+    def behind(self, live: Path, watermark: int) -> bool:
+        """Whether less is published in the store; asked where the swap came through and the upload did not.
+
+        At the same watermark what counts is whether this very file was uploaded, because marts come without a commit.
+        The pointer's hash cannot tell: two publishers' files differ though they hold the same, and would take turns.
+        """
         current = self.current()
-        return current is None or current.watermark < watermark
+        if current is None or current.watermark != watermark:
+            return current is None or current.watermark < watermark
+        mark = _mark(live)
+        return not mark.exists() or mark.read_text(encoding="ascii") != _stamp(live)
 
     def upload(self, live: Path, watermark: int, search: Path | None = None) -> bool:
         """Upload the published file, and the search index beside it if there is one; False: a newer one is there."""
+        stamp = _stamp(live)
+        if not self._uploaded(live, watermark, search):
+            return False
+        _mark(live).write_text(stamp, encoding="ascii")
+        return True
+
+    def _uploaded(self, live: Path, watermark: int, search: Path | None) -> bool:
         before = self.current()
         if before is not None and before.watermark > watermark:
             return _refused(watermark, before)
@@ -120,11 +134,22 @@ class Publication:
                 self.store.put_file(upload.key, files[name])
         return self._point(Current(watermark, SCHEMA_VERSION, _now(), uploads))
 
-    def forget_older(self) -> int:
-        """Remove every upload but the newest at once, without grace, and return how many: erasure's last step here.
+    def replace_all(self, live: Path, watermark: int, search: Path | None = None) -> int:
+        """Upload the published file and remove every other upload at once, without grace: erasure's last step here.
 
-        The newest must hold nothing of what was erased: upload it first.
+        Return how many were removed. TransientError `publication_ahead` when the store shows a later commit, which may
+        hold what was erased.
         """
+        if not self.upload(live, watermark, search):
+            raise TransientError(
+                "publication_ahead",
+                f"The bucket shows a later commit than {watermark}, the ledger's last, so what was erased may still be "
+                "in it: let no other deployment publish there, or remove its `published/` and run "
+                "`diary publish --compact`.",
+            )
+        return self._forget_older()
+
+    def _forget_older(self) -> int:
         current, generation = self._pointed()
         if current is not None and current.older:
             self.store.put_over(PUBLISHED_POINTER, _CURRENT.dump_json(replace(current, older=())), generation)
@@ -175,6 +200,16 @@ class Publication:
 def _refused(watermark: int, by: Current) -> bool:
     logger.warning("publication_is_newer", watermark=watermark, published=by.watermark)
     return False
+
+
+def _mark(live: Path) -> Path:
+    """Beside the published file stands which one was uploaded last."""
+    return live.with_name(f".{live.name}.uploaded")
+
+
+def _stamp(live: Path) -> str:
+    there = live.stat()
+    return f"{there.st_ino}-{there.st_mtime_ns}-{there.st_size}"
 
 
 def _keys(current: Current) -> set[str]:

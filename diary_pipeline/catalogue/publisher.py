@@ -13,10 +13,9 @@ import datetime as dt
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -31,12 +30,9 @@ from diary_pipeline.core.errors import NotFound, TransientError
 from diary_pipeline.ledger.commits import Pointer, clock_now, made_at, pointers_since
 from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.erasures import last_hidden_seq, last_removed_seq
-from diary_pipeline.ledger.publications import place_of, publication, set_published, waited
+from diary_pipeline.ledger.publications import place_of, publication, set_compacted, set_published, waited
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
-
-if TYPE_CHECKING:
-    pass
 
 logger = log("catalogue.publisher")
 
@@ -95,49 +91,65 @@ class Publisher:
         """Make everything committed before this call visible, and return how far that is."""
         started = time.perf_counter()
         with self._turn():
-            marts_wanted = marts.stamp(self.marts_file)
-            seen = self._seen()
-            state, origin = (seen, None) if seen else self._build(None)
-            recordings = state.recordings if origin else 0
-            for _ in range(ROUNDS):
-                if not self._is_behind(state):
-                    break
-                state, origin = self._build(state)
-                recordings += state.recordings
-            lead(self.ledger, self.live, self.followers, state.watermark)
-            newest, oldest = self._note(state.watermark, marts_wanted)
-            self._upload(state.watermark, swapped=origin is not None)
-        done = Published(state.watermark, recordings, time.perf_counter() - started, origin, newest, oldest)
-        if origin:
-            told = {"seconds": done.seconds, "freshness_s": newest, "oldest_freshness_s": oldest}
-            rounded = {name: round(value, 3) for name, value in told.items() if value is not None}
-            logger.info("published", watermark=done.watermark, recordings=recordings, origin=origin, **rounded)
-        return done
+            done = self._published(started)
+            if self._holds_erased(done.watermark):
+                self._compact(done.watermark)
+            self._upload(done)
+        return _told(replace(done, seconds=time.perf_counter() - started))
 
     def compact(self) -> Published:
-        """Publish, then rewrite the file without the bytes of deleted rows, and drop every other copy of it."""
-        done = self.publish()
+        """Publish, then rewrite the file without the bytes of deleted rows, and drop every other copy of it.
+
+        TransientError when the store could not be given the rewritten one: what it shows may hold what was erased.
+        """
         started = time.perf_counter()
-        with self._turn():
-            with self._twins.written():
-                compaction.rewrite(self.live, self._twins.next, self.options)
-                self._twins.swap(keep_spare=False)
-            for follower in self.followers:
-                follower.compact()
+        with self._turn():  # one for all: who published in between would upload the dead bytes of a later commit
+            done = self._published(started)
+            self._compact(done.watermark)
             if self.publication is not None:
-                self.publication.upload(self.live, done.watermark, self.search_file)
-                self.publication.forget_older()
+                self.publication.replace_all(self.live, done.watermark, self.search_file)
+        return _told(replace(done, seconds=time.perf_counter() - started))
+
+    def _published(self, started: float) -> Published:
+        marts_wanted, is_first = marts.stamp(self.marts_file), not self.live.exists()
+        seen = self._seen()
+        state, origin = (seen, None) if seen else self._build(None)
+        first = state.watermark
+        recordings = state.recordings if origin else 0
+        for _ in range(ROUNDS):
+            if not self._is_behind(state):
+                break
+            state, origin = self._build(state)
+            recordings += state.recordings
+        lead(self.ledger, self.live, self.followers, state.watermark)
+        newest, oldest = self._note(state.watermark, marts_wanted)
+        if is_first:  # made of the log alone, which had rows of nothing that was hidden
+            set_compacted(self.ledger, self._place, first)
+        return Published(state.watermark, recordings, time.perf_counter() - started, origin, newest, oldest)
+
+    def _holds_erased(self, watermark: int) -> bool:
+        """Tell whether rows that an erasure deleted still have their bytes in the file, or may have."""
+        with self.ledger.reading() as conn:
+            return publication(conn, self._place).compacted_seq < last_hidden_seq(conn) <= watermark
+
+    def _compact(self, watermark: int) -> None:
+        started = time.perf_counter()
+        with self._twins.written():
+            compaction.rewrite(self.live, self._twins.next, self.options)
+            self._twins.swap(keep_spare=False)
+        for follower in self.followers:
+            follower.compact()
+        set_compacted(self.ledger, self._place, watermark)
         size = self.live.stat().st_size
         logger.info("compacted", size_bytes=size, seconds=round(time.perf_counter() - started, 3))
-        return done
 
-    def _upload(self, head: int, *, swapped: bool) -> None:
+    def _upload(self, done: Published) -> None:
         """Show other machines the same; a bucket out of reach keeps nobody here from seeing it, and is tried again."""
         if self.publication is None:
             return
         try:
-            if swapped or self.publication.behind(head):
-                self.publication.upload(self.live, head, self.search_file)
+            if done.origin or self.publication.behind(self.live, done.watermark):
+                self.publication.upload(self.live, done.watermark, self.search_file)
         except TransientError as error:
             logger.warning("upload_failed", code=error.code)
 
@@ -255,6 +267,14 @@ class Publisher:
         if (noted.place, noted.watermark, noted.marts) != (self._place, head, marts_wanted):
             set_published(self.ledger, self._place, head, marts_wanted)
         return ages
+
+
+def _told(done: Published) -> Published:
+    if done.origin:
+        told = {"seconds": done.seconds, "freshness_s": done.freshness_s, "oldest_freshness_s": done.oldest_freshness_s}
+        rounded = {name: round(value, 3) for name, value in told.items() if value is not None}
+        logger.info("published", watermark=done.watermark, recordings=done.recordings, origin=done.origin, **rounded)
+    return done
 
 
 def _subjects(moved: Sequence[Pointer], after: int) -> int:

@@ -21,6 +21,7 @@ from typing import Literal
 import duckdb
 
 from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.storage.private import swap_in
 
 Origin = Literal["spare", "copy", "log"]
 """What the next file is made from."""
@@ -65,25 +66,13 @@ class Twins:
 
         Without a spare no byte of the old file is left, once those who have it open close it.
         """
-        handle = os.open(self.next, os.O_RDONLY)
-        try:
-            # Not writable: a DuckDB shell opened without -readonly would lock all readers out.
-            os.fchmod(handle, 0o400)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
         self._spare.unlink(missing_ok=True)
         if keep_spare:
             with suppress(OSError):  # nothing is live yet, or a disk without hard links: the next publish copies
                 self._spare.hardlink_to(self.live)
         # Left by somebody who did write to the live file; the next reader would play it back onto another one.
         self.live.with_name(f"{self.live.name}.wal").unlink(missing_ok=True)
-        self.next.rename(self.live)
-        folder = os.open(self.live.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        swap_in(self.next, self.live)
 
     @contextmanager
     def written(self) -> Iterator[None]:

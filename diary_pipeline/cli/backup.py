@@ -8,9 +8,9 @@ import typer
 
 from diary_pipeline.cli.home import begin, existing_home, prepare_home
 from diary_pipeline.cli.output import console, say
+from diary_pipeline.core.errors import TransientError
 
 if TYPE_CHECKING:
-    from diary_pipeline.settings import Settings
     from diary_pipeline.wiring.deployment import Wiring
 
 
@@ -95,24 +95,16 @@ def _erase_again(wiring: "Wiring", known: list[dict[str, object]]) -> None:
     if done is not None and done.waiting:
         say(f"{done.waiting} erasures wait for a run; `diary dev` finishes them.")
         raise typer.Exit(1)
-    _publish(wiring.settings)
+    _publish(wiring)
 
 
-def _publish(settings: "Settings") -> None:
-    import os
-    import subprocess
-
-    from diary_pipeline.wiring.deployment import Wiring
-
-    # In a process of its own: this one may have read the catalogue.
-    done = subprocess.run(
-        Wiring(settings).publish_command,
-        env={**os.environ, **settings.environment()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    say(done.stderr.strip() if not done.returncode else f"Run `diary publish`: {done.stderr.strip()}")
+def _publish(wiring: "Wiring") -> None:
+    try:
+        done = wiring.publish()
+    except TransientError as error:
+        say(f"{error.message} Run `diary publish`.")
+    else:
+        say(f"published {done['recordings']} recordings up to commit {done['watermark']}")
 
 
 def _receipts(folder: Path) -> list[dict[str, object]]:

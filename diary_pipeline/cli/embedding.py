@@ -34,10 +34,14 @@ class Embedding:
     def __init__(self, wiring: "Wiring") -> None:
         self._wiring = wiring
         self._said = ""
+        self._done_at = -1
 
-    def go_on(self, budget_s: float) -> None:
-        """Make vectors for `budget_s` seconds, and say how many recordings wait or why none can be made."""
-        if self._wiring.settings.embedder == "none":
+    def go_on(self, budget_s: float, watermark: int) -> None:
+        """Make vectors for `budget_s` seconds, and say how many recordings wait or why none can be made.
+
+        Where nothing was left at this watermark nothing is looked for: that reads every document's row.
+        """
+        if self._wiring.settings.embedder == "none" or watermark == self._done_at:
             return
         from diary_pipeline.catalogue.search_meaning import embed_waiting
 
@@ -48,6 +52,7 @@ class Embedding:
         except TransientError as error:
             self._say(f"diary: {error.message} [{error.code}]")
         else:
+            self._done_at = -1 if left else watermark
             self._say(f"{left} recordings wait to be found by meaning; publishing goes on with them." if left else "")
 
     def _say(self, sentence: str) -> None:

@@ -52,8 +52,10 @@ def publish(
     wiring = Wiring(settings)
     embedding = Embedding(wiring)
     if not watch:
-        _tell(wiring.publisher.compact() if compact else wiring.publisher.publish(), form)
-        embedding.go_on(AFTER_PUBLISH_S)
+        done = wiring.publisher.compact() if compact else wiring.publisher.publish()
+        _tell(done, form)
+        if not compact:  # whoever erases waits for this process to end
+            embedding.go_on(AFTER_PUBLISH_S, done.watermark)
         return
     from diary_pipeline.ledger.publications import place_of
     from diary_pipeline.ledger.publications import watch as announce
@@ -73,7 +75,7 @@ def publish(
             if done.origin:
                 _tell(done, form)
                 rest_s = min(max(REST * done.seconds, WATCH_S), LONGEST_REST_S)
-            embedding.go_on(WHILE_WATCHING_S)
+            embedding.go_on(WHILE_WATCHING_S, done.watermark)
         time.sleep(rest_s)
 
 

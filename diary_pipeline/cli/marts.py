@@ -23,15 +23,13 @@ def marts(
     """
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.catalogue.publisher import Publisher
     from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
-    publisher = Publisher(wiring.ledger, wiring.store, settings.catalogue_file)
-    publisher.publish()
+    wiring.publish()
     built = wiring.marts.build(from_nothing=from_nothing)
     built.demand()
-    publisher.publish()
+    wiring.publish()
     tables = [(step.name, step.rows, round(step.seconds, 2)) for step in built.steps if step.rows is not None]
     print_rows(("mart", "rows", "seconds"), sorted(tables), form)
     say(f"built and tested in {built.seconds:.0f} s; {wiring.marts.page} describes every column")

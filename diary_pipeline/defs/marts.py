@@ -15,7 +15,7 @@ import dagster as dg
 from diary_pipeline.catalogue.dbt_notes.build import Built, Marts, Step
 from diary_pipeline.catalogue.dbt_notes.manifest import Manifest
 from diary_pipeline.defs.held import Leases
-from diary_pipeline.defs.resources import PublishProcess
+from diary_pipeline.wiring.publish_process import PublishProcess
 
 GROUPS = ("staging", "intermediate", "marts")
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from diary_pipeline.defs.held import Leases
-from diary_pipeline.defs.resources import PublishProcess
+from diary_pipeline.wiring.publish_process import PublishProcess
 
 
 @dg.op(description="Start `diary publish` in a process of its own and wait for it.")

@@ -1,15 +1,11 @@
 """What assets and sensors are handed: the domain's own objects, never the settings they were made from."""
 
-import json
-import os
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 
-from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.recovery import Recovery
@@ -21,9 +17,6 @@ from diary_pipeline.upkeep.erase import Erased
 from diary_pipeline.upkeep.partitions import Partitions
 from diary_pipeline.upkeep.reconcile import Reconciled, reconcile
 from diary_pipeline.wiring.deployment import Wiring
-
-OURS = "diary: "
-"""How the command line begins the one sentence of an error."""
 
 
 @dataclass(frozen=True)
@@ -40,27 +33,6 @@ class PublishedFile:
 
     place: str
     marts_file: Path
-
-
-@dataclass(frozen=True)
-class PublishProcess:
-    """Publishes in a process of its own."""
-
-    command: Sequence[str]
-    environment: Mapping[str, str]
-
-    def __call__(self) -> Mapping[str, object]:
-        """Run the publisher to its end and return the figures it prints."""
-        done = subprocess.run(
-            list(self.command), env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
-        )
-        lines = (done.stdout + done.stderr).strip().splitlines() or [""]
-        if done.returncode:
-            # Only our own sentence: what else a dying process prints may quote a diary.
-            said = next((line for line in lines if line.startswith(OURS)), f"exit code {done.returncode}")
-            raise ServiceMissing("publish_failed", f"Publishing failed: {said.removeprefix(OURS)}")
-        [figures] = json.loads(done.stdout)
-        return dict(figures)
 
 
 @dataclass(frozen=True)
@@ -106,9 +78,9 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "retention": lambda: wiring.retention,
         "published_file": lambda: PublishedFile(place_of(s.catalogue_file), s.marts_file),
         "marts": lambda: wiring.marts,
-        "publisher": lambda: PublishProcess(wiring.publish_command, s.environment()),
+        "publisher": lambda: wiring.publish,
         "eraser": lambda: eraser(wiring),
-        "growth": lambda: wiring.growth(PublishProcess([*wiring.publish_command, "--compact"], s.environment())),
+        "growth": lambda: wiring.growth(wiring.compact),
         "reconciler": lambda: Reconciler(wiring.ledger, wiring.store, s.catalogue_file),
     }
     return {name: _resource(make) for name, make in makers.items()}
@@ -116,7 +88,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
 
 def eraser(wiring: Wiring) -> Eraser:
     """Give what finishes erasures."""
-    return Eraser(wiring, PublishProcess(wiring.compact_command, wiring.settings.environment()))
+    return Eraser(wiring, wiring.compact)
 
 
 def recovery(wiring: Wiring) -> Recovery:

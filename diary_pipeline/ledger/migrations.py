@@ -91,6 +91,11 @@ def _an_identity(tx: sa.Connection) -> None:
     begin_identity(tx)
 
 
+def _which_publications_are_compacted(tx: sa.Connection) -> None:
+    if not _has(tx, publications.c.compacted_seq):
+        tx.exec_driver_sql("ALTER TABLE publications ADD COLUMN compacted_seq BIGINT NOT NULL DEFAULT 0")
+
+
 STEPS: Sequence[Step] = (
     _create,
     _vocabulary_of_recordings,
@@ -102,6 +107,7 @@ STEPS: Sequence[Step] = (
     _objects_that_were_replaced,
     _erasures,
     _an_identity,
+    _which_publications_are_compacted,
 )
 """Step n brings version n - 1 to version n."""
 

@@ -31,6 +31,8 @@ class Publication:
     """Which build of dbt's file was looked at last; see catalogue/marts.py."""
     watched_until: float = 0.0
     """A process that publishes by itself means to look again before that."""
+    compacted_seq: int = 0
+    """No byte is in the file of what was hidden up to here."""
 
 
 def place_of(live: Path) -> str:
@@ -71,6 +73,19 @@ def set_published(ledger: Ledger, place: str, watermark: int, marts: str = "") -
         row = {"place": place, "watermark": watermark, "published_at": at, "marts": marts}
         upsert(tx, publications, row)
     return at
+
+
+def set_compacted(ledger: Ledger, place: str, seq: int) -> None:
+    """Note that the file at a place, which was published there before, has no byte of what was hidden up to `seq`."""
+    with ledger.writing() as tx:
+        tx.execute(publications.update().where(publications.c.place == place).values(compacted_seq=seq))
+
+
+def not_compacted(conn: sa.Connection, hidden: int) -> int:
+    """Count the places that a process looks after by itself and whose files may hold bytes of what `hidden` hid."""
+    behind = publications.c.compacted_seq < hidden
+    watched = publications.c.watched_until > now(conn)
+    return int(conn.execute(sa.select(sa.func.count()).where(behind & watched)).scalar_one())
 
 
 def watch(ledger: Ledger, place: str, for_s: float) -> None:

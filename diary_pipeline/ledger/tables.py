@@ -247,6 +247,7 @@ publications = sa.Table(  # how far the files that users open have come; see pub
     sa.Column("published_at", sa.Float, nullable=False),
     sa.Column("marts", sa.Text, nullable=False, default="", server_default=""),
     sa.Column("watched_until", sa.Float, nullable=False, default=0.0, server_default="0"),
+    sa.Column("compacted_seq", sa.BigInteger, nullable=False, default=0, server_default="0"),
 )
 
 llm_calls = sa.Table(  # an attempt to have a note written; what users see of it stands in the catalogue

@@ -12,6 +12,7 @@ from diary_pipeline.ledger import erasures
 from diary_pipeline.upkeep.erase import Erase
 from diary_pipeline.upkeep.partitions import Partitions
 from diary_pipeline.upkeep.places import Elsewhere, ExportedFiles, KnownExports, Log, StoredObjects
+from diary_pipeline.upkeep.published import PublishedFiles
 from diary_pipeline.upkeep.receipts import what_remains
 from diary_pipeline.upkeep.reprocess import Reprocess
 from diary_pipeline.upkeep.retain import Retention
@@ -51,7 +52,7 @@ class Wiring(Stages):
             partitions,
             places=(
                 Elsewhere("marts", lambda _: self.marts.forget()),  # first, or a publish carries them on
-                Elsewhere("catalogue", lambda _: compact()),
+                PublishedFiles(self.ledger, compact),
                 Log(self.ledger, self.store),
                 StoredObjects(self.store),
                 *(() if bucket is None else (Elsewhere("copies", lambda _: bucket.forget_erased()),)),

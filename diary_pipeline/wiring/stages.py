@@ -5,7 +5,6 @@ No rule lives here.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from diary_pipeline.core.batch import Result, Stage
 from diary_pipeline.core.owner import Owner
@@ -28,9 +27,6 @@ from diary_pipeline.transcription.batch import TranscribeBatch
 from diary_pipeline.transcription.files import TranscriptFiles
 from diary_pipeline.upkeep.files import Files
 from diary_pipeline.wiring.ears import Ears
-
-if TYPE_CHECKING:
-    pass
 
 ROUTED_NOTES = 48
 """Three rounds of as many notes as are written side by side."""

@@ -3,7 +3,6 @@
 Everything is built on first use and once per process: one connection pool. No rule lives here.
 """
 
-import sys
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.gcs import GcsStore
 from diary_pipeline.storage.private import secret_in
 from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline.wiring.publish_process import PublishProcess
 
 if TYPE_CHECKING:
     from diary_pipeline.catalogue.dbt_notes.build import Marts
@@ -116,11 +116,11 @@ class Stores:
         return Marts(self.settings.catalogue_file, self.settings.marts_file)
 
     @property
-    def compact_command(self) -> list[str]:
-        """The program that publishes and leaves no byte of deleted rows."""
-        return [*self.publish_command, "--compact"]
+    def publish(self) -> PublishProcess:
+        """Publishes in a process of its own, because one that reads the catalogue must not write it."""
+        return PublishProcess(self.settings.environment())
 
     @property
-    def publish_command(self) -> list[str]:
-        """The program that publishes: its own process, because a process that reads the catalogue must not write it."""
-        return [sys.executable, "-m", "diary_pipeline.cli.main", "publish", "--format", "json"]
+    def compact(self) -> PublishProcess:
+        """Publishes likewise, and leaves no byte of deleted rows."""
+        return PublishProcess(self.settings.environment(), ["--compact"])

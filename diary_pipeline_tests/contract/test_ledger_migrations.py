@@ -71,6 +71,10 @@ def _without_identity(tx: sa.Connection) -> None:
     identity.drop(tx)
 
 
+def _without_compactions(tx: sa.Connection) -> None:
+    tx.exec_driver_sql("ALTER TABLE publications DROP COLUMN compacted_seq")
+
+
 UNDO: Sequence[Undo] = (
     _without_vocabulary,
     _without_language_models,
@@ -81,6 +85,7 @@ UNDO: Sequence[Undo] = (
     _without_replaced_objects,
     _without_erasures,
     _without_identity,
+    _without_compactions,
 )
 """What steps 2, 3, ... brought, taken away: the ledger that a program of the version before knew."""
 

@@ -8,7 +8,15 @@ import sqlalchemy as sa
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.migrations import STEPS, migrate
-from diary_pipeline.ledger.publications import place_of, publication, published_watermark, set_published, watch
+from diary_pipeline.ledger.publications import (
+    not_compacted,
+    place_of,
+    publication,
+    published_watermark,
+    set_compacted,
+    set_published,
+    watch,
+)
 from diary_pipeline.ledger.tables import publications, schema_version
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary
@@ -116,3 +124,16 @@ def test_what_was_published_before_there_were_places_is_carried_over(ledger: Led
     with ledger.reading() as conn:
         assert published_watermark(conn, "here") == 41
         assert not sa.inspect(conn).has_table("published")
+
+
+def test_what_was_erased_is_waited_for_where_somebody_publishes_by_himself(ledger: Ledger) -> None:
+    set_published(ledger, "here", 3)
+    set_published(ledger, "nobody looks after it", 3)
+    watch(ledger, "here", 60)
+    with ledger.reading() as conn:
+        assert (not_compacted(conn, 0), not_compacted(conn, 3)) == (0, 1)
+    set_compacted(ledger, "here", 3)
+    watch(ledger, "here", 60)
+    set_published(ledger, "here", 4)
+    with ledger.reading() as conn:
+        assert (not_compacted(conn, 3), not_compacted(conn, 4)) == (0, 1)

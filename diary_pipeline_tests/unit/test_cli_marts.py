@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from diary_pipeline.catalogue.search_index import SearchIndex
 from diary_pipeline.cli.main import main
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary
+from diary_pipeline_tests.publishing import rows as rows_of
 
 
 @pytest.mark.slow
@@ -33,5 +35,7 @@ def test_one_command_builds_and_publishes_and_prints_what_there_is(
     rows = {row["mart"]: row["rows"] for row in json.loads(said.out)}
     assert (len(rows), rows["daily_diary"], rows["marts_state"]) == (12, 1, 1)
     assert str(settings.marts_file.with_suffix(".html")) in said.err.replace("\n", "")
+    assert rows_of(settings.catalogue_file, "SELECT count(*) FROM marts.daily_diary") == [(1,)]
+    assert SearchIndex(settings.search_file).watermark() == 2
     left = {path.name for path in settings.home.iterdir() if "marts" in path.name}
     assert left == {"marts.duckdb", "marts.html", ".marts.duckdb.lock"}

@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import duckdb
@@ -19,11 +19,16 @@ from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.schema import SCHEMA_VERSION
 from diary_pipeline.cli.main import main
 from diary_pipeline.core.errors import NotFound, TransientError
+from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.erasures import hide
+from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.gcs import GcsStore
 from diary_pipeline.storage.keys import PUBLISHED_POINTER, published_key, watermark_in
 from diary_pipeline_tests.diaries import Diary
 from diary_pipeline_tests.gcs_server import Fault, GcsServer
+
+SECRET = "Xylophone aubergine quetzal."
 
 
 @pytest.fixture
@@ -168,14 +173,16 @@ def test_an_erasure_replaces_the_upload_of_the_same_watermark_and_leaves_no_othe
     publication.upload(file("secret"), 2)
     here = tmp_path / "elsewhere" / CATALOGUE
     fetch_published(gcs_store, here)
-    assert publication.upload(file("nothing of it"), 2)
-    assert publication.forget_older() == 2
+    assert publication.replace_all(file("nothing of it"), 2) == 2
     [bucket] = [name for name in gcs.buckets if name in gcs_store.bucket.url]
     assert b"secret" not in gcs.bytes_of(bucket)
     assert uploads(gcs_store) == [2]
     assert fetch_published(gcs_store, here).size_bytes == len("nothing of it")
     assert here.read_text() == "nothing of it"
-    assert publication.forget_older() == 0
+    assert publication.replace_all(here, 2) == 0
+    publication.upload(file("of another ledger"), 3)
+    with pytest.raises(TransientError, match="a later commit than 2"):
+        publication.replace_all(here, 2)
 
 
 def test_a_restored_ledger_may_begin_again_once_all_is_withdrawn(
@@ -254,15 +261,17 @@ def test_a_pointer_that_cannot_be_moved_leaves_the_older_one(
     gcs: GcsServer, gcs_store: GcsStore, file: Callable[[str], Path]
 ) -> None:
     publication = Publication(gcs_store)
-    assert publication.behind(0)
+    assert publication.behind(file("0"), 0)
     publication.upload(file("1"), 1)
     gcs.faults.append(Fault("POST .*upload", status=412, times=100))
     with pytest.raises(TransientError):
         publication.upload(file("2"), 2)
     gcs.faults.clear()
-    assert (publication.behind(2), publication.behind(1)) == (True, False)
-    assert publication.upload(file("2"), 2)
-    assert not publication.behind(2)
+    two = file("2")
+    assert (publication.behind(two, 2), publication.behind(two, 0)) == (True, False)
+    assert publication.behind(two, 1), "marts come without a commit"
+    assert publication.upload(two, 2)
+    assert not publication.behind(two, 2)
 
 
 @pytest.mark.parametrize("name", ["catalogue", "a b.duckdb", "../x.duckdb"])
@@ -323,3 +332,72 @@ def test_a_bucket_out_of_reach_keeps_nobody_here_from_seeing_and_is_caught_up_wi
     gcs.faults.clear()
     publisher.publish()
     assert uploads(gcs_store) == [1], "although nothing was committed since"
+
+
+class Interrupted(Ledger):
+    """A ledger on which somebody else gets to publish as soon as a turn is given up, once."""
+
+    then: Callable[[], object] | None = None
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        with super().alone(name):
+            yield
+        then, self.then = self.then, None
+        if then is not None:
+            then()
+
+
+def test_another_publisher_in_between_brings_nothing_erased_back_to_the_bucket(
+    gcs: GcsServer, gcs_store: GcsStore, ledger: Ledger, tmp_path: Path
+) -> None:
+    """It has a disk and a file of its own, in which what was erased is only deleted."""
+    diary, interrupted = Diary(ledger, FolderStore(tmp_path / "objects")), Interrupted(ledger.engine)
+
+    def publisher(on: Ledger, machine: str) -> Publisher:
+        plain = {"force_compression": "uncompressed"}
+        live = tmp_path / machine / CATALOGUE
+        return Publisher(on, diary.store, live, publication=Publication(gcs_store), options=plain)
+
+    def commit_more() -> None:
+        diary.transcribe(diary.accept("later.m4a"))
+        other.publish()
+
+    eraser, other = publisher(interrupted, "eraser"), publisher(ledger, "other")
+    gone, kept = diary.accept("gone.m4a", "kept.m4a")
+    diary.transcribe([gone], [SECRET])
+    diary.transcribe([kept])
+    for one in (eraser, other):
+        one.publish()
+    hide(ledger, Seal("x"), "recording", gone.key)
+    interrupted.then = commit_more
+    eraser.compact()
+    [bucket] = [name for name in gcs.buckets if name in gcs_store.bucket.url]
+    assert SECRET.encode() not in gcs.bytes_of(bucket)
+    for one in (eraser, other):
+        assert SECRET.encode() not in one.live.read_bytes()
+    assert Publication(gcs_store).current() == other.publication.current()  # type: ignore[union-attr]
+    assert not other.publication.behind(other.live, 4)  # type: ignore[union-attr]
+
+
+def test_marts_that_could_not_be_uploaded_are_tried_again_without_a_commit(
+    gcs: GcsServer, gcs_store: GcsStore, ledger: Ledger, tmp_path: Path
+) -> None:
+    diary, marts = Diary(ledger, FolderStore(tmp_path / "objects")), tmp_path / "marts.duckdb"
+    live = tmp_path / CATALOGUE
+    publisher = Publisher(ledger, diary.store, live, marts_file=marts, publication=Publication(gcs_store))
+    diary.transcribe(diary.accept("a.m4a"))
+    publisher.publish()
+    with duckdb.connect(str(marts)) as db:
+        db.execute("CREATE SCHEMA marts.marts")
+        db.execute("CREATE TABLE marts.marts.people AS SELECT 'Anna' AS person")
+    gcs.faults.append(Fault("POST .*/upload", status=403, times=9))
+    assert publisher.publish().origin is not None
+    gcs.faults.clear()
+    assert publisher.publish().origin is None
+    here = tmp_path / "elsewhere" / CATALOGUE
+    fetch_published(gcs_store, here)
+    assert here.read_bytes() == live.read_bytes()
+    gcs.asked.clear()
+    publisher.publish()
+    assert [asked for asked in gcs.asked if "upload" in asked] == []

@@ -187,3 +187,20 @@ def test_the_dead_share_tells_when_to_compact(tmp_path: Path) -> None:
     with opened(tmp_path / "new.duckdb", read_only=True) as db:
         assert dead_share(db) == 0
         assert db.execute("SELECT count(*) FROM segments").fetchone() == (left,)
+
+
+def test_the_dead_share_rises_while_recordings_are_processed_again_and_duckdb_takes_some_back(tmp_path: Path) -> None:
+    """As a fold does it: the rows of a recording are deleted and its new ones inserted, then comes a checkpoint."""
+    shares = []
+    with opened(tmp_path / "old.duckdb") as db:
+        create(db)
+        for n in (*range(10), *range(10)):
+            db.execute("DELETE FROM data.segments WHERE recording_key = ?", [f"day-{n}"])
+            said = "SELECT ?, i, 'Said ' || i FROM range(6000) t(i)"
+            db.execute(f"INSERT INTO data.segments(recording_key, segment_id, text) {said}", [f"day-{n}"])
+            db.execute("CHECKPOINT")
+            shares.append(dead_share(db))
+        assert db.execute("SELECT count(*) FROM segments").fetchone() == (60_000,)
+    assert max(shares[:10]) == 0
+    assert max(shares) > WORTH_IT, shares
+    assert 0 in shares[10:], "DuckDB has merged row groups"

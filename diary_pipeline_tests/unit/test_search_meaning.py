@@ -1,6 +1,8 @@
 """What means the same is found too, and no diary that stays at home is sent anywhere."""
 
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,12 @@ from diary_pipeline.catalogue.search import search
 from diary_pipeline.catalogue.search_index import SearchIndex, reading
 from diary_pipeline.catalogue.search_meaning import PASSAGE_WORDS, Passage, Vectors, embed_waiting, passages
 from diary_pipeline.catalogue.search_ranking import ANY, Filters
+from diary_pipeline.cli.embedding import Embedding
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.diaries import Diary
 
 MEANINGS = ({"river", "canal", "stream", "water"}, {"bread", "bakery", "loaf"}, {"sad", "lonely", "alone"})
@@ -245,3 +250,36 @@ def test_a_text_that_changes_while_it_is_embedded_gets_no_vectors_of_the_old_one
 def test_without_a_search_file_nothing_waits(index: SearchIndex) -> None:
     assert embed_waiting(index, KnowingEmbedder(), nobody) == 0
     assert not index.path.exists()
+
+
+class CountedIndex(SearchIndex):
+    """A search file that counts how often somebody looked for work in it."""
+
+    looked = 0
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Open it."""
+        self.looked += 1
+        with super().writing() as file:
+            yield file
+
+
+def test_a_watching_publisher_looks_for_work_only_when_there_can_be_some(
+    diary: Diary, publisher: Publisher, tmp_path: Path
+) -> None:
+    settings = load_settings({"DIARY_HOME": str(tmp_path / "home"), "DIARY_EMBEDDER": "minilm"})
+    wiring, embedder = Wiring(settings), KnowingEmbedder()
+    index = wiring.search_index = CountedIndex(settings.search_file)
+    wiring.embedder = embedder
+    embedding = Embedding(wiring)
+    looks = []
+    for budget_s, is_spoken in ((0, True), (0, False), (60, False), (60, False), (60, True), (60, False)):
+        if is_spoken:
+            spoken(diary, f"walk {len(looks)}.m4a", "I sat by the canal.")
+        done = publisher.publish()
+        before = index.looked
+        embedding.go_on(budget_s, done.watermark)
+        looks.append(index.looked - before)
+    assert looks == [1, 1, 1, 0, 1, 0], "new, backlog, backlog, nothing, new, nothing"
+    assert len(embedder.asked) == 2

@@ -22,7 +22,9 @@ from typing import Literal
 import duckdb
 
 from diary_pipeline.catalogue.dbt_notes.project import dbt, fingerprint
+from diary_pipeline.catalogue.descriptions import quoted
 from diary_pipeline.core.errors import NotFound, PermanentError, ServiceMissing
+from diary_pipeline.storage.private import swap_in
 
 _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _PAGE = "static_index.html"
@@ -113,8 +115,8 @@ class Marts:
             return False
         try:
             with duckdb.connect(config=dict(_OFFLINE)) as db:
-                db.execute(f"ATTACH '{_quoted(self.file)}' AS built (READ_ONLY)")
-                db.execute(f"ATTACH '{_quoted(self.catalogue)}' AS published (READ_ONLY)")
+                db.execute(f"ATTACH {quoted(str(self.file))} AS built (READ_ONLY)")
+                db.execute(f"ATTACH {quoted(str(self.catalogue))} AS published (READ_ONLY)")
                 current = db.execute(
                     "SELECT project = ? AND watermark <= (SELECT watermark FROM published.catalogue_state) "
                     "FROM built.marts.marts_state",
@@ -158,7 +160,7 @@ class Marts:
         if not self.next.exists():  # dbt could open none of the two files
             return {}
         with duckdb.connect(config=dict(_OFFLINE)) as db:
-            db.execute(f"ATTACH '{_quoted(self.next)}' AS built")
+            db.execute(f"ATTACH {quoted(str(self.next))} AS built")
             db.execute("CHECKPOINT built")  # only the file is kept, so nothing may be left in a log beside it
             tables = db.execute(
                 "SELECT table_name FROM duckdb_tables() WHERE database_name = 'built' AND schema_name = 'marts'"
@@ -170,13 +172,7 @@ class Marts:
         return counts
 
     def _swap(self) -> None:
-        handle = os.open(self.next, os.O_RDONLY)
-        try:
-            os.fchmod(handle, 0o400)  # it holds a diary; and a shell that could write it would lock the publisher out
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        self.next.replace(self.file)
+        swap_in(self.next, self.file)
         page = self.workplace / "target" / _PAGE
         if page.exists():
             page.replace(self.page)
@@ -203,7 +199,3 @@ _OUTCOMES: dict[str, Literal["passed", "warned", "failed", "skipped"]] = {
     "warn": "warned",
     "skipped": "skipped",
 }
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
