@@ -23,6 +23,7 @@ import duckdb
 
 from diary_pipeline.catalogue.dbt_notes.project import dbt, fingerprint
 from diary_pipeline.core.errors import NotFound, PermanentError, ServiceMissing
+from diary_pipeline.ledger.identity import course_of
 
 _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _PAGE = "static_index.html"
@@ -115,14 +116,13 @@ class Marts:
             with duckdb.connect(config=dict(_OFFLINE)) as db:
                 db.execute(f"ATTACH '{_quoted(self.file)}' AS built (READ_ONLY)")
                 db.execute(f"ATTACH '{_quoted(self.catalogue)}' AS published (READ_ONLY)")
-                current = db.execute(
-                    "SELECT project = ? AND watermark <= (SELECT watermark FROM published.catalogue_state) "
-                    "FROM built.marts.marts_state",
-                    [fingerprint()],
-                ).fetchone()
+                built = db.execute("SELECT project, watermark FROM built.marts.marts_state").fetchone()
+                there = db.execute("SELECT watermark FROM published.catalogue_state").fetchone()
         except duckdb.Error:
             return False  # damaged, or of a time before there was a state
-        if not current or not current[0]:
+        if not built or not there or built[0] != fingerprint():
+            return False
+        if built[1] > there[0] or course_of(built[1]) != course_of(there[0]):
             return False
         shutil.copyfile(self.file, self.next)
         self.next.chmod(0o600)
