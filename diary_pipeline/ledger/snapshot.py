@@ -7,7 +7,7 @@ they must be installed (pg_dump of the server's version or later), and everythin
 import os
 import sqlite3
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import closing
 from pathlib import Path
 
@@ -18,20 +18,31 @@ from diary_pipeline.ledger.connect import Ledger, ledger_url
 from diary_pipeline.ledger.tables import WITH_AUDIO, commits, recordings
 
 
-def needed_objects(conn: sa.Connection) -> list[str]:
-    """Return the keys of all objects without which something of the ledger could not be read."""
-    audio = sa.select(recordings.c.object_key).where(WITH_AUDIO)
-    return list(conn.execute(sa.union_all(sa.select(commits.c.object_id), audio)).scalars())
+def take(ledger: Ledger, into: Path) -> Set[str]:
+    """Write a consistent copy of the ledger into a new file, for its owner alone; return the objects it needs.
 
-
-def take(ledger: Ledger, into: Path) -> None:
-    """Write a consistent copy of the ledger into a new file, for its owner alone."""
+    They are the keys of all objects without which something in the copy could not be read, asked of that very copy.
+    """
     wanted = ledger.engine.url
     into.touch(mode=0o600)
     if wanted.get_backend_name() == "sqlite":
         copy_sqlite(Path(wanted.database or ""), into)
-    else:
-        _run(["pg_dump", "--format=custom", f"--file={into}", "--no-password"], wanted)
+        copy = sa.create_engine(f"sqlite:///{into}")
+        try:
+            with copy.connect() as conn:
+                return _needed_objects(conn)
+        finally:
+            copy.dispose()
+    with ledger.reading() as conn:
+        seen = conn.execute(sa.select(sa.func.pg_export_snapshot())).scalar_one()
+        needed = _needed_objects(conn)
+        _run(["pg_dump", "--format=custom", f"--file={into}", f"--snapshot={seen}", "--no-password"], wanted)
+    return needed
+
+
+def _needed_objects(conn: sa.Connection) -> Set[str]:
+    audio = sa.select(recordings.c.object_key).where(WITH_AUDIO)
+    return frozenset(conn.execute(sa.union_all(sa.select(commits.c.object_id), audio)).scalars())
 
 
 def put_back(url: str, taken: Path) -> None:
