@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from diary_pipeline.catalogue.schema import DATA
+from diary_pipeline.catalogue.schema import CORRECTED_NOTES, DATA
 from diary_pipeline.catalogue.state import opened, read_state
 from diary_pipeline.ledger.commits import PointerKind
 
@@ -22,9 +22,12 @@ HELD: Mapping[PointerKind, str] = {
     "outcome": f"SELECT coalesce(recording_key, submission_id) AS subject, user_id, commit_seq FROM {DATA}.recordings",  # noqa: S608
     "note": f"SELECT recording_key AS subject, user_id, commit_seq FROM {DATA}.notes",  # noqa: S608
     "transcript": f"SELECT recording_key AS subject, user_id, commit_seq FROM {DATA}.segments "  # noqa: S608
-    f"UNION SELECT recording_key, user_id, commit_seq FROM {DATA}.checks WHERE stage = 'transcript'",
+    f"UNION SELECT k.recording_key, k.user_id, greatest(k.commit_seq, c.commit_seq) FROM {DATA}.checks k "
+    f"LEFT JOIN {CORRECTED_NOTES.stored} c USING (recording_key) WHERE k.stage = 'transcript'",
 }
-"""One row for each version that users see. Corrections have none: all of a recording's may have been taken back."""
+"""One row for each version that users see, with the seq of its corrections where those are younger: its segments and
+its note have taken that over (fold_corrections.py). Corrections have none of their own: all of a recording's may have
+been taken back."""
 
 
 @dataclass(frozen=True)

@@ -15,18 +15,22 @@ def reconcile(
         int, typer.Option("--months", min=0, help="Look only at the last so many months; 0: at everything.")
     ] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Differences of each kind at most.")] = 1000,
+    most_lost: Annotated[
+        int, typer.Option("--most-lost", min=0, help="When more objects are missing at once, they are left alone.")
+    ] = 5,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be mended, and change nothing.")] = False,
     form: FormatOption = Format.table,
 ) -> None:
     """Compare objects, ledger, the published file and audio; mend what differs, beside everything that runs.
 
     orphan_object, replaced_object: bytes that nothing points to are removed, once they are too old to be of a running
-    commit. missing_object: what was lost is made again, and what users see stays until then. published_row: rows that
-    follow no pointer are folded again with the next publish. orphan_audio is removed; of missing_audio you are told.
+    commit. missing_object: what was lost is made again, and what users see stays until then; when many are missing at
+    once they are left alone. published_row: rows that follow no pointer are folded again with the next publish.
+    orphan_audio is removed; of missing_audio you are told.
 
     Examples: `diary reconcile --dry-run`; `diary reconcile --months 2 --format json`.
 
-    Exit code 1: something is left for you to see to.
+    Exit code 1: something is left for you to see to. 3: the store is away, or another diary's; nothing was touched.
     """
     settings = begin()
     existing_home(settings)
@@ -35,7 +39,7 @@ def reconcile(
 
     wiring = Wiring(settings)
     live = settings.catalogue_file
-    done = compare(wiring.ledger, wiring.store, live, months=months, limit=limit, dry_run=dry_run)
+    done = compare(wiring.ledger, wiring.store, live, months=months, limit=limit, dry_run=dry_run, most_lost=most_lost)
     print_rows(COLUMNS, [(f.difference, f.subject, f.state, f.detail) for f in done.findings], form)
     say(f"{len(done.findings)} differences, {len(done.left)} left to you, in {done.seconds:.1f} s")
     if done.left:

@@ -40,13 +40,13 @@ def compare_and_mend(
     leases: dg.ResourceParam[Leases],
     reconciler: dg.ResourceParam[Reconciler],
 ) -> None:
-    """Reconcile; fails when something is left that somebody has to see to."""
+    """Reconcile; fails when something waits or may be lost until somebody sees to it."""
     with leases.alive(context.run_id):
         done = reconciler(config.months)
     context.add_output_metadata({**done.counts, "seconds": round(done.seconds, 3)})
-    if done.left:
+    if done.urgent:
         raise PermanentError(
-            "stores_differ", f"{len(done.left)} differences could not be mended: `diary reconcile` names them."
+            "stores_differ", f"{len(done.urgent)} differences could not be mended: `diary reconcile` names them."
         )
 
 

@@ -76,6 +76,12 @@ def commit_of(conn: sa.Connection, object_id: str) -> LogObject | None:
     return LogObject(*row) if row else None
 
 
+def let_go(conn: sa.Connection) -> list[Holding]:
+    """Return what current pointers would name if the bytes of its objects had not been lost."""
+    gone = sa.and_(pointers.c.object_id.is_(None), pointers.c.version.is_not(None))
+    return [Holding(*row) for row in conn.execute(_HOLDINGS.join(pointers, IS_THAT_OF_POINTER).where(gone))]
+
+
 def replace(ledger: Ledger, old: Sequence[str], seen: Iterable[Holding], new: Sequence[NewObject]) -> bool:
     """Let `new` take the place of `old`, and drop from history what none of them holds; False: nothing was done.
 
@@ -89,7 +95,7 @@ def replace(ledger: Ledger, old: Sequence[str], seen: Iterable[Holding], new: Se
 
 def mergeable(conn: sa.Connection, committed_before: float, smaller_than: int) -> list[LogObject]:
     """Return the objects that were committed before an instant and have fewer bytes, the oldest first."""
-    small = _OBJECTS.where(commits.c.committed_at < committed_before, commits.c.size_bytes < smaller_than)
+    small = _OBJECTS.where(commits.c.committed_at < committed_before, commits.c.size_bytes < smaller_than, ~IS_LET_GO)
     return [LogObject(*row) for row in conn.execute(small.order_by(commits.c.committed_at, commits.c.object_id))]
 
 
@@ -122,8 +128,21 @@ def forget_replaced(ledger: Ledger, object_ids: Sequence[str]) -> None:
             each(tx, replaced_objects.delete(), replaced_objects.c.object_id, object_ids)
 
 
+IS_THAT_OF_POINTER = sa.and_(
+    pointers.c.subject == history.c.subject, pointers.c.kind == history.c.kind, pointers.c.seq == history.c.seq
+)
+IS_LET_GO = sa.exists().where(
+    history.c.object_id == commits.c.object_id,
+    IS_THAT_OF_POINTER,
+    pointers.c.object_id.is_(None),
+    pointers.c.version.is_not(None),
+)
+"""Of a commit: its object was found lost, and something that it held is being made again (mending.py)."""
 _OBJECTS = sa.select(*(commits.c[name] for name in LogObject.__dataclass_fields__))
-_CURRENT = sa.select(pointers.c.subject, pointers.c.kind).where(pointers.c.object_id.is_not(None))
+# What is lost for now counts: of it the version before must not be let go. What is erased has no version.
+_CURRENT = sa.select(pointers.c.subject, pointers.c.kind).where(
+    pointers.c.object_id.is_not(None) | pointers.c.version.is_not(None)
+)
 _HOLDINGS = sa.select(*(history.c[name] for name in Holding.__dataclass_fields__))
 
 

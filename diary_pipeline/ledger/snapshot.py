@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import PermanentError, ServiceMissing
 from diary_pipeline.ledger.connect import Ledger, ledger_url
+from diary_pipeline.ledger.log_objects import IS_LET_GO
 from diary_pipeline.ledger.tables import WITH_AUDIO, commits, recordings
 
 
@@ -42,7 +43,8 @@ def take(ledger: Ledger, into: Path) -> Set[str]:
 
 def _needed_objects(conn: sa.Connection) -> Set[str]:
     audio = sa.select(recordings.c.object_key).where(WITH_AUDIO)
-    return frozenset(conn.execute(sa.union_all(sa.select(commits.c.object_id), audio)).scalars())
+    objects = sa.select(commits.c.object_id).where(~IS_LET_GO)
+    return frozenset(conn.execute(sa.union_all(objects, audio)).scalars())
 
 
 def put_back(url: str, taken: Path) -> None:

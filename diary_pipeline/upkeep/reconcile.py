@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.identity import identity_of
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline.upkeep.belonging import demand_own_store
 from diary_pipeline.upkeep.differences import audio, objects, rows
 from diary_pipeline.upkeep.differences.finding import Finding, Look
 
@@ -26,6 +28,9 @@ LIMIT = 1000
 """Findings of each kind in one call: what many thousands have in common is not mended one by one."""
 ORPHAN_AGE_S = 6 * 3600.0
 """An object is committed seconds after it was written, or never; a copy of a file is accepted minutes after it."""
+
+MOST_LOST = 5
+"""Objects that an accident takes at once; when more are missing, somebody has to say that they are really lost."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,11 @@ class Reconciled:
     def left(self) -> tuple[Finding, ...]:
         """What somebody has to see to."""
         return tuple(f for f in self.findings if f.state == "left")
+
+    @property
+    def urgent(self) -> tuple[Finding, ...]:
+        """What is left and must not wait: not the bytes that are only kept, which are there next month too."""
+        return tuple(f for f in self.left if f.difference not in ("orphan_object", "orphan_audio"))
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -55,14 +65,20 @@ def reconcile(
     limit: int = LIMIT,
     orphan_age_s: float = ORPHAN_AGE_S,
     dry_run: bool = False,
+    most_lost: int = MOST_LOST,
 ) -> Reconciled:
     """Compare objects, ledger, the published file and audio, and mend what can be mended.
 
-    `months`: look at what was written in the last so many months, this one included; 0: at everything.
+    `months`: look at what was written in the last so many months, this one included; 0: at everything. ServiceMissing
+    `store_away` or `store_not_ours` when objects and ledger are not of one diary. More than `most_lost` objects that
+    are missing at once are left alone.
     """
     started = time.perf_counter()
+    demand_own_store(ledger, store)
+    with ledger.reading() as conn:
+        restored_at = identity_of(conn).restored_at
     since = _start_of(months) if months else None
-    look = Look(ledger, store, since, orphan_age_s, limit, dry_run)
+    look = Look(ledger, store, since, orphan_age_s, limit, dry_run, most_lost, restored_at)
     found = (
         *objects.replaced(look),
         *objects.unknown_and_lost(look),

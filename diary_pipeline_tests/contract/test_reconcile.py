@@ -1,92 +1,32 @@
-"""Each way in which stores may come to differ is planted, found and mended: on both databases."""
+"""Each way in which stores may come to differ, but for lost objects, planted, found and mended: on both databases."""
 
-import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 import sqlalchemy as sa
 
-from diary_pipeline.catalogue.publisher import Publisher
-from diary_pipeline.catalogue.read import notes_of, transcripts_of
-from diary_pipeline.core.recording import Recording
-from diary_pipeline.ledger import log_objects, recordings
-from diary_pipeline.ledger.commits import Pointer, pointer
+from diary_pipeline.catalogue.read import transcripts_of
+from diary_pipeline.ledger import again, recordings, versions
+from diary_pipeline.ledger.commits import pointer
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.ledger.tables import commits, history, pointers, replaced_objects, submissions, work
-from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.ledger.identity import note_restored
+from diary_pipeline.ledger.tables import history, replaced_objects, submissions
 from diary_pipeline.storage.keys import audio_key
-from diary_pipeline.upkeep.reconcile import ORPHAN_AGE_S, Reconciled, reconcile
+from diary_pipeline.upkeep.reconcile import ORPHAN_AGE_S, Reconciled
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_merged_log import store_in_which
 from diary_pipeline_tests.contract.test_rewritten_log import hide, known_objects
 from diary_pipeline_tests.diaries import Diary, transcript_for
-
-LONG_AGO = 1_770_000_000.0
-SHOWN = ("recordings", "segments", "notes", "note_items", "completions", "checks", "llm_calls")
-
-
-class House:
-    """A diary with its published file."""
-
-    def __init__(self, ledger: Ledger, folder: Path) -> None:
-        self.store = FolderStore(folder / "objects")
-        self.diary = Diary(ledger, self.store)
-        self.ledger = ledger
-        self.publisher = Publisher(ledger, self.store, folder / "home" / "catalogue.duckdb")
-
-    def noted(self, *names: str) -> list[Recording]:
-        """Bring recordings to their notes, with their audio, and publish."""
-        some = self.diary.accept(*names)
-        for recording in some:
-            self.store.put(recording.object_key, b"sound")
-        self.diary.transcribe(some)
-        self.diary.write(some)
-        self.publisher.publish()
-        return some
-
-    def look(self, **how: Any) -> Reconciled:
-        """Reconcile."""
-        return reconcile(self.ledger, self.store, self.publisher.live, **how)
-
-    def found(self, **how: Any) -> list[tuple[str, str, str]]:
-        """Reconcile, and return what was found without the sentences."""
-        return [(f.difference, f.subject, f.state) for f in self.look(**how).findings]
-
-    def object_of(self, subject: str, kind: Any) -> str:
-        """Return where a subject's rows lie."""
-        with self.ledger.reading() as conn:
-            there = pointer(conn, subject, kind)
-        assert there is not None
-        assert there.object_id is not None
-        return there.object_id
-
-    def shown(self) -> Mapping[str, list[tuple[Any, ...]]]:
-        """Return all that users see but the order of commits."""
-        with duckdb.connect(str(self.publisher.live), read_only=True) as db:
-            return {t: sorted(db.execute(f"SELECT * EXCLUDE commit_seq FROM {t}").fetchall(), key=repr) for t in SHOWN}
-
-    def tamper(self, *statements: str) -> None:
-        """Change the published file behind the publisher's back."""
-        self.publisher.live.chmod(0o600)
-        with duckdb.connect(str(self.publisher.live)) as db:
-            for statement in statements:
-                db.execute(statement)
+from diary_pipeline_tests.reconciling import House, make_old
 
 
 @pytest.fixture
 def house(ledger: Ledger, tmp_path: Path) -> House:
     """A diary nobody has begun yet."""
     return House(ledger, tmp_path)
-
-
-def make_old(store: FolderStore, key: str) -> None:
-    """Let an object have been written long ago."""
-    os.utime(store.path(key), (LONG_AGO, LONG_AGO))
 
 
 def test_a_diary_in_order_has_nothing_to_mend(house: House) -> None:
@@ -128,94 +68,24 @@ def test_what_a_crash_left_of_replaced_objects_goes_at_once(house: House) -> Non
     assert house.found() == []
 
 
-@pytest.mark.parametrize("how", [{}, {"months": 1}])
-def test_a_lost_transcript_is_made_again_and_users_see_the_old_one_until_then(
-    house: House, how: dict[str, int]
-) -> None:
-    some = house.noted("walk.m4a", "bread.m4a")
-    before, keys = house.shown(), [r.key for r in some]
-    lost = house.object_of(keys[0], "transcript")
-    house.store.delete(lost)
-    assert house.found(dry_run=True, **how) == [("missing_object", lost, "to_mend")]
-    assert house.found(**how) == [("missing_object", lost, "mended")]
-    assert house.found(**how) == [], "it is under way"
-    with house.ledger.reading() as conn:
-        assert [r.status for r in recordings.rows(conn, keys)] == ["pending", "pending"]
-    house.publisher.publish()
-    assert house.shown() == before
-    house.diary.transcribe(some)
-    house.diary.write(some)
-    assert transcripts_of(house.ledger, house.store, keys) == {r.key: transcript_for(r) for r in some}
-    house.publisher.publish()
-    assert house.shown() == before
-    assert house.found(**how) == []
-
-
-def test_a_lost_note_is_made_again_with_its_outcome(house: House) -> None:
-    some = house.noted("walk.m4a", "bread.m4a")
-    before = house.shown()
-    lost = house.object_of(some[0].key, "note")
-    house.store.delete(lost)
-    done = house.look()
-    assert [f.detail for f in done.findings] == ["planned again: 0 transcripts, 2 notes"]
-    with house.ledger.reading() as conn:
-        todo = conn.execute(sa.select(work.c.stage, work.c.state).order_by(work.c.stage)).tuples().all()
-        assert log_objects.holdings(conn, [lost]) == []
-    assert todo == [("note", "ready"), ("note", "ready"), ("transcript", "done"), ("transcript", "done")]
-    assert len(house.diary.write(some).committed) == 2
-    house.publisher.publish()
-    after = house.shown()
-    assert {t: after[t] for t in SHOWN if t != "recordings"} == {t: before[t] for t in SHOWN if t != "recordings"}
-    assert len(after["recordings"]) == 2
-    assert set(notes_of(house.ledger, house.store, [r.key for r in some])) == {r.key for r in some}
-    assert house.found() == []
-
-
-def test_an_outcome_alone_is_made_again_by_its_stage(house: House) -> None:
-    heard, unheard = house.diary.accept("heard.m4a", "unheard.m4a")
-    house.diary.transcribe([heard])
-    house.diary.fail("note", [heard], "note_failed")
-    house.diary.fail("transcript", [unheard])
-    house.publisher.publish()
-    for recording in (heard, unheard):
-        house.store.put(recording.object_key, b"sound")
-        house.store.delete(house.object_of(recording.key, "outcome"))
-    assert {f.detail for f in house.look().findings} == {
-        "planned again: 0 transcripts, 1 notes",
-        "planned again: 1 transcripts, 0 notes",
-    }
-    house.diary.write([heard])
-    house.diary.transcribe([unheard])
-    house.diary.write([unheard])
-    house.publisher.publish()
-    assert len(house.shown()["recordings"]) == 2
-    assert house.found() == []
-
-
-def test_lost_refusals_are_written_again_from_the_ledger(house: House) -> None:
-    refused = house.diary.refuse("notes.txt")
-    house.publisher.publish()
-    before, lost = house.shown(), house.object_of(refused, "outcome")
-    house.store.delete(lost)
-    assert house.found() == [("missing_object", lost, "mended")]
-    assert house.store.exists(house.object_of(refused, "outcome"))
-    house.publisher.live.unlink()
-    house.publisher.publish()
-    assert house.shown() == before
-    assert house.found() == []
-
-
-def test_lost_corrections_are_a_persons_to_bring_back(house: House) -> None:
+def test_what_was_written_before_a_restore_is_left(house: House) -> None:
     [walk] = house.noted("walk.m4a")
-    lost = "catalogue/202603/correction-lost"
-    with house.ledger.writing() as tx:
-        tx.execute(commits.insert().values(object_id=lost, kind="correction", seq=9, size_bytes=1, committed_at=0.0))
-        row = {"subject": walk.key, "kind": "correction", "seq": 9, "version": "c1", "object_id": lost}
-        tx.execute(pointers.insert().values(**row, owner="me"))
-        tx.execute(history.insert().values(**row))
+    files = {file.name: file for file in house.store.path(house.object_of(walk.key, "note")).iterdir()}
+    unknown, sound = "catalogue/202603/note-since", audio_key("me", "0" * 64)
+    house.store.put_folder(unknown, files)
+    house.store.put(sound, b"sound")
+    for key in (unknown, sound):
+        make_old(house.store, key)
+    note_restored(house.ledger)
     done = house.look()
-    assert [(f.subject, f.state) for f in done.left] == [(lost, "left")]
-    assert house.object_of(walk.key, "correction") == lost
+    assert [(f.difference, f.subject, f.state) for f in done.findings] == [
+        ("orphan_object", unknown, "left"),
+        ("orphan_audio", sound, "left"),
+    ]
+    assert all("hand" in f.detail for f in done.findings)
+    assert done.urgent == (), "nobody has to come at night for what is kept"
+    assert house.store.exists(unknown)
+    assert house.store.exists(sound)
 
 
 @pytest.mark.parametrize(
@@ -295,6 +165,7 @@ def test_audio_that_nobody_owns_goes_when_it_is_old(house: House) -> None:
 
 
 def test_audio_of_an_owner_whose_files_are_being_taken_in_is_left_alone(house: House) -> None:
+    house.look()
     again = audio_key("me", "0" * 64)
     house.store.put(again, b"sound")
     make_old(house.store, again)
@@ -318,6 +189,8 @@ def test_recordings_without_audio_are_told_of(house: House, how: dict[str, int])
         ("missing_audio", unheard.key, "left"),
     }
     assert [f.subject for f in done.left] == [unheard.key]
+    house.diary.fail("transcript", [unheard], "audio_missing")
+    assert house.look(**how).left == (), "whoever handed it in was told, and need not be told every hour"
     assert house.store.exists(bread.object_key)
     assert house.store.exists(far.object_key)
 
@@ -365,15 +238,32 @@ def test_looks_beside_writers_and_a_publisher_find_nothing(house: House) -> None
     assert ORPHAN_AGE_S >= 3600
 
 
-def test_pointers_of_a_lost_object_that_moved_on_are_left_alone(house: House) -> None:
-    walk, bread = some = house.noted("walk.m4a", "bread.m4a")
-    lost = house.object_of(walk.key, "transcript")
-    house.diary.transcribe([walk], ["I ran."])
-    house.store.delete(lost)
-    assert [f.detail for f in house.look().findings] == ["planned again: 1 transcripts, 0 notes"]
+def test_folding_again_keeps_one_place_of_a_note_and_what_it_was_made_with(house: House) -> None:
+    [walk] = house.noted("walk.m4a")
+    with house.ledger.writing() as tx:
+        tx.execute(history.update().where(history.c.kind == "note").values(made_with="prompt 7"))
+    for n in range(3):
+        house.tamper("DELETE FROM data.notes")
+        assert house.found() == [("published_row", walk.key, "mended")], n
+        house.publisher.publish()
     with house.ledger.reading() as conn:
-        kept: Pointer | None = pointer(conn, walk.key, "transcript")
-    assert kept is not None
-    assert kept.object_id not in (None, lost)
-    assert len(some) == 2
-    assert bread.key
+        theirs = sa.select(history.c.seq, history.c.made_with).where(history.c.kind == "note")
+        there = pointer(conn, walk.key, "note")
+        assert there is not None
+        assert conn.execute(theirs).tuples().all() == [(there.seq, "prompt 7")]
+        assert len(versions.kept(conn, walk.key)) == 2
+
+
+def test_a_note_can_still_be_gone_back_to_after_its_recording_was_folded_again(house: House) -> None:
+    [walk] = house.noted("walk.m4a")
+    again.want_again(house.ledger, "note", [walk.key])
+    house.diary.write([walk], prompt_version="offline-4")
+    house.publisher.publish()
+    with house.ledger.reading() as conn:
+        before = [(v.stage, v.version, v.transcript) for v in versions.kept(conn, walk.key)]
+    house.tamper("DELETE FROM data.notes")
+    house.look()
+    with house.ledger.reading() as conn:
+        after = [(v.stage, v.version, v.transcript) for v in versions.kept(conn, walk.key)]
+    assert sorted(after) == sorted(before)
+    assert len([v for v in before if v[0] == "note"]) == 2

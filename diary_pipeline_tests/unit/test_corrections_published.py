@@ -22,6 +22,7 @@ from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.notes.editing import EditDiary
 from diary_pipeline.notes.edits import Edit
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.upkeep.reconcile import reconcile
 from diary_pipeline_tests.diaries import Diary, leases_of, transcript_for
 from diary_pipeline_tests.note_builders import offline_notes
 
@@ -250,3 +251,35 @@ def test_a_note_to_which_the_pointer_is_moved_back_reads_with_the_corrections(
     assert title == "By the river"
     assert markdown.startswith("# By the river\n")
     assert "Brea" in markdown
+
+
+def differences(diary: Diary, publisher: Publisher, months: int = 0) -> list[tuple[str, str]]:
+    """Reconcile, and return what was found."""
+    found = reconcile(diary.ledger, diary.store, publisher.live, months=months).findings
+    return [(f.difference, f.detail) for f in found if f.difference != "missing_audio"]
+
+
+def test_a_corrected_diary_differs_in_nothing(diary: Diary, publisher: Publisher, walk: Recording) -> None:
+    for correction in (Edit("title", "By the river again"), Edit("segment", RIVER, 0)):
+        edit(diary, walk, correction)
+        assert differences(diary, publisher) == [], "what is not published yet is the next publish's"
+        publisher.publish()
+        assert [differences(diary, publisher, months) for months in (0, 1)] == [[], []]
+    note(diary, walk)
+    publisher.publish()
+    assert differences(diary, publisher) == []
+
+
+def test_rows_of_a_corrected_diary_follow_their_pointers_again(
+    diary: Diary, publisher: Publisher, walk: Recording
+) -> None:
+    edit(diary, walk, Edit("title", "By the river again"))
+    publisher.publish()
+    publisher.live.chmod(0o600)
+    with duckdb.connect(str(publisher.live)) as db:
+        before = db.execute("SELECT * EXCLUDE commit_seq FROM notes ORDER BY recording_key").fetchall()
+        db.execute("DELETE FROM data.notes")
+    assert len(differences(diary, publisher)) == 2
+    publisher.publish()
+    assert differences(diary, publisher) == []
+    assert rows(publisher.live, "SELECT * EXCLUDE commit_seq FROM notes ORDER BY recording_key") == before

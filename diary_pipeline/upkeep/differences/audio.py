@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from itertools import groupby, islice
 
+from diary_pipeline.core.batch import ENDED
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import recordings, submissions
@@ -86,6 +87,9 @@ def _unowned(look: Look, key: str, of_owner: str, owner: str | None) -> list[Fin
             return []
         if of_owner in map(owner_hash, submissions.waiting_owners(conn)):
             return []
+    if look.is_before_restore(age_s):
+        told = "taken in after the backup was taken that was put back; hand it in again, then remove it"
+        return [Finding("orphan_audio", key, "left", told)]
     if not look.dry_run:
         look.store.delete(key)
     return [Finding("orphan_audio", key, look.mended, f"written {age_s / 3600:.0f} h ago, and no recording has it")]
@@ -99,9 +103,14 @@ def _silent(look: Look, recording: Recording) -> Iterator[Finding]:
         return
     with look.ledger.reading() as conn:
         transcript = pointer(conn, recording.key, "transcript")
+        row = next(iter(recordings.rows(conn, [recording.key])), None)
+    if row is None:  # erased since
+        return
     if transcript is not None and transcript.object_id is not None:
         told = "its audio is gone, its transcript stands; hand the file in again to have it heard again"
-        yield Finding("missing_audio", recording.key, "noted", told)
+    elif row.status in ENDED:  # whoever handed it in was told
+        told = f"its audio is gone and was never heard, so it ended as {row.status}; hand the file in again"
     else:
-        told = "its audio is gone and was never heard: hand the file in again"
-        yield Finding("missing_audio", recording.key, "left", told)
+        yield Finding("missing_audio", recording.key, "left", "its audio is gone and it waits: hand the file in again")
+        return
+    yield Finding("missing_audio", recording.key, "noted", told)

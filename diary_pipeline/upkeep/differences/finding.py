@@ -1,5 +1,6 @@
 """What a look at the stores found, and how far the look may go."""
 
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +38,14 @@ class Look:
     limit: int
     """Findings of each kind; the rest is for the next look."""
     dry_run: bool
+    most_lost: int
+    """Lost objects that still count as an accident; more look like a store that is away."""
+    restored_at: float | None
+    """When a backup was put back: the ledger knows nothing of what was written before that and after the backup."""
+
+    def is_before_restore(self, age_s: float) -> bool:
+        """Tell whether what is so old was written before a backup was put back."""
+        return self.restored_at is not None and time.time() - age_s < self.restored_at
 
     @property
     def mended(self) -> State:

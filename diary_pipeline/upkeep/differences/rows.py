@@ -37,8 +37,8 @@ def _differing(look: Look, folded: Folded, kind: PointerKind) -> Iterator[Unlike
         expected = mending.current(conn, kind, first, folded.watermark)
     for u in folded.unlike(kind, first, expected):
         with look.ledger.reading() as conn:
-            now = pointer(conn, u.subject, kind)
-        moved = now is not None and now.seq > folded.watermark
+            now, put_right = pointer(conn, u.subject, kind), pointer(conn, u.subject, "correction")
+        moved = any(p is not None and p.seq > folded.watermark for p in (now, put_right))
         is_made_again = now is not None and now.object_id is None and now.version is not None
         if not (moved or is_made_again):
             yield u
