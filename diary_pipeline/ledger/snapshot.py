@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 from collections.abc import Sequence, Set
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,11 +20,18 @@ from diary_pipeline.ledger.log_objects import IS_LET_GO
 from diary_pipeline.ledger.tables import WITH_AUDIO, commits, recordings
 
 
-def take(ledger: Ledger, into: Path) -> Set[str]:
-    """Write a consistent copy of the ledger into a new file, for its owner alone; return the objects it needs.
+@dataclass(frozen=True)
+class Needed:
+    """Which objects a copy of the ledger points to, by key."""
 
-    They are the keys of all objects without which something in the copy could not be read, asked of that very copy.
-    """
+    objects: Set[str]
+    """Without which something of it could not be read."""
+    made_again: Set[str]
+    """Which were lost, so that what they held is made again; whoever still has one keeps it until it is."""
+
+
+def take(ledger: Ledger, into: Path) -> Needed:
+    """Write a consistent copy of the ledger into a new file, for its owner alone; return the objects that this very copy needs."""
     wanted = ledger.engine.url
     into.touch(mode=0o600)
     if wanted.get_backend_name() == "sqlite":
@@ -31,20 +39,21 @@ def take(ledger: Ledger, into: Path) -> Set[str]:
         copy = sa.create_engine(f"sqlite:///{into}")
         try:
             with copy.connect() as conn:
-                return _needed_objects(conn)
+                return _needed(conn)
         finally:
             copy.dispose()
     with ledger.reading() as conn:
         seen = conn.execute(sa.select(sa.func.pg_export_snapshot())).scalar_one()
-        needed = _needed_objects(conn)
+        needed = _needed(conn)
         _run(["pg_dump", "--format=custom", f"--file={into}", f"--snapshot={seen}", "--no-password"], wanted)
     return needed
 
 
-def _needed_objects(conn: sa.Connection) -> Set[str]:
+def _needed(conn: sa.Connection) -> Needed:
     audio = sa.select(recordings.c.object_key).where(WITH_AUDIO)
-    objects = sa.select(commits.c.object_id).where(~IS_LET_GO)
-    return frozenset(conn.execute(sa.union_all(objects, audio)).scalars())
+    objects, let_go = (sa.select(commits.c.object_id).where(which) for which in (~IS_LET_GO, IS_LET_GO))
+    needed = conn.execute(sa.union_all(objects, audio)).scalars()
+    return Needed(frozenset(needed), frozenset(conn.execute(let_go).scalars()))
 
 
 def put_back(url: str, taken: Path) -> None:

@@ -96,14 +96,13 @@ def back_up(
     state = into / f"{STATE}{secrets.token_hex(6)}"
     state.mkdir(mode=0o700)
     copied = copy_missing(store, mirror, on_copied)
-    needed: Set[str] = frozenset()
     missing: Set[str] = frozenset()
     for _ in range(TRIES):
         missed_before = missing
         (state / LEDGER).unlink(missing_ok=True)
         needed = snapshot.take(ledger, state / LEDGER)
         copied += copy_missing(store, mirror, on_copied)
-        missing = {id for id in needed if not mirror.exists(id)}
+        missing = {id for id in needed.objects if not mirror.exists(id)}
         # Other ones every time: they were replaced between the copies, and the next ledger knows by what.
         if not missing or missing == missed_before:
             break
@@ -117,7 +116,7 @@ def back_up(
     digest = sha256_of(state / LEDGER)
     manifest = Manifest(FORMAT, at, state.name, kind, id, digest, count, size, tuple(sorted(missing)))
     _sign_over(into, manifest)
-    return BackedUp(copied, remove_gone(store, mirror, needed), manifest)
+    return BackedUp(copied, remove_gone(store, mirror, needed.objects | needed.made_again), manifest)
 
 
 def read_manifest(folder: Path) -> Manifest:

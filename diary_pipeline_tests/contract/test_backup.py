@@ -16,7 +16,7 @@ from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.leases import heartbeat
 from diary_pipeline.ledger.publications import watch
-from diary_pipeline.ledger.tables import holders, metadata
+from diary_pipeline.ledger.tables import holders, metadata, pointers
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import LEDGER_ID
 from diary_pipeline.upkeep.backup import back_up, read_manifest
@@ -140,10 +140,24 @@ def test_what_is_lost_since_the_last_backup_stays_in_it(home: Home) -> None:
     (lost, *_) = home.diary.store.list("audio/")
     home.diary.store.delete(lost)
     home.take()
-    assert list(read_manifest(home.backup).missing) == []
+    assert not read_manifest(home.backup).missing
     fresh = FolderStore(home.folder / "new")
     home.put_back(fresh, replace=True)
     assert fresh.exists(lost)
+
+
+def test_an_object_that_is_being_made_again_is_not_called_lost_and_stays_in_the_backup(home: Home) -> None:
+    home.take()
+    (lost, *_) = home.diary.store.list("catalogue/")
+    id = lost.rpartition("/")[0]
+    home.diary.store.delete(id)
+    with home.diary.ledger.writing() as tx:  # as reconciling does
+        tx.execute(pointers.update().where(pointers.c.object_id == id).values(object_id=None))
+    home.take()
+    assert FolderStore(home.backup / "objects").exists(id)
+    shutil.rmtree(home.backup)
+    home.take()
+    assert not read_manifest(home.backup).missing
 
 
 @pytest.mark.parametrize("taken_before", [True, False], ids=["and said whose it was", "and never said whose it was"])
