@@ -31,7 +31,7 @@ class Needed:
 
 
 def take(ledger: Ledger, into: Path) -> Needed:
-    """Write a consistent copy of the ledger into a new file, for its owner alone; return the objects that this very copy needs."""
+    """Copy the ledger into a new file, for its owner alone, as it was at one instant; return what that copy needs."""
     wanted = ledger.engine.url
     into.touch(mode=0o600)
     if wanted.get_backend_name() == "sqlite":
