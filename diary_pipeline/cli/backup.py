@@ -24,12 +24,14 @@ def backup(
     what `diary restore` makes again (catalogue, marts, search index).
 
     Example: `diary backup /mnt/disk/diary`.
+
+    Exit code 1: objects that the diary needs are lost; the backup holds everything else.
     """
     settings = begin()
     existing_home(settings)
     from rich.progress import DownloadColumn, Progress
 
-    from diary_pipeline.upkeep.backup import back_up
+    from diary_pipeline.upkeep.backup import MANIFEST, back_up
     from diary_pipeline.wiring.deployment import Wiring
 
     wiring = Wiring(settings)
@@ -42,6 +44,9 @@ def backup(
         f"{to} holds {held.files} files, {held.objects_bytes / 1e6:.1f} MB: {done.copied} objects copied, "
         f"{done.removed} removed."
     )
+    if held.missing:
+        say(f"{len(held.missing)} objects are lost, here and in {to}; {MANIFEST} names them, `diary reconcile` mends.")
+        raise typer.Exit(1)
 
 
 def restore(
@@ -64,33 +69,57 @@ def restore(
     """
     settings = begin()
     prepare_home(settings)
+    from diary_pipeline.cli.drain import demand_no_daemon
+    from diary_pipeline.upkeep.restore import demand_free
     from diary_pipeline.upkeep.restore import restore as put_back
     from diary_pipeline.wiring.deployment import Wiring
 
+    demand_no_daemon(settings)
+    demand_free(settings.ledger_url, replace=replace)
     wiring = Wiring(settings)
-    places, ours = wiring.backup_places, wiring.receipt_dir
-    known = _receipts(ours) + (_receipts(receipts) if receipts else [])
+    _finish_begun(wiring)
+    places = wiring.backup_places
     folder = source.expanduser().absolute()
     done = put_back(folder, settings.ledger_url, wiring.store, places, wiring.derived_files, replace=replace)
-    if wiring.publication is not None:  # it never goes back by itself, and the restored ledger counts from earlier
+    if wiring.publication is not None:  # what lies there may hold what was erased since the backup
         wiring.publication.withdraw()
     say(f"{done.objects} objects were missing and are back; this is the diary of {done.manifest.taken_at}.")
-    _erase_again(Wiring(settings), known + _receipts(ours))
+    if done.manifest.missing:
+        say(
+            f"{len(done.manifest.missing)} objects were lost before the backup was taken; `diary reconcile` finds them."
+        )
+    anew = Wiring(settings)  # the secret may be another one now
+    _erase_again(anew, _receipts(anew.receipt_dir) + (_receipts(receipts) if receipts else []))
+
+
+def _finish_begun(wiring: "Wiring") -> None:
+    """Finish what waits to be erased; where that cannot be done any more, its receipts say what to erase again."""
+    from diary_pipeline.cli.drain import erase as finish
+    from diary_pipeline.core.errors import DiaryError
+    from diary_pipeline.ledger import erasures
+    from diary_pipeline.upkeep.again import keep_begun
+
+    with wiring.ledger.reading() as conn:
+        begun = erasures.unfinished(conn)
+    if begun:
+        keep_begun(wiring.ledger, wiring.seal, wiring.receipt_dir)
+        try:
+            finish(wiring)
+        except DiaryError as error:
+            say(f"What waits to be erased is erased after restoring, because it cannot be now: {error}")
+    wiring.ledger.close()
 
 
 def _erase_again(wiring: "Wiring", known: list[dict[str, object]]) -> None:
     from diary_pipeline.cli.drain import erase as finish
-    from diary_pipeline.ledger import erasures
-    from diary_pipeline.upkeep.receipts import back_again, is_genuine
+    from diary_pipeline.upkeep.again import hide_again
+    from diary_pipeline.upkeep.receipts import is_genuine
 
     genuine = [receipt for receipt in known if is_genuine(wiring.seal, receipt)]
     if len(genuine) < len(known):
         say(f"{len(known) - len(genuine)} receipts are not this diary's, or were changed, and do not count.")
-    returned = back_again(wiring.ledger, wiring.seal, genuine)
-    for subject in returned:
-        erasures.hide(wiring.ledger, wiring.seal, "recording", subject)
-    if returned:
-        say(f"{len(returned)} recordings were erased after the backup was taken, and are erased again...")
+    if returned := hide_again(wiring.ledger, wiring.seal, genuine):
+        say(f"{returned} recordings or persons were erased after the backup was taken, and are erased again...")
     done = finish(wiring)
     if done is not None and done.waiting:
         say(f"{done.waiting} erasures wait for a run; `diary dev` finishes them.")

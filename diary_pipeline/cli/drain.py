@@ -17,7 +17,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from diary_pipeline.core.batch import ENDED, Result, Stage
-from diary_pipeline.core.errors import ServiceMissing, Stopped
+from diary_pipeline.core.errors import PermanentError, ServiceMissing, Stopped
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.definitions import build_defs, partitions
 from diary_pipeline.defs.resources import eraser, recovery, resources
@@ -103,6 +103,17 @@ def erase(wiring: Wiring) -> Erased | None:
         finder.cancel_unstarted(instance)
         finder.fail_dead_runs(instance)
         return eraser(wiring)(partitions(instance))
+
+
+def demand_no_daemon(settings: Settings) -> None:
+    """Raise PermanentError `diary_in_use` while a daemon lives: it would go on with what is about to be replaced."""
+    with _instance(settings, {}) as instance:
+        if _daemon_is_live(instance):
+            raise PermanentError(
+                "diary_in_use",
+                f"A daemon gave a sign of life less than {DAEMON_SILENT_S:.0f} s ago; stop `diary dev`, and try again "
+                "when that time is over.",
+            )
 
 
 def preview_erasure(wiring: Wiring, subjects: Sequence[Subject]) -> dict[str, dict[str, int]]:

@@ -156,7 +156,8 @@ def _verify(wiring: "Wiring", file: Path) -> None:
     if not (isinstance(receipt, dict) and is_genuine(wiring.seal, receipt)):
         say(f"{file} was not written by this diary, or was changed since.")
         raise typer.Exit(1)
-    say(f"Genuine: hidden {receipt['hidden_at']}, bytes removed {receipt['bytes_removed_at']}.")
+    removed = receipt["bytes_removed_at"] or "not yet when it was written"
+    say(f"Genuine: hidden {receipt['hidden_at']}, bytes removed {removed}.")
 
 
 def _print_receipt(receipt: "Mapping[str, object]", form: Format) -> None:

@@ -91,7 +91,8 @@ def _one(ledger: "Ledger", live: Path, said: str) -> Rows:
 
 def _behind(ledger: "Ledger", live: Path) -> int:
     from diary_pipeline.ledger.commits import clock_now
+    from diary_pipeline.ledger.identity import ticks_between
     from diary_pipeline.ledger.publications import place_of, published_watermark
 
     with ledger.reading() as conn:
-        return clock_now(conn) - published_watermark(conn, place_of(live))
+        return ticks_between(published_watermark(conn, place_of(live)), clock_now(conn))

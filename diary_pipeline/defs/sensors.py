@@ -22,6 +22,7 @@ from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.commits import clock_now
 from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.identity import ticks_between
 from diary_pipeline.ledger.publications import publication
 from diary_pipeline.notes.stale import StaleNotes
 
@@ -86,7 +87,7 @@ def publish(
     """Ask for a publish run when something is committed, or built by dbt, that users cannot see yet; one at a time."""
     with ledger.reading() as conn:
         shown, head, at = publication(conn, published_file.place), clock_now(conn), now(conn)
-    new = [f"{head - shown.watermark} commits"] if head != shown.watermark else []
+    new = [f"{ticks_between(shown.watermark, head)} commits"] if head != shown.watermark else []
     if marts.stamp(published_file.marts_file) != shown.marts:
         new.append("marts")
     if not new:

@@ -19,7 +19,8 @@ IDLE = ("done", "failed")
 def want_again(ledger: Ledger, stage: Stage, keys: Sequence[str], model: str | None = None) -> list[str]:
     """Have a stage of these recordings done again, and return those for which that is now planned.
 
-    `model` is what they are transcribed with from now on; None: what they have now. Left alone are those that are waiting or worked on anyway, and notes whose transcript is to be made anew.
+    `model` is what they are transcribed with from now on; None: what they have now. Left alone are those that are
+    waiting or worked on anyway, and notes whose transcript is to be made anew.
     """
     return ledger.write(lambda tx: _want_again(tx, stage, sorted(set(keys)), model)) if keys else []
 

@@ -16,6 +16,7 @@ from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import hiding, tombstones
 from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.identity import restored_seq
 from diary_pipeline.ledger.leases import holder_is_live
 from diary_pipeline.ledger.tables import UNFINISHED, erasure_subjects, erasures, recordings, submissions
 
@@ -88,11 +89,25 @@ def rows_of(conn: sa.Connection, subjects: Sequence[Subject]) -> dict[str, int]:
     return hiding.count(conn, [s.subject for s in subjects if s.subject])
 
 
-def known_since(conn: sa.Connection) -> dict[str, float]:
-    """Return every recording key and every submission without one, with the time when it came."""
-    accepted = sa.select(recordings.c.key, recordings.c.created_at)
-    others = sa.select(submissions.c.id, submissions.c.created_at).where(submissions.c.recording_key.is_(None))
-    return dict([*conn.execute(accepted).tuples(), *conn.execute(others).tuples()])
+def known_since(conn: sa.Connection) -> list[tuple[str, str, float]]:
+    """Return every recording key and every submission without one, with its owner and the time when it came."""
+    accepted = sa.select(recordings.c.key, recordings.c.owner, recordings.c.created_at)
+    others = sa.select(submissions.c.id, submissions.c.owner, submissions.c.created_at)
+    refused = others.where(submissions.c.recording_key.is_(None))
+    return [*conn.execute(accepted).tuples(), *conn.execute(refused).tuples()]
+
+
+def take_over(ledger: Ledger, seal: Seal, erasure: Erasure, stones: Sequence[str]) -> None:
+    """Remember an erasure of before this ledger was put back; nothing happens when it is known.
+
+    Of one that was never finished only the tombstones stand: what comes of it is a new erasure.
+    """
+    with ledger.writing() as tx:
+        if get(tx, erasure.id) is not None:
+            return
+        tombstones.set_up(tx, seal, erasure.id, stones)
+        if erasure.removed_at is not None:
+            tx.execute(erasures.insert().values(**_row(erasure)))
 
 
 def get(conn: sa.Connection, id: str) -> Erasure | None:
@@ -113,20 +128,21 @@ def finished(conn: sa.Connection, limit: int) -> list[Erasure]:
 
 
 def last_hidden_seq(conn: sa.Connection) -> int:
-    """Return the commit seq of the last erasure that hid something; 0: never.
+    """Return the commit seq of the last erasure that hid something, or of the last restore; 0: never.
 
-    What is derived from an earlier state may hold what was erased.
+    What is derived from an earlier state may hold what was erased, or what the diary never came to.
     """
-    return int(conn.execute(sa.select(sa.func.max(erasures.c.hidden_seq))).scalar() or 0)
+    hidden = conn.execute(sa.select(sa.func.max(erasures.c.hidden_seq))).scalar()
+    return max(int(hidden or 0), restored_seq(conn))
 
 
 def last_removed_seq(conn: sa.Connection) -> int:
-    """Return the highest seq whose pointers are deleted; 0: none.
+    """Return the highest seq whose pointers are deleted, or to which restoring set the clock; 0: none.
 
     A catalogue, twin or index with a lower watermark cannot learn from the pointers any more what it has to drop.
     """
     done = sa.select(sa.func.max(erasures.c.hidden_seq)).where(erasures.c.removed_at.is_not(None))
-    return int(conn.execute(done).scalar() or 0)
+    return max(int(conn.execute(done).scalar() or 0), restored_seq(conn))
 
 
 def subjects_of(conn: sa.Connection, id: str) -> list[Subject]:
@@ -183,6 +199,10 @@ def _erasure(row: sa.Row[tuple[object, ...]]) -> Erasure:
     return Erasure(**row._mapping)
 
 
+def _row(erasure: Erasure) -> dict[str, object]:
+    return {name: getattr(erasure, name) for name in Erasure.__dataclass_fields__}
+
+
 def _known(conn: sa.Connection, subjects: Sequence[str]) -> set[str]:
     columns = (recordings.c.key, submissions.c.id)
     return {row[0] for column in columns for row in each(conn, sa.select(column), column, subjects)}
@@ -209,5 +229,5 @@ def _hide(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasure:
     tombstones.set_up(tx, seal, id, hashes)
     begun = {"subjects": sorted(subject_hash(seal, str(row["subject"])) for row in about if row["subject"])}
     erasure = Erasure(id, scope, hash, now(tx), hidden.seq, hidden.holders, {"ledger": hidden.rows}, None, begun)
-    tx.execute(erasures.insert().values(**{name: getattr(erasure, name) for name in Erasure.__dataclass_fields__}))
+    tx.execute(erasures.insert().values(**_row(erasure)))
     return erasure

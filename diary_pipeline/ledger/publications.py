@@ -94,3 +94,11 @@ def watch(ledger: Ledger, place: str, for_s: float) -> None:
         there = publication(tx, place)
         mine = there if there.place == place else Publication(place)
         upsert(tx, publications, vars(replace(mine, watched_until=now(tx) + for_s)))
+
+
+def is_watched(conn: sa.Connection) -> bool:
+    """Tell whether somebody looks after a file by itself, wherever that lies."""
+    return (
+        conn.execute(sa.select(publications.c.place).where(publications.c.watched_until > now(conn))).first()
+        is not None
+    )

@@ -7,8 +7,9 @@ they must be installed (pg_dump of the server's version or later), and everythin
 import os
 import sqlite3
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,21 +20,40 @@ from diary_pipeline.ledger.log_objects import IS_LET_GO
 from diary_pipeline.ledger.tables import WITH_AUDIO, commits, recordings
 
 
-def needed_objects(conn: sa.Connection) -> list[str]:
-    """Return the keys of all objects without which something of the ledger could not be read."""
-    audio = sa.select(recordings.c.object_key).where(WITH_AUDIO)
-    objects = sa.select(commits.c.object_id).where(~IS_LET_GO)
-    return list(conn.execute(sa.union_all(objects, audio)).scalars())
+@dataclass(frozen=True)
+class Needed:
+    """Which objects a copy of the ledger points to, by key."""
+
+    objects: Set[str]
+    """Without which something of it could not be read."""
+    made_again: Set[str]
+    """Which were lost, so that what they held is made again; whoever still has one keeps it until it is."""
 
 
-def take(ledger: Ledger, into: Path) -> None:
-    """Write a consistent copy of the ledger into a new file, for its owner alone."""
+def take(ledger: Ledger, into: Path) -> Needed:
+    """Copy the ledger into a new file, for its owner alone, as it was at one instant; return what that copy needs."""
     wanted = ledger.engine.url
     into.touch(mode=0o600)
     if wanted.get_backend_name() == "sqlite":
         copy_sqlite(Path(wanted.database or ""), into)
-    else:
-        _run(["pg_dump", "--format=custom", f"--file={into}", "--no-password"], wanted)
+        copy = sa.create_engine(f"sqlite:///{into}")
+        try:
+            with copy.connect() as conn:
+                return _needed(conn)
+        finally:
+            copy.dispose()
+    with ledger.reading() as conn:
+        seen = conn.execute(sa.select(sa.func.pg_export_snapshot())).scalar_one()
+        needed = _needed(conn)
+        _run(["pg_dump", "--format=custom", f"--file={into}", f"--snapshot={seen}", "--no-password"], wanted)
+    return needed
+
+
+def _needed(conn: sa.Connection) -> Needed:
+    audio = sa.select(recordings.c.object_key).where(WITH_AUDIO)
+    objects, let_go = (sa.select(commits.c.object_id).where(which) for which in (~IS_LET_GO, IS_LET_GO))
+    needed = conn.execute(sa.union_all(objects, audio)).scalars()
+    return Needed(frozenset(needed), frozenset(conn.execute(let_go).scalars()))
 
 
 def put_back(url: str, taken: Path) -> None:

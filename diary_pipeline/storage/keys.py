@@ -17,6 +17,8 @@ _PUBLISHED_NAME = re.compile(r"published/[a-z]+-(\d+)-[0-9a-f]{12}\.[a-z]+")
 LONGEST_KEY = 512
 CATALOGUE = "catalogue/"
 AUDIO = "audio/"
+CHECKPOINTS = "checkpoints/"
+ANSWERS = "answers/"
 PUBLISHED_PREFIX = "published/"
 LEDGER_ID = "ledger-id"
 """The id of the ledger whose objects these are."""
@@ -43,7 +45,7 @@ def checkpoint_prefix(owner: str, content_sha256: str, version: str) -> str:
 
 def checkpoints_prefix(owner: str, content_sha256: str) -> str:
     """Name what all finished windows of one recording begin with; the owner leads, so that either can be erased."""
-    return checked_key(f"checkpoints/{owner_hash(owner)}/{content_sha256}") + "/"
+    return checked_key(f"{CHECKPOINTS}{owner_hash(owner)}/{content_sha256}") + "/"
 
 
 def answers_prefix(owner: str, recording_key: str) -> str:
@@ -53,7 +55,7 @@ def answers_prefix(owner: str, recording_key: str) -> str:
 
 def answers_of_owner_prefix(owner: str) -> str:
     """Name what all kept answers of one owner begin with; the owner leads, so that either can be erased."""
-    return f"answers/{owner_hash(owner)}/"
+    return f"{ANSWERS}{owner_hash(owner)}/"
 
 
 def owner_hash(owner: str) -> str:

@@ -7,6 +7,8 @@ What surprises: a store without that object is not always a stranger. Ledgers ar
 holds an object which this ledger committed is taken for its own, and so is one that began with the ledger.
 """
 
+from collections.abc import Set
+
 from diary_pipeline.core.errors import NotFound, ServiceMissing
 from diary_pipeline.ledger import log_objects
 from diary_pipeline.ledger.connect import Ledger
@@ -48,6 +50,16 @@ def mark_own_store(ledger: Ledger, store: ObjectStore) -> None:
     with ledger.reading() as conn:
         mine = identity_of(conn)
     store.put(LEDGER_ID, mine.ledger_id.encode())
+
+
+def demand_store_of(store: ObjectStore, ledger_ids: Set[str]) -> None:
+    """Raise ServiceMissing `store_not_ours` when a store says that it is a ledger's, and that is none of these."""
+    try:
+        said = store.get(LEDGER_ID).decode().strip()
+    except NotFound:
+        return
+    if said not in ledger_ids:
+        raise _not_ours()
 
 
 def _is_older(store: ObjectStore, mine: Identity) -> bool:

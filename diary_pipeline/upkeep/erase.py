@@ -8,7 +8,6 @@ own rows, which lead to the bytes, go last, and all erasures that wait go togeth
 costs the same for one recording as for a thousand.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,9 @@ from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.erasures import Erasure, Subject
 from diary_pipeline.ledger.vacuum import vacuum
 from diary_pipeline.observability.logs import log
-from diary_pipeline.storage.private import write_private
 from diary_pipeline.upkeep.partitions import Partitions
 from diary_pipeline.upkeep.places import DagsterStorage, Place, named
-from diary_pipeline.upkeep.receipts import Receipt, write_receipt
+from diary_pipeline.upkeep.receipts import Receipt, keep_receipt, write_receipt
 
 logger = log(__name__)
 
@@ -105,8 +103,7 @@ class Erase:
         if erasure is None or erasure.removed_at is not None:  # another process was at the same, and faster
             return None
         receipt = write_receipt(self.seal, erasure, at, stones, self.remains)
-        file = self.receipts / f"{id}.json"
-        write_private(file, json.dumps(receipt, indent=2).encode() + b"\n")
+        keep_receipt(self.receipts, receipt)
         erasures.finish(self.ledger, id, receipt, at)
         logger.info("erasure_finished", erasure=id)
         return receipt

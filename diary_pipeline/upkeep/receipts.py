@@ -1,28 +1,30 @@
 """The receipt of an erasure: what was removed where, and when; signed, and without a name in it.
 
-Pure but for reading the ledger. It is a row of the ledger and a file below DIARY_HOME, so that a restored backup, which
-knows nothing of the erasure, can be told of it again.
+It is a row of the ledger and a file below DIARY_HOME, so that a restored backup, which knows nothing of the erasure,
+can be told of it again (again.py).
 
 What surprises: recordings are named by keyed hashes. Who holds the secret and a recording can ask a receipt whether it
 is about that one; nobody can read a key or a person out of it.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.ledger import erasures
-from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Erasure
+from diary_pipeline.storage.private import write_private
 
 Receipt = Mapping[str, object]
 FORMAT = 1
 
 
 def write_receipt(
-    seal: Seal, erasure: Erasure, removed_at: float, tombstones: Sequence[str], remains: Sequence[str]
+    seal: Seal, erasure: Erasure, removed_at: float | None, tombstones: Sequence[str], remains: Sequence[str]
 ) -> Receipt:
-    """Return the signed receipt of an erasure whose bytes are gone.
+    """Return the signed receipt of an erasure whose bytes are gone; `removed_at` None: it is only hidden so far.
 
     `remains`: sentences about what this deployment cannot remove, or does not.
     """
@@ -34,8 +36,8 @@ def write_receipt(
         "subjects": erasure.receipt["subjects"],
         "tombstones": sorted(tombstones),
         "hidden_at": _instant(erasure.hidden_at),
-        "bytes_removed_at": _instant(removed_at),
-        "removed": {store: dict(sorted(counts.items())) for store, counts in sorted(erasure.found.items())},
+        "bytes_removed_at": None if removed_at is None else _instant(removed_at),
+        "removed": {} if removed_at is None else {s: dict(sorted(n.items())) for s, n in sorted(erasure.found.items())},
         "remains": list(remains),
         "seal": seal.id,
     }
@@ -48,20 +50,27 @@ def is_genuine(seal: Seal, receipt: Receipt) -> bool:
     return seal.has_signed(unsigned, str(receipt.get("signature", "")))
 
 
-def back_again(ledger: Ledger, seal: Seal, receipts: Iterable[Receipt]) -> list[str]:
-    """Return the recordings and refused submissions that receipts say were erased, and that a backup brought back.
+def keep_receipt(folder: Path, receipt: Receipt) -> None:
+    """Write a receipt as a file of its own; that of the same erasure is replaced."""
+    write_private(folder / f"{receipt['erasure_id']}.json", json.dumps(receipt, indent=2).encode() + b"\n")
 
-    What its owner let in again after the erasure is not among them. Reads all that the ledger knows.
-    """
-    erased_at: dict[str, float] = {}
-    for receipt in receipts:
-        at = dt.datetime.fromisoformat(str(receipt["hidden_at"])).timestamp()
-        subjects = receipt["subjects"]
-        for hash in subjects if isinstance(subjects, list) else ():
-            erased_at[hash] = max(at, erased_at.get(hash, at))
-    with ledger.reading() as conn:
-        known = erasures.known_since(conn)
-    return [subject for subject, at in known.items() if at < erased_at.get(erasures.subject_hash(seal, subject), at)]
+
+def erasure_told(receipt: Receipt) -> tuple[Erasure, Sequence[str]]:
+    """Return the erasure that a genuine receipt tells of, and its tombstones."""
+    told: Mapping[str, Any] = receipt
+    removed_at = told["bytes_removed_at"]
+    erasure = Erasure(
+        id=told["erasure_id"],
+        scope=told["scope"],
+        target_hash=told["target"],
+        hidden_at=_seconds(told["hidden_at"]),
+        hidden_seq=0,  # a number of another ledger's clock
+        waits_for=(),
+        found=told["removed"],
+        removed_at=None if removed_at is None else _seconds(removed_at),
+        receipt=receipt,
+    )
+    return erasure, told["tombstones"]
 
 
 def what_remains(*, on_server: bool, in_bucket: bool) -> list[str]:
@@ -80,6 +89,10 @@ def what_remains(*, on_server: bool, in_bucket: bool) -> list[str]:
     if in_bucket:
         said.append("The bucket: older generations and soft-deleted objects, for as long as its rules keep them.")
     return said
+
+
+def _seconds(instant: str) -> float:
+    return dt.datetime.fromisoformat(instant).timestamp()
 
 
 def _instant(at: float) -> str:

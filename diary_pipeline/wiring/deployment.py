@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diary_pipeline.ledger import erasures
+from diary_pipeline.upkeep.backup import RECEIPTS
 from diary_pipeline.upkeep.erase import Erase
 from diary_pipeline.upkeep.partitions import Partitions
 from diary_pipeline.upkeep.places import Elsewhere, ExportedFiles, KnownExports, Log, StoredObjects
@@ -73,7 +74,7 @@ class Wiring(Stages):
         """What belongs to a backup beside ledger and objects, by name."""
         s = self.settings
         exports = {"notes": s.note_dir, "transcripts": s.transcript_dir}
-        return {"dagster": s.dagster_home, SEAL_FILE: s.home / SEAL_FILE, "receipts": self.receipt_dir, **exports}
+        return {"dagster": s.dagster_home, SEAL_FILE: s.home / SEAL_FILE, RECEIPTS: self.receipt_dir, **exports}
 
     @property
     def derived_files(self) -> Sequence[Path]:

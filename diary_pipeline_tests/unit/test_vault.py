@@ -14,6 +14,7 @@ from diary_pipeline.catalogue.export import Selection
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.intake.sources import WatchedFolder, scan
 from diary_pipeline.ledger import recordings
+from diary_pipeline.ledger.identity import note_restored
 from diary_pipeline.upkeep.exports import conflicts, export_vault, forget_recordings
 from diary_pipeline.upkeep.vault.memory import FILE
 from diary_pipeline.upkeep.vault.vault import Written
@@ -332,3 +333,11 @@ def test_a_folder_with_other_things_wants_force(vault: Vaulted, tmp_path: Path) 
 
 def test_a_vault_in_a_watched_folder_adds_no_recording(vault: Vaulted) -> None:
     assert list(scan(WatchedFolder(vault.root), 0, 10**10)) == []
+
+
+def test_a_diary_that_was_put_back_is_written_anew_whole(vault: Vaulted) -> None:
+    assert vault.export().notes == 0
+    note_restored(vault.house.diary.ledger)
+    vault.house.publish()
+    assert vault.export().notes == 2
+    assert vault.export().notes == 0

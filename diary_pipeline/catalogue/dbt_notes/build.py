@@ -24,6 +24,7 @@ import duckdb
 from diary_pipeline.catalogue.dbt_notes.project import dbt, fingerprint
 from diary_pipeline.catalogue.descriptions import quoted
 from diary_pipeline.core.errors import NotFound, PermanentError, ServiceMissing
+from diary_pipeline.ledger.identity import course_of
 from diary_pipeline.storage.private import swap_in
 
 _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -117,14 +118,13 @@ class Marts:
             with duckdb.connect(config=dict(_OFFLINE)) as db:
                 db.execute(f"ATTACH {quoted(str(self.file))} AS built (READ_ONLY)")
                 db.execute(f"ATTACH {quoted(str(self.catalogue))} AS published (READ_ONLY)")
-                current = db.execute(
-                    "SELECT project = ? AND watermark <= (SELECT watermark FROM published.catalogue_state) "
-                    "FROM built.marts.marts_state",
-                    [fingerprint()],
-                ).fetchone()
+                built = db.execute("SELECT project, watermark FROM built.marts.marts_state").fetchone()
+                there = db.execute("SELECT watermark FROM published.catalogue_state").fetchone()
         except duckdb.Error:
             return False  # damaged, or of a time before there was a state
-        if not current or not current[0]:
+        if not built or not there or built[0] != fingerprint():
+            return False
+        if built[1] > there[0] or course_of(built[1]) != course_of(there[0]):
             return False
         shutil.copyfile(self.file, self.next)
         self.next.chmod(0o600)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diary_pipeline.catalogue.snapshot import NoteFacts, Snapshot
+from diary_pipeline.ledger.identity import course_of
 from diary_pipeline.upkeep.vault import blocks
 from diary_pipeline.upkeep.vault.folder import VaultFolder
 from diary_pipeline.upkeep.vault.memory import FILE, FORM, Memory, Remembered, recall, remember
@@ -73,8 +74,9 @@ class Vault:
         with self._alone():
             keys = source.keys()
             made_for = f"{FORM} {transcripts} {source.selection}"
-            # A catalogue that is behind the vault was restored from a backup: nobody knows what differs.
-            follows = self.memory.made_for == made_for and self.memory.watermark <= source.watermark
+            then, there = self.memory.watermark, source.watermark
+            # A catalogue behind the vault, or of another course, was restored from a backup: nobody knows what differs.
+            follows = self.memory.made_for == made_for and then <= there and course_of(then) == course_of(there)
             changed = self._changed(source, keys) if follows else keys
             ours = {key for key in self.memory.pages if "/" not in key}
             touched = self._vanish((ours | self.memory.notes.keys()) - keys, erased=False)
@@ -82,7 +84,7 @@ class Vault:
                 touched |= self._write_note(note, transcripts)
                 on_note(number, len(changed))
             self._write_hubs(touched | self._unsettled_hubs())
-            self.memory.made_for, self.memory.watermark = made_for, source.watermark
+            self.memory.made_for, self.memory.watermark = made_for, there
             self.done.notes = len(changed)
         return self.done
 
