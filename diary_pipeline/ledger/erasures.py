@@ -202,8 +202,7 @@ def _hide(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasure:
     hidden = hiding.hide(tx, about, seq)
     if scope == "user":
         about.append({"subject": "", "owner": target, "content_sha256": None, "object_key": None, "names": []})
-    for row in about:
-        tx.execute(erasure_subjects.insert().values(erasure_id=id, **row))
+    tx.execute(erasure_subjects.insert(), [{"erasure_id": id, **row} for row in about])
     brought = [row for row in about if row["content_sha256"]]
     hashes = [tombstones.tombstone(seal, str(row["owner"]), str(row["content_sha256"])) for row in brought]
     tombstones.set_up(tx, seal, id, hashes)
