@@ -154,15 +154,8 @@ def note_found(ledger: Ledger, id: str, found: Found) -> None:
 
 
 def clear(ledger: Ledger, id: str) -> None:
-    """Delete every row that the ledger still has of it, the way to its bytes last."""
-    with ledger.writing() as tx:
-        about = subjects_of(tx, id)
-        hiding.delete_all(
-            tx,
-            subjects=[s.subject for s in about if s.subject],
-            owners=[s.owner for s in about if not s.subject],
-        )
-        tx.execute(erasure_subjects.delete().where(erasure_subjects.c.erasure_id == id))
+    """Delete every row that the ledger still has of it; of what was handed in anew since, what was hidden alone."""
+    ledger.write(lambda tx: _clear(tx, id))
 
 
 def finish(ledger: Ledger, id: str, receipt: Mapping[str, object], removed_at: float) -> None:
@@ -186,6 +179,19 @@ def _erasure(row: sa.Row[tuple[object, ...]]) -> Erasure:
 def _known(conn: sa.Connection, subjects: Sequence[str]) -> set[str]:
     columns = (recordings.c.key, submissions.c.id)
     return {row[0] for column in columns for row in each(conn, sa.select(column), column, subjects)}
+
+
+def _clear(tx: sa.Connection, id: str) -> None:
+    hiding.queue(tx)
+    about = subjects_of(tx, id)
+    hiding.delete_all(
+        tx,
+        subjects=[s.subject for s in about if s.subject],
+        owners=[s.owner for s in about if not s.subject],
+    )
+    mine = erasure_subjects.c.erasure_id == id
+    hiding.delete_hidden(tx, tx.execute(sa.select(erasure_subjects.c.subject).where(mine)).scalars().all())
+    tx.execute(erasure_subjects.delete().where(mine))
 
 
 def _hide(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasure:

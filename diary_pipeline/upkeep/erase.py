@@ -61,8 +61,8 @@ class Erase:
         for id, subjects in about.items():
             erasures.note_found(self.ledger, id, {p.name: p.count(subjects) for p in self._everywhere})
         self._empty([s for subjects in about.values() for s in subjects])
-        for id in about:
-            erasures.clear(self.ledger, id)
+        for e in ready:  # also where all was handed in anew: what was hidden of it must not stay
+            erasures.clear(self.ledger, e.id)
         if ready:
             vacuum(self.ledger)
         return Erased([receipt for e in ready if (receipt := self._finish(e.id))], waiting)
