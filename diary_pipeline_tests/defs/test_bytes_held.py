@@ -1,4 +1,4 @@
-"""Whether the bytes of a file hold an erased recording is told wherever in it they lie, and whatever lies beside them."""
+"""The bytes of an erased recording are found wherever in a file they lie, and whatever lies beside them."""
 
 from pathlib import Path
 
