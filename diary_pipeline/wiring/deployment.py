@@ -49,8 +49,8 @@ class Wiring(Stages):
             self.seal,
             partitions,
             places=(
-                Elsewhere("marts", lambda _: self.marts.forget()),  # first, or a publish carries them on
-                Elsewhere("catalogue", lambda _: compact()),
+                Elsewhere("catalogue", lambda _: compact()),  # carries on no marts from before what was hidden
+                Elsewhere("marts", lambda _: self.marts.forget()),  # after it: a build meanwhile may have read the old
                 Log(self.ledger, self.store),
                 StoredObjects(self.store),
                 *(() if bucket is None else (Elsewhere("copies", lambda _: bucket.forget_erased()),)),
