@@ -22,6 +22,8 @@ from diary_pipeline.ledger.tables import UNFINISHED, erasure_subjects, erasures,
 Scope = Literal["recording", "user"]
 Found = Mapping[str, Mapping[str, int]]
 """Store -> what -> how many."""
+TOGETHER = "together"
+"""Stands among what was found: no store, but of how many erasures the counts of all stores but the ledger tell."""
 
 
 @dataclass(frozen=True)
@@ -146,11 +148,13 @@ def at_work(conn: sa.Connection, erasure: Erasure) -> list[str]:
     return [holder for holder in erasure.waits_for if holder_is_live(conn, holder)]
 
 
-def note_found(ledger: Ledger, id: str, found: Found) -> None:
-    """Note what there is in some stores before anything is removed there; the first count of a store stands."""
+def note_found(ledger: Ledger, ids: Sequence[str], found: Found) -> None:
+    """Note what there is of some erasures in some stores before it is removed; the first count of a store stands."""
+    counted = {**found, TOGETHER: {"erasures": len(ids)}}
     with ledger.writing() as tx:
-        there = tx.execute(sa.select(erasures.c.found).where(erasures.c.id == id)).scalar_one()
-        tx.execute(erasures.update().where(erasures.c.id == id).values(found={**found, **there}))
+        for id in ids:
+            there = tx.execute(sa.select(erasures.c.found).where(erasures.c.id == id)).scalar_one()
+            tx.execute(erasures.update().where(erasures.c.id == id).values(found={**counted, **there}))
 
 
 def clear(ledger: Ledger, id: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from diary_pipeline.ledger import erasures
 from diary_pipeline.upkeep.erase import Erase
+from diary_pipeline.upkeep.exports import missing_exports
 from diary_pipeline.upkeep.partitions import Partitions
 from diary_pipeline.upkeep.places import Elsewhere, ExportedFiles, KnownExports, Log, StoredObjects
 from diary_pipeline.upkeep.receipts import what_remains
@@ -58,7 +59,11 @@ class Wiring(Stages):
                 KnownExports(s.home),
             ),
             receipts=self.receipt_dir,
-            remains=what_remains(on_server=not s.ledger_url.startswith("sqlite"), in_bucket=bucket is not None),
+            remains=lambda: what_remains(
+                on_server=not s.ledger_url.startswith("sqlite"),
+                in_bucket=bucket is not None,
+                missing_exports=missing_exports(s.home),
+            ),
         )
 
     @property

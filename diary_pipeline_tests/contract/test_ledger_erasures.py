@@ -215,10 +215,14 @@ def test_a_person_with_many_recordings_is_hidden_in_few_statements(diary: Diary)
 def test_the_first_count_of_a_store_stands(diary: Diary) -> None:
     [gone] = diary.accept("walk.m4a")
     erasure = erasures.hide(diary.ledger, SEAL, "recording", gone.key)
-    erasures.note_found(diary.ledger, erasure.id, {"store": {"audio": 1}})
-    erasures.note_found(diary.ledger, erasure.id, {"store": {"audio": 0}, "ledger": {}})
+    erasures.note_found(diary.ledger, [erasure.id], {"store": {"audio": 1}})
+    erasures.note_found(diary.ledger, [erasure.id], {"store": {"audio": 0}, "ledger": {}})
     with diary.ledger.reading() as conn:
         found = erasures.get(conn, erasure.id)
         assert conn.execute(sa.select(erasure_subjects)).one().subject == gone.key
     assert found is not None
-    assert found.found == {"ledger": erasure.found["ledger"], "store": {"audio": 1}}
+    assert found.found == {
+        "ledger": erasure.found["ledger"],
+        "store": {"audio": 1},
+        erasures.TOGETHER: {"erasures": 1},
+    }
