@@ -70,7 +70,7 @@ def leave_traces(house: House, key: str, said: str) -> None:
 
 def build_marts(house: House) -> None:
     """Build what dbt builds, as far as the publisher looks: tables of texts, and what they were made of."""
-    marts = house.wiring.marts_file
+    marts = house.settings.marts_file
     with duckdb.connect(str(marts)) as db:
         db.execute(f"ATTACH '{house.settings.catalogue_file}' AS catalogue (READ_ONLY)")
         db.execute("CREATE SCHEMA marts.marts")
