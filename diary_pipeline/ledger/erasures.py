@@ -163,10 +163,8 @@ def clear(ledger: Ledger, id: str) -> None:
 
 
 def finish(ledger: Ledger, id: str, receipt: Mapping[str, object], removed_at: float) -> None:
-    """Note that the bytes are gone, with the receipt that says so; done once."""
-    with ledger.writing() as tx:
-        done = {"removed_at": removed_at, "receipt": dict(receipt), "waits_for": []}
-        tx.execute(erasures.update().where(erasures.c.id == id, UNFINISHED).values(**done))
+    """Note that the bytes are gone, with the receipt that says so; done once, and nothing is about it any more."""
+    ledger.write(lambda tx: _finish(tx, id, receipt, removed_at))
 
 
 _ROWS = sa.select(*(erasures.c[name] for name in Erasure.__dataclass_fields__))
@@ -193,8 +191,23 @@ def _clear(tx: sa.Connection, id: str) -> None:
         subjects=[s.subject for s in about if s.subject],
         owners=[s.owner for s in about if not s.subject],
     )
+    _let_go(tx, id)
+
+
+def _finish(tx: sa.Connection, id: str, receipt: Mapping[str, object], removed_at: float) -> None:
+    hiding.queue(tx)
+    # With `removed_at`, or a publisher would pass by what was hidden and never learn of it: last_removed_seq.
+    _let_go(tx, id)
+    done = {"removed_at": removed_at, "receipt": dict(receipt), "waits_for": []}
+    tx.execute(erasures.update().where(erasures.c.id == id, UNFINISHED).values(**done))
+
+
+def _let_go(tx: sa.Connection, id: str) -> None:
+    """Delete what was hidden of subjects that were handed in anew since, and the subjects."""
     mine = erasure_subjects.c.erasure_id == id
-    hiding.delete_hidden(tx, tx.execute(sa.select(erasure_subjects.c.subject).where(mine)).scalars().all())
+    subjects = tx.execute(sa.select(erasure_subjects.c.subject).where(mine)).scalars().all()
+    seq = tx.execute(sa.select(erasures.c.hidden_seq).where(erasures.c.id == id)).scalar_one()
+    hiding.delete_hidden(tx, subjects, seq)
     tx.execute(erasure_subjects.delete().where(mine))
 
 

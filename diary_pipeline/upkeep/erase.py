@@ -62,8 +62,8 @@ class Erase:
         if gone:
             erasures.note_found(self.ledger, list(about), {p.name: p.count(gone) for p in self._everywhere})
         self._empty(gone)
-        for e in ready:  # also where all was handed in anew: what was hidden of it must not stay
-            erasures.clear(self.ledger, e.id)
+        for id in about:
+            erasures.clear(self.ledger, id)
         if ready:
             vacuum(self.ledger)
         return Erased([receipt for e in ready if (receipt := self._finish(e.id))], waiting)

@@ -190,7 +190,7 @@ def test_an_erased_refusal_whose_file_still_lies_there_is_refused_and_committed_
     submissions.submit(diary.ledger, owner="me", source="folder", uri="/memos/x", file_name="x", options={}, id=refused)
     submissions.refuse(diary.ledger, refused, "audio_empty", "x holds no audio; record it again.")
     if finished_first:
-        erasures.clear(diary.ledger, erasure.id)
+        erasures.finish(diary.ledger, erasure.id, {}, erasure.hidden_at)
         with diary.ledger.reading() as conn:
             assert pointers_since(conn, 0) == [], "what was hidden is gone, though the submission is another now"
             assert conn.execute(sa.select(erasure_subjects)).all() == []
@@ -198,6 +198,19 @@ def test_an_erased_refusal_whose_file_still_lies_there_is_refused_and_committed_
     erasures.clear(diary.ledger, erasure.id)
     with diary.ledger.reading() as conn:
         assert [(p.subject, p.version, p.seq) for p in pointers_since(conn, 0)] == [(refused, "refused", seq)]
+
+
+def test_what_was_handed_in_anew_and_erased_again_is_left_to_the_second_erasure(diary: Diary) -> None:
+    refused = diary.refuse("broken.m4a")
+    first = erasures.hide(diary.ledger, SEAL, "recording", refused)
+    submissions.submit(diary.ledger, owner="me", source="folder", uri="/memos/x", file_name="x", options={}, id=refused)
+    submissions.refuse(diary.ledger, refused, "audio_empty", "x holds no audio; record it again.")
+    assert commit_refusals(diary.ledger, diary.store, [refused])
+    second = erasures.hide(diary.ledger, SEAL, "recording", refused)
+    erasures.finish(diary.ledger, first.id, {}, first.hidden_at)
+    with diary.ledger.reading() as conn:
+        assert [(p.object_id, p.seq) for p in pointers_since(conn, 0)] == [(None, second.hidden_seq)]
+        assert [s.subject for s in erasures.subjects_of(conn, second.id)] == [refused]
 
 
 def test_a_person_with_many_recordings_is_hidden_in_few_statements(diary: Diary) -> None:
