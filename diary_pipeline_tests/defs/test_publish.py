@@ -36,7 +36,7 @@ def test_a_publish_run_shows_how_long_commits_waited(house: House) -> None:
 
 def test_new_marts_are_asked_for_although_nothing_was_committed(house: House) -> None:
     published(house)
-    with duckdb.connect(str(house.wiring.marts_file)) as db:
+    with duckdb.connect(str(house.settings.marts_file)) as db:
         db.execute("CREATE SCHEMA marts.marts")
         db.execute("CREATE TABLE marts.marts.daily AS SELECT 1 AS day")
     assert published(house)["recordings"] == 0
