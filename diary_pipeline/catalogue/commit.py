@@ -26,6 +26,7 @@ from diary_pipeline.catalogue.rows import (
     transcript_rows,
 )
 from diary_pipeline.core.batch import Check, Lease, Stage, Status
+from diary_pipeline.core.errors import TransientError
 from diary_pipeline.core.llm_call import Attempt
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.recording import Recording
@@ -35,6 +36,9 @@ from diary_pipeline.ledger.commits import Change, Committed, record, record_refu
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.keys import catalogue_object_id
 from diary_pipeline.storage.store import ObjectStore
+
+TRIES = 20
+"""How often others may be faster with some of the same refusals; each time there are fewer left."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,11 @@ def commit_notes(
 
 
 def commit_refusals(ledger: Ledger, store: ObjectStore, submission_ids: Sequence[str]) -> int:
-    """Commit the outcome rows of refused submissions that have none yet and return the seq; 0 when there are none."""
-    while True:
+    """Commit the outcome rows of refused submissions that have none yet and return the seq; 0 when there are none.
+
+    TransientError `refusals_uncommitted` when the ledger says again and again that others were faster.
+    """
+    for _ in range(TRIES):
         with ledger.reading() as conn:
             waiting = [
                 s for s in submissions.get(conn, submission_ids) if s.status == "refused" and s.commit_seq is None
@@ -114,6 +121,10 @@ def commit_refusals(ledger: Ledger, store: ObjectStore, submission_ids: Sequence
         if seq:
             return seq
         store.delete(object_id)  # somebody committed some of them meanwhile
+    raise TransientError(
+        "refusals_uncommitted",
+        f"{len(waiting)} refusals could not be committed, because others were faster {TRIES} times; tried again later.",
+    )
 
 
 def no_note_version(transcript: Transcript) -> str:

@@ -4,8 +4,13 @@ Which rows go into one is for those who write it to say (commit.py, rewrite.py, 
 must change is written anew under another id.
 """
 
+import fcntl
+import os
+import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,17 +23,29 @@ from diary_pipeline.ledger.log_objects import Holding
 from diary_pipeline.storage.store import ObjectStore
 
 Tables = Mapping[str, pa.Table]
+STAGED = "diary-commit-"
+STAGED_S = 60.0
+"""By then whoever made a folder has locked it."""
 
 
 def write_object(store: ObjectStore, object_id: str, tables: Tables) -> int:
     """Store tables as one object, which nobody sees before the ledger points to it, and return its bytes."""
-    with tempfile.TemporaryDirectory(prefix="diary-commit-") as folder:
+    with tempfile.TemporaryDirectory(prefix=STAGED) as folder, _locked(Path(folder), fcntl.LOCK_SH):
         files: dict[str, Path] = {}
         for name, table in tables.items():
             path = files[f"{name}.parquet"] = Path(folder, f"{name}.parquet")
             # Small row groups let a reader of one recording skip the rest; measured at no cost in size.
             pq.write_table(table, path, compression="zstd", row_group_size=8192)
         return store.put_folder(object_id, files)
+
+
+def sweep_staged() -> None:
+    """Remove what killed processes of this machine left of objects that they were staging."""
+    for left in Path(tempfile.gettempdir()).glob(f"{STAGED}*"):
+        with suppress(OSError):  # being written, somebody else's, or just gone
+            if time.time() - left.stat().st_mtime > STAGED_S:
+                with _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    shutil.rmtree(left)
 
 
 def read_object(store: ObjectStore, object_id: str) -> Tables:
@@ -49,6 +66,17 @@ def rows_of(tables: Tables, object_kind: PointerKind, held: Iterable[Holding]) -
         for name, table in tables.items()
     }
     return {name: table for name, table in chosen.items() if len(table)} or chosen
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold a folder; the kernel lets go of it when the process is killed."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, how)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _kind(table: str, object_kind: PointerKind) -> PointerKind:

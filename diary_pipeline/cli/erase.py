@@ -166,6 +166,8 @@ def _print_receipt(receipt: "Mapping[str, object]", form: Format) -> None:
         return
     removed = receipt["removed"]
     _print_counts(removed if isinstance(removed, dict) else {}, form)
+    if receipt["counted_together"] != 1:
+        say(f"These are the counts of {receipt['counted_together']} erasures together; the ledger's are of this one.")
     say(f"Erased. Hidden {receipt['hidden_at']}, bytes removed {receipt['bytes_removed_at']}; receipt:")
     say(f"  {receipt['erasure_id']}.json. Not removed, because it cannot be or is not ours:")
     for sentence in receipt["remains"] if isinstance(receipt["remains"], list) else ():

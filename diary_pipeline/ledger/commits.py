@@ -117,7 +117,9 @@ def record_refusals(ledger: Ledger, *, object_id: str, size_bytes: int, submissi
         owners = dict(
             map(tuple, each(tx, sa.select(submissions.c.id, submissions.c.owner), submissions.c.id, submission_ids))
         )
-        if not owners or len(owners) < len(submission_ids) or _current(tx, submission_ids):
+        # A pointer at nothing is what an erasure left: a file that lies in a folder is refused again under the same id.
+        has_row = any(p.object_id for p in _current(tx, submission_ids).values())
+        if not owners or len(owners) < len(submission_ids) or has_row:
             return 0
         _commit(tx, "outcome", object_id, size_bytes, seq=seq, at=now(tx))
         move(tx, "outcome", [Pointer(i, "outcome", owners[i], "refused", object_id, seq) for i in submission_ids])

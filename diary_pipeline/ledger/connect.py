@@ -3,8 +3,9 @@
 Statements belong to the nouns' files, the schema to tables.py and migrations.py.
 
 What surprises: locks are taken in one order by everybody, or PostgreSQL ends one of two transactions as a deadlock:
-`clock`, `batches` (by id), `work` (by key, stage), `batch_items`, `recordings`, `submissions`, `holders`; and apart
-from all these `llm_spent` (by subject), `llm_holds`. On SQLite a writing transaction has the whole file (BEGIN
+`clock`, `batches` (by id), `work` (by key, stage), `batch_items`, `recordings`, `submissions`, `holders`; `pointers`,
+`history` and `commits` under `clock` alone, and `tombstones`, `erasures` last; and apart from all these `llm_spent` (by
+subject), `llm_holds`. On SQLite a writing transaction has the whole file (BEGIN
 IMMEDIATE), while readers see their snapshot and never queue.
 """
 

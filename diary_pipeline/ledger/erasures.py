@@ -23,6 +23,8 @@ from diary_pipeline.ledger.tables import UNFINISHED, erasure_subjects, erasures,
 Scope = Literal["recording", "user"]
 Found = Mapping[str, Mapping[str, int]]
 """Store -> what -> how many."""
+TOGETHER = "together"
+"""Stands among what was found: no store, but of how many erasures the counts of all stores but the ledger tell."""
 
 
 @dataclass(frozen=True)
@@ -162,30 +164,23 @@ def at_work(conn: sa.Connection, erasure: Erasure) -> list[str]:
     return [holder for holder in erasure.waits_for if holder_is_live(conn, holder)]
 
 
-def note_found(ledger: Ledger, id: str, found: Found) -> None:
-    """Note what there is in some stores before anything is removed there; the first count of a store stands."""
+def note_found(ledger: Ledger, ids: Sequence[str], found: Found) -> None:
+    """Note what there is of some erasures in some stores before it is removed; the first count of a store stands."""
+    counted = {**found, TOGETHER: {"erasures": len(ids)}}
     with ledger.writing() as tx:
-        there = tx.execute(sa.select(erasures.c.found).where(erasures.c.id == id)).scalar_one()
-        tx.execute(erasures.update().where(erasures.c.id == id).values(found={**found, **there}))
+        for id in ids:
+            there = tx.execute(sa.select(erasures.c.found).where(erasures.c.id == id)).scalar_one()
+            tx.execute(erasures.update().where(erasures.c.id == id).values(found={**counted, **there}))
 
 
 def clear(ledger: Ledger, id: str) -> None:
-    """Delete every row that the ledger still has of it, the way to its bytes last."""
-    with ledger.writing() as tx:
-        about = subjects_of(tx, id)
-        hiding.delete_all(
-            tx,
-            subjects=[s.subject for s in about if s.subject],
-            owners=[s.owner for s in about if not s.subject],
-        )
-        tx.execute(erasure_subjects.delete().where(erasure_subjects.c.erasure_id == id))
+    """Delete every row that the ledger still has of it; of what was handed in anew since, what was hidden alone."""
+    ledger.write(lambda tx: _clear(tx, id))
 
 
 def finish(ledger: Ledger, id: str, receipt: Mapping[str, object], removed_at: float) -> None:
-    """Note that the bytes are gone, with the receipt that says so; done once."""
-    with ledger.writing() as tx:
-        done = {"removed_at": removed_at, "receipt": dict(receipt), "waits_for": []}
-        tx.execute(erasures.update().where(erasures.c.id == id, UNFINISHED).values(**done))
+    """Note that the bytes are gone, with the receipt that says so; done once, and nothing is about it any more."""
+    ledger.write(lambda tx: _finish(tx, id, receipt, removed_at))
 
 
 _ROWS = sa.select(*(erasures.c[name] for name in Erasure.__dataclass_fields__))
@@ -208,6 +203,34 @@ def _known(conn: sa.Connection, subjects: Sequence[str]) -> set[str]:
     return {row[0] for column in columns for row in each(conn, sa.select(column), column, subjects)}
 
 
+def _clear(tx: sa.Connection, id: str) -> None:
+    hiding.queue(tx)
+    about = subjects_of(tx, id)
+    hiding.delete_all(
+        tx,
+        subjects=[s.subject for s in about if s.subject],
+        owners=[s.owner for s in about if not s.subject],
+    )
+    _let_go(tx, id)
+
+
+def _finish(tx: sa.Connection, id: str, receipt: Mapping[str, object], removed_at: float) -> None:
+    hiding.queue(tx)
+    # With `removed_at`, or a publisher would pass by what was hidden and never learn of it: last_removed_seq.
+    _let_go(tx, id)
+    done = {"removed_at": removed_at, "receipt": dict(receipt), "waits_for": []}
+    tx.execute(erasures.update().where(erasures.c.id == id, UNFINISHED).values(**done))
+
+
+def _let_go(tx: sa.Connection, id: str) -> None:
+    """Delete what was hidden of subjects that were handed in anew since, and the subjects."""
+    mine = erasure_subjects.c.erasure_id == id
+    subjects = tx.execute(sa.select(erasure_subjects.c.subject).where(mine)).scalars().all()
+    seq = tx.execute(sa.select(erasures.c.hidden_seq).where(erasures.c.id == id)).scalar_one()
+    hiding.delete_hidden(tx, subjects, seq)
+    tx.execute(erasure_subjects.delete().where(mine))
+
+
 def _hide(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasure:
     hash = target_hash(seal, scope, target)
     # The first look is before the clock's lock: asking again must find what a rival has just written.
@@ -222,8 +245,7 @@ def _hide(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasure:
     hidden = hiding.hide(tx, about, seq)
     if scope == "user":
         about.append({"subject": "", "owner": target, "content_sha256": None, "object_key": None, "names": []})
-    for row in about:
-        tx.execute(erasure_subjects.insert().values(erasure_id=id, **row))
+    tx.execute(erasure_subjects.insert(), [{"erasure_id": id, **row} for row in about])
     brought = [row for row in about if row["content_sha256"]]
     hashes = [tombstones.tombstone(seal, str(row["owner"]), str(row["content_sha256"])) for row in brought]
     tombstones.set_up(tx, seal, id, hashes)

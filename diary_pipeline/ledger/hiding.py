@@ -117,6 +117,12 @@ def delete_all(tx: sa.Connection, subjects: Sequence[str], owners: Collection[st
         tx.execute(llm_spent.delete().where(spent.startswith("owner/"), sa.func.substr(spent, 18) == owner))
 
 
+def delete_hidden(tx: sa.Connection, subjects: Sequence[str], seq: int) -> None:
+    """Delete the pointers that hiding left at no object, but for those that were hidden after `seq`."""
+    hidden = pointers.c.object_id.is_(None) & (pointers.c.seq <= seq)
+    each(tx, pointers.delete().where(hidden), pointers.c.subject, subjects)
+
+
 def count(conn: sa.Connection, subjects: Sequence[str]) -> dict[str, int]:
     """Count by table the rows that still name these subjects."""
     found: dict[str, int] = {}

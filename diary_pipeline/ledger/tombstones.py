@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import AudioRefused, ServiceMissing, UsageError
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.ledger.connect import Ledger, insert_missing
+from diary_pipeline.ledger.connect import Ledger, insert_all_missing
 from diary_pipeline.ledger.tables import erasures, tombstones
 
 AUDIO_ERASED = "audio_erased"
@@ -23,8 +23,9 @@ def tombstone(seal: Seal, owner: str, content_sha256: str) -> str:
 
 def set_up(tx: sa.Connection, seal: Seal, erasure_id: str, hashes: Iterable[str]) -> None:
     """Remember audio that was erased."""
-    for hash in hashes:
-        insert_missing(tx, tombstones, {"hash": hash, "seal_id": seal.id, "erasure_id": erasure_id})
+    stones = [{"hash": hash, "seal_id": seal.id, "erasure_id": erasure_id} for hash in hashes]
+    if stones:
+        insert_all_missing(tx, tombstones, stones)
 
 
 def stands(conn: sa.Connection, seal: Seal, owner: str, content_sha256: str) -> bool:

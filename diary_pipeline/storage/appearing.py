@@ -3,10 +3,11 @@
 For exports. Small files that people look at are private.py's, objects of the store folder.py's.
 
 What surprises: a folder cannot replace a folder in one step. The old one is moved aside first, so for a moment there is
-none; a crash in that moment leaves the old one beside it as `.<name>.<random>.old`.
+none; a crash in that moment leaves the old one beside it as `.<name>.<random>.old`, which `sweep` gives back.
 """
 
 import contextlib
+import glob
 import os
 import shutil
 import uuid
@@ -39,6 +40,21 @@ def appearing(target: Path) -> Iterator[Path]:
             part.replace(target)
         _sync(target.parent)
     finally:
+        _remove(part)
+
+
+def sweep(target: Path) -> None:
+    """Remove what killed writers left beside it, and give the old one back where none took its place.
+
+    Nobody may be writing meanwhile.
+    """
+    beside = f".{glob.escape(target.name)}.{'[0-9a-f]' * 12}"
+    for old in target.parent.glob(f"{beside}.old"):
+        if os.path.lexists(target):
+            _remove(old)
+        else:
+            old.rename(target)
+    for part in target.parent.glob(f"{beside}.part"):
         _remove(part)
 
 

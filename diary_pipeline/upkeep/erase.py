@@ -5,10 +5,10 @@ places.py's business.
 
 What surprises: there is no list of steps done. Every place is emptied again by whoever comes after a kill, the ledger's
 own rows, which lead to the bytes, go last, and all erasures that wait go together, because rewriting the catalogue
-costs the same for one recording as for a thousand.
+costs the same for one recording as for a thousand. What there is of them is counted together too, for the same reason.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from diary_pipeline.ledger.erasures import Erasure, Subject
 from diary_pipeline.ledger.vacuum import vacuum
 from diary_pipeline.observability.logs import log
 from diary_pipeline.upkeep.partitions import Partitions
-from diary_pipeline.upkeep.places import DagsterStorage, Place, named
+from diary_pipeline.upkeep.places import INCOMPLETE, DagsterStorage, Place, named
 from diary_pipeline.upkeep.receipts import Receipt, keep_receipt, write_receipt
 
 logger = log(__name__)
@@ -46,8 +46,8 @@ class Erase:
     """In the order in which they are emptied; Dagster's storage comes after them."""
     receipts: Path
     """Folder of receipts as files."""
-    remains: Sequence[str]
-    """What stays wherever this deployment keeps things, for the receipts."""
+    remains: Callable[[], Sequence[str]]
+    """Says for the receipts what stays, once every place is empty."""
 
     def __call__(self) -> Erased:
         """Finish every erasure that nobody's work stands in the way of.
@@ -56,9 +56,10 @@ class Erase:
         """
         ready, waiting = self._ready()
         about = {e.id: s for e in ready if (s := self._subjects(e))}
-        for id, subjects in about.items():
-            erasures.note_found(self.ledger, id, {p.name: p.count(subjects) for p in self._everywhere})
-        self._empty([s for subjects in about.values() for s in subjects])
+        gone = [s for subjects in about.values() for s in subjects]
+        if gone:
+            erasures.note_found(self.ledger, list(about), {p.name: p.count(gone) for p in self._everywhere})
+        self._empty(gone)
         for id in about:
             erasures.clear(self.ledger, id)
         if ready:
@@ -76,9 +77,11 @@ class Erase:
     def _ready(self) -> tuple[list[Erasure], int]:
         with self.ledger.reading() as conn:
             asked = erasures.unfinished(conn)
-            free = [e for e in asked if not erasures.at_work(conn, e)]
+            ready = [e for e in asked if not erasures.at_work(conn, e)]
+        about = {e.id: self._subjects(e) for e in ready}
         # A run that waits in Dagster's queue has no lease yet, and would fail without the partition it is tagged with.
-        ready = [e for e in free if not self.partitions.unfinished_runs(named(self._subjects(e)))]
+        if self.partitions.unfinished_runs(named([s for subjects in about.values() for s in subjects])):
+            ready = [e for e in ready if not self.partitions.unfinished_runs(named(about[e.id]))]
         return ready, len(asked) - len(ready)
 
     def _subjects(self, erasure: Erasure) -> list[Subject]:
@@ -88,12 +91,21 @@ class Erase:
     def _empty(self, gone: Sequence[Subject]) -> None:
         if not gone:
             return
+        held: TransientError | None = None
         for place in self._everywhere:
-            place.remove(gone)
-            logger.info("erased_from", place=place.name)
+            try:
+                place.remove(gone)
+            except TransientError as error:
+                if error.code != INCOMPLETE:
+                    raise
+                held = error  # the others go all the same
+            else:
+                logger.info("erased_from", place=place.name)
+        if held is not None:
+            raise held
         if left := [p.name for p in self._everywhere if any(p.count(gone).values())]:
             raise TransientError(
-                "erasure_incomplete",
+                INCOMPLETE,
                 f"Something that is to be erased is still, or again, in {', '.join(left)}; the next run removes it.",
             )
 
@@ -102,7 +114,7 @@ class Erase:
             erasure, at, stones = erasures.get(conn, id), now(conn), tombstones.of(conn, id)
         if erasure is None or erasure.removed_at is not None:  # another process was at the same, and faster
             return None
-        receipt = write_receipt(self.seal, erasure, at, stones, self.remains)
+        receipt = write_receipt(self.seal, erasure, at, stones, self.remains())
         keep_receipt(self.receipts, receipt)
         erasures.finish(self.ledger, id, receipt, at)
         logger.info("erasure_finished", erasure=id)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from diary_pipeline.catalogue.log_object import sweep_staged
 from diary_pipeline.catalogue.rewrite import rewrite_without
+from diary_pipeline.core.errors import TransientError
 from diary_pipeline.ledger import log_objects
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Subject
@@ -22,6 +24,7 @@ from diary_pipeline.upkeep.exports import forget_recordings, forget_user
 from diary_pipeline.upkeep.partitions import Named, Partitions
 
 LONGEST_WRITE_S = 3600.0
+INCOMPLETE = "erasure_incomplete"
 
 
 class Place(Protocol):
@@ -123,7 +126,8 @@ class Log:
         return {"objects": found} if found else {}
 
     def remove(self, gone: Sequence[Subject], /) -> None:
-        """Write these objects anew without them."""
+        """Write these objects anew without them, and drop what killed processes were staging."""
+        sweep_staged()
         rewrite_without(self.ledger, self.store, {s.subject for s in gone if s.subject})
 
 
@@ -146,21 +150,31 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class KnownExports:
-    """What `diary export` made from this home and remembers; one in trouble is logged, and keeps no other back."""
+    """What `diary export` made from this home and remembers; those that are missing are the receipt's to tell."""
 
     home: Path
     name: str = "exports"
 
     def count(self, _gone: Sequence[Subject], /) -> Mapping[str, int]:
-        """Count nothing: an export may lie on a disk that is not here."""
+        """Count nothing: only writing one anew tells what of them is in it."""
         return {}
 
     def remove(self, gone: Sequence[Subject], /) -> None:
-        """Take them out of every export; those made of an erased person alone go whole."""
+        """Take them out of every export; those made of an erased person alone go whole.
+
+        TransientError `erasure_incomplete` when one that is there could not be written anew; the others were.
+        """
         subjects = {s.subject for s in gone if s.subject}
-        forget_recordings(self.home, subjects)
-        for owner in sorted({s.owner for s in gone if not s.subject}):
-            forget_user(self.home, owner, subjects)
+        owners = sorted({s.owner for s in gone if not s.subject})
+        done = [] if owners else forget_recordings(self.home, subjects)
+        for owner in owners:
+            done += forget_user(self.home, owner, subjects)
+        if held := sorted({f"{f.export.form} ({f.trouble})" for f in done if f.trouble}):
+            raise TransientError(
+                INCOMPLETE,
+                f"What is to be erased is still in exports that could not be written anew: {', '.join(held)}; close "
+                "them, or see that their folder can be written, and the next run goes on.",
+            )
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,11 @@ def write_receipt(
 ) -> Receipt:
     """Return the signed receipt of an erasure whose bytes are gone; `removed_at` None: it is only hidden so far.
 
-    `remains`: sentences about what this deployment cannot remove, or does not.
+    `remains`: sentences about what this deployment cannot remove, or does not. `counted_together` says of how many
+    erasures `removed` tells, but for the ledger's rows, which are this one's alone.
     """
+    found = dict(erasure.found)
+    together = found.pop(erasures.TOGETHER, {})
     document: dict[str, object] = {
         "receipt": FORMAT,
         "erasure_id": erasure.id,
@@ -37,7 +40,8 @@ def write_receipt(
         "tombstones": sorted(tombstones),
         "hidden_at": _instant(erasure.hidden_at),
         "bytes_removed_at": None if removed_at is None else _instant(removed_at),
-        "removed": {} if removed_at is None else {s: dict(sorted(n.items())) for s, n in sorted(erasure.found.items())},
+        "removed": {} if removed_at is None else {s: dict(sorted(n.items())) for s, n in sorted(found.items())},
+        "counted_together": together.get("erasures", 1),
         "remains": list(remains),
         "seal": seal.id,
     }
@@ -73,15 +77,18 @@ def erasure_told(receipt: Receipt) -> tuple[Erasure, Sequence[str]]:
     return erasure, told["tombstones"]
 
 
-def what_remains(*, on_server: bool, in_bucket: bool) -> list[str]:
+def what_remains(*, on_server: bool, in_bucket: bool, missing_exports: int) -> list[str]:
     """Say what an erasure cannot remove, or does not; `on_server`: the ledger, or Dagster's storage, is PostgreSQL."""
     said = [
-        "Files that recordings were handed in from, and exports outside DIARY_HOME: they are not ours to delete.",
+        "Files that recordings were handed in from, and copies of exports: they are not ours to delete.",
         "Backups from before: restoring one applies this receipt again.",
         "A catalogue that a reader opened before: until it closes the file.",
         "Blocks of deleted files: until the disk uses them again.",
     ]
+    if missing_exports:
+        said.append(f"{missing_exports} exports that are not where they were made: what they hold, wherever it is now.")
     if on_server:
+        said.append("Other machines: temporary folders diary-commit-* that a killed process left there.")
         said.append(
             "PostgreSQL: names and keys, never diary text, in freed space of pages until it is used again or VACUUM "
             "FULL has run, and in the write-ahead log until its segments are recycled or their archive expires."

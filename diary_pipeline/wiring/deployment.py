@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from diary_pipeline.ledger import erasures
 from diary_pipeline.upkeep.backup import RECEIPTS
 from diary_pipeline.upkeep.erase import Erase
+from diary_pipeline.upkeep.exports import missing_exports
 from diary_pipeline.upkeep.partitions import Partitions
 from diary_pipeline.upkeep.places import Elsewhere, ExportedFiles, KnownExports, Log, StoredObjects
 from diary_pipeline.upkeep.published import PublishedFiles
@@ -52,8 +53,8 @@ class Wiring(Stages):
             self.seal,
             partitions,
             places=(
-                Elsewhere("marts", lambda _: self.marts.forget()),  # first, or a publish carries them on
-                PublishedFiles(self.ledger, compact),
+                PublishedFiles(self.ledger, compact),  # carries on no marts from before what was hidden
+                Elsewhere("marts", lambda _: self.marts.forget()),  # after it: a build meanwhile may have read the old
                 Log(self.ledger, self.store),
                 StoredObjects(self.store),
                 *(() if bucket is None else (Elsewhere("copies", lambda _: bucket.forget_erased()),)),
@@ -61,7 +62,11 @@ class Wiring(Stages):
                 KnownExports(s.home),
             ),
             receipts=self.receipt_dir,
-            remains=what_remains(on_server=not s.ledger_url.startswith("sqlite"), in_bucket=bucket is not None),
+            remains=lambda: what_remains(
+                on_server=not s.ledger_url.startswith("sqlite"),
+                in_bucket=bucket is not None,
+                missing_exports=missing_exports(s.home),
+            ),
         )
 
     @property

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from diary_pipeline.catalogue.commit import commit_refusals
 from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import batches, erasures, hiding, submissions, tombstones
@@ -13,6 +14,7 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.ledger.tables import batches as batch_table
 from diary_pipeline.ledger.tables import erasure_subjects, llm_holds, llm_spent, metadata, seen_files
+from diary_pipeline.ledger.tables import tombstones as stones
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary
 
@@ -179,13 +181,61 @@ def test_a_refused_file_that_is_handed_in_again_meanwhile_is_left_alone(diary: D
         assert erasures.subjects_of(conn, erasure.id) == []
 
 
+@pytest.mark.parametrize("finished_first", [True, False])
+def test_an_erased_refusal_whose_file_still_lies_there_is_refused_and_committed_again(
+    diary: Diary, finished_first: bool
+) -> None:
+    refused = diary.refuse("broken.m4a")
+    erasure = erasures.hide(diary.ledger, SEAL, "recording", refused)
+    submissions.submit(diary.ledger, owner="me", source="folder", uri="/memos/x", file_name="x", options={}, id=refused)
+    submissions.refuse(diary.ledger, refused, "audio_empty", "x holds no audio; record it again.")
+    if finished_first:
+        erasures.finish(diary.ledger, erasure.id, {}, erasure.hidden_at)
+        with diary.ledger.reading() as conn:
+            assert pointers_since(conn, 0) == [], "what was hidden is gone, though the submission is another now"
+            assert conn.execute(sa.select(erasure_subjects)).all() == []
+    seq = commit_refusals(diary.ledger, diary.store, [refused])
+    erasures.clear(diary.ledger, erasure.id)
+    with diary.ledger.reading() as conn:
+        assert [(p.subject, p.version, p.seq) for p in pointers_since(conn, 0)] == [(refused, "refused", seq)]
+
+
+def test_what_was_handed_in_anew_and_erased_again_is_left_to_the_second_erasure(diary: Diary) -> None:
+    refused = diary.refuse("broken.m4a")
+    first = erasures.hide(diary.ledger, SEAL, "recording", refused)
+    submissions.submit(diary.ledger, owner="me", source="folder", uri="/memos/x", file_name="x", options={}, id=refused)
+    submissions.refuse(diary.ledger, refused, "audio_empty", "x holds no audio; record it again.")
+    assert commit_refusals(diary.ledger, diary.store, [refused])
+    second = erasures.hide(diary.ledger, SEAL, "recording", refused)
+    erasures.finish(diary.ledger, first.id, {}, first.hidden_at)
+    with diary.ledger.reading() as conn:
+        assert [(p.object_id, p.seq) for p in pointers_since(conn, 0)] == [(None, second.hidden_seq)]
+        assert [s.subject for s in erasures.subjects_of(conn, second.id)] == [refused]
+
+
+def test_a_person_with_many_recordings_is_hidden_in_few_statements(diary: Diary) -> None:
+    diary.accept(*(f"{n}.m4a" for n in range(40)))
+    said: list[str] = []
+    sa.event.listen(diary.ledger.engine, "before_cursor_execute", lambda *event: said.append(str(event[2])))
+    erasures.hide(diary.ledger, SEAL, "user", "me")
+    for table in ("erasure_subjects", "tombstones"):
+        assert len([s for s in said if s.startswith(f"INSERT INTO {table}")]) == 1, table
+    with diary.ledger.reading() as conn:
+        counts = [conn.execute(sa.select(sa.func.count()).select_from(t)).scalar() for t in (erasure_subjects, stones)]
+    assert counts == [41, 40]
+
+
 def test_the_first_count_of_a_store_stands(diary: Diary) -> None:
     [gone] = diary.accept("walk.m4a")
     erasure = erasures.hide(diary.ledger, SEAL, "recording", gone.key)
-    erasures.note_found(diary.ledger, erasure.id, {"store": {"audio": 1}})
-    erasures.note_found(diary.ledger, erasure.id, {"store": {"audio": 0}, "ledger": {}})
+    erasures.note_found(diary.ledger, [erasure.id], {"store": {"audio": 1}})
+    erasures.note_found(diary.ledger, [erasure.id], {"store": {"audio": 0}, "ledger": {}})
     with diary.ledger.reading() as conn:
         found = erasures.get(conn, erasure.id)
         assert conn.execute(sa.select(erasure_subjects)).one().subject == gone.key
     assert found is not None
-    assert found.found == {"ledger": erasure.found["ledger"], "store": {"audio": 1}}
+    assert found.found == {
+        "ledger": erasure.found["ledger"],
+        "store": {"audio": 1},
+        erasures.TOGETHER: {"erasures": 1},
+    }

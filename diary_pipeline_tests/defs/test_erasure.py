@@ -140,6 +140,19 @@ def test_marts_go_with_the_publish_that_hides_and_come_back_without_the_erased(h
     assert house.sql("SELECT count(*) FROM marts.daily") == [(1,)]
 
 
+def test_marts_that_are_built_while_the_catalogue_is_written_anew_go_too(house: House) -> None:
+    gone, _ = fill(house)
+    forget_sources(house)
+    hide(house, gone)
+
+    def compact() -> None:
+        build_marts(house)  # from the file that still holds it
+        house.wiring.publisher.compact()
+
+    house.wiring.erase(DagsterPartitions(house.instance), compact)()
+    assert told_in(house.settings.home, GONE) == {}
+
+
 def test_the_sensor_finishes_what_was_hidden_and_its_run_names_nothing(house: House) -> None:
     gone, _ = fill(house)
     forget_sources(house)

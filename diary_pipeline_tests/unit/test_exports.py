@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from diary_pipeline.upkeep.exports import (
     forget_recordings,
     forget_user,
     known_exports,
+    missing_exports,
 )
 from diary_pipeline_tests.exporting import PublishedDiary, begin
 
@@ -278,6 +280,52 @@ def test_an_erased_person_leaves_no_export_that_was_theirs_nor_their_name(house:
     assert THEIRS not in text_of(everybody) and "brien" not in text_of(everybody)
     assert "brien" not in (house.home / "exports.json").read_text()
     assert [e.path for e in known_exports(house.home)] == [everybody]
+
+
+def test_what_was_made_of_an_erased_person_and_is_missing_goes_when_it_is_found_again(house: PublishedDiary) -> None:
+    theirs = export(house, "theirs.csv", "csv", Selection("o'brien"))
+    unplugged = theirs.rename(house.home.parent / "unplugged")
+    forget_user(house.home, "o'brien", {"nothing"})
+    assert "brien" not in (house.home / "exports.json").read_text()
+    assert missing_exports(house.home) == 1
+    unplugged.rename(theirs)
+    forget_recordings(house.home, {"another"})
+    assert not theirs.exists()
+    assert known_exports(house.home) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_killed_exports_left_goes_and_an_export_that_was_aside_comes_back(
+    house: PublishedDiary, form: TableForm
+) -> None:
+    target = export(house, "out[1]", form)
+    beside = target.with_name(f".{target.name}.0123456789ab")
+    somebodys = target.with_name(".out[1].notes.part")
+    for left in (somebodys, beside.with_suffix(f"{beside.suffix}.part"), house.home / ".exports" / "77.duckdb"):
+        left.parent.mkdir(exist_ok=True)
+        left.write_text(MINE)
+    target.rename(beside.with_name(f"{beside.name}.old"))
+    assert [f.missing for f in forget_recordings(house.home, {"nothing"})] == [False]
+    assert {p.name for p in house.home.parent.iterdir()} == {"home", "out[1]", somebodys.name}
+    assert not any((house.home / ".exports").iterdir())
+
+
+def test_an_erasure_waits_for_an_export_that_is_being_written(house: PublishedDiary) -> None:
+    with duckdb.connect(str(house.live), read_only=True) as db:
+        [(key,)] = db.execute("SELECT min(recording_key) FROM notes").fetchall()
+    erasing = threading.Thread(target=forget_recordings, args=(house.home, {key}))
+    begun: list[bool] = []
+
+    def begin_to_erase(table: str, rows: int) -> None:
+        if not begun:
+            erasing.start()
+            begun.append(True)
+
+    target = house.home.parent / "out.duckdb"
+    export_tables(house.home, house.live, target, "duckdb", Selection(), on_table=begin_to_erase)
+    erasing.join()
+    with duckdb.connect(str(target), read_only=True) as db:
+        assert db.execute("SELECT count(*) FROM notes WHERE recording_key = ?", [key]).fetchone() == (0,)
 
 
 def test_the_places_of_exports_are_kept_once_each(house: PublishedDiary) -> None:

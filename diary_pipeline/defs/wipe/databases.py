@@ -25,8 +25,10 @@ from diary_pipeline.core.errors import TransientError
 
 WORDS_A_SCAN = 50
 BUSY_S = 30.0
-_SUBJECT = re.compile(rb"\d{4}-\d\d-\d\d-[a-z0-9-]+?-[0-9a-f]{12}|[0-9a-f]{32}")
-"""A recording key or a submission id. The shortest that fits, because SQLite writes columns without a gap between."""
+PIECE_BYTES = 1 << 20
+_SUBJECT = re.compile(rb"(?=\d{4}-\d\d-\d\d-|[0-9a-f]{32})")
+"""Where a recording key or a submission id may begin; where it ends is not to be seen, and what is before it may look
+like a part of it, because SQLite writes columns without a gap between."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,24 @@ def captured_output(instance: dg.DagsterInstance, words: Collection[str]) -> Ite
 
 def holds(file: Path, words: Collection[str]) -> bool:
     """Tell whether the bytes of a file hold one of these subjects."""
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError:
+    wanted = {word.encode() for word in words}
+    if not wanted:
         return False
-    return any(match.group().decode() in words for match in _SUBJECT.finditer(data))
+    lengths = sorted({len(word) for word in wanted})
+    beginnings = {word[: lengths[0]] for word in wanted}  # or each place is cut as often as there are lengths
+    try:
+        with file.open("rb") as bytes_:
+            piece = b""
+            while more := bytes_.read(PIECE_BYTES):
+                piece = piece[-lengths[-1] :] + more  # one that lies across two pieces is whole in the second
+                starts = [
+                    at for m in _SUBJECT.finditer(piece) if piece[(at := m.start()) : at + lengths[0]] in beginnings
+                ]
+                if any(piece[at : at + length] in wanted for at in starts for length in lengths):
+                    return True
+    except FileNotFoundError:
+        pass
+    return False
 
 
 def _vacuum(file: Path) -> None:
