@@ -8,7 +8,7 @@ import typer
 
 from diary_pipeline.cli.home import begin, existing_home, prepare_home
 from diary_pipeline.cli.output import console, say
-from diary_pipeline.core.errors import TransientError
+from diary_pipeline.core.errors import ServiceMissing, TransientError, UsageError
 
 if TYPE_CHECKING:
     from diary_pipeline.wiring.deployment import Wiring
@@ -29,6 +29,9 @@ def backup(
     """
     settings = begin()
     existing_home(settings)
+    place, home = to.expanduser().resolve(), settings.home.resolve()
+    if place.is_relative_to(home) or home.is_relative_to(place):
+        raise UsageError("backup_refused", f"{to} is in the diary's own folder or around it: name another place.")
     from rich.progress import DownloadColumn, Progress
 
     from diary_pipeline.upkeep.backup import MANIFEST, back_up
@@ -38,7 +41,12 @@ def backup(
     with Progress("copying", DownloadColumn(), console=console(), transient=True) as bar:
         task = bar.add_task("copying", total=None)
         places = wiring.backup_places
-        done = back_up(wiring.ledger, wiring.store, places, to.expanduser().absolute(), lambda n: bar.advance(task, n))
+        try:
+            done = back_up(wiring.ledger, wiring.store, places, place, lambda n: bar.advance(task, n))
+        except OSError as error:
+            raise ServiceMissing(
+                "backup_unwritable", f"{to} cannot be written ({error.strerror}): make room, or name another place."
+            ) from error
     held = done.manifest
     say(
         f"{to} holds {held.files} files, {held.objects_bytes / 1e6:.1f} MB: {done.copied} objects copied, "

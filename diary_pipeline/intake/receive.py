@@ -94,7 +94,7 @@ def receive(ledger: Ledger, store: ObjectStore, submission: Submission, rules: R
             taken = _take(submission, rules, copy)
             with ledger.reading() as conn:
                 if tombstones.stands(conn, rules.seal, submission.owner, taken.sha256):
-                    raise tombstones.refusal(submission.file_name)
+                    raise tombstones.refusal(submission.file_name, submission.owner)
             if not store.exists(object_key := audio_key(submission.owner, taken.sha256)):
                 store.put_file(object_key, copy)
             try:

@@ -39,10 +39,10 @@ def is_there(conn: sa.Connection, hash: str) -> bool:
     return conn.execute(sa.select(tombstones.c.hash).where(tombstones.c.hash == hash)).first() is not None
 
 
-def refusal(file_name: str) -> AudioRefused:
+def refusal(file_name: str, owner: str) -> AudioRefused:
     """Return the refusal of audio that was erased."""
     return AudioRefused(
-        AUDIO_ERASED, f"{file_name} was erased; `diary erase --allow FILE` lets its owner hand it in once more."
+        AUDIO_ERASED, f"{file_name} was erased; `diary erase --allow FILE --user {owner}` lets it come in once more."
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.ledger.erasures import Erasure
+from diary_pipeline.ledger.erasures import TOGETHER, Erasure
 from diary_pipeline.storage.private import write_private
 
 Receipt = Mapping[str, object]
@@ -30,7 +30,7 @@ def write_receipt(
     erasures `removed` tells, but for the ledger's rows, which are this one's alone.
     """
     found = dict(erasure.found)
-    together = found.pop(erasures.TOGETHER, {})
+    together = found.pop(TOGETHER, {})
     document: dict[str, object] = {
         "receipt": FORMAT,
         "erasure_id": erasure.id,

@@ -1,9 +1,8 @@
-"""Marts that an erasure removed are asked for again, once, and only where there have ever been any."""
+"""Marts that an erasure removed are asked for again, once."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from diary_pipeline.core.seal import Seal
@@ -38,18 +37,12 @@ def finish(house: House, erasure: Erasure) -> None:
     erasures.finish(house.ledger, erasure.id, {}, at)
 
 
-def built(house: House) -> None:
-    """Let the marts have been built once."""
-    house.instance.create_run_for_job(house.defs.resolve_job_def("build_marts"), status=dg.DagsterRunStatus.SUCCESS)
-
-
 def asked(house: House) -> list[str | None]:
     """The keys of the runs that a tick asks for."""
     return [request.run_key for request in house.tick("marts_after_erasure")]
 
 
 def test_marts_that_are_missing_because_of_an_erasure_are_asked_for_once(house: House) -> None:
-    built(house)
     assert asked(house) == [], "nothing was erased"
     erased(house)
     [key] = asked(house)
@@ -59,7 +52,6 @@ def test_marts_that_are_missing_because_of_an_erasure_are_asked_for_once(house: 
 
 
 def test_erasures_that_are_finished_out_of_order_or_hid_nothing_published_are_each_asked_for(house: House) -> None:
-    built(house)
     house.drop("2026-03-03 forest.wav", speech_like(2.0, pitch_hz=180.0))
     house.once()
     house.drop("2026-03-04 lake.wav", speech_like(2.0, pitch_hz=220.0))
@@ -71,8 +63,3 @@ def test_erasures_that_are_finished_out_of_order_or_hid_nothing_published_are_ea
         finish(house, erasure)
         keys += asked(house)
     assert len(set(keys)) == 3
-
-
-def test_whoever_never_had_marts_gets_none_from_an_erasure(house: House) -> None:
-    erased(house)
-    assert asked(house) == []

@@ -55,7 +55,11 @@ class Written:
 
 def is_vault(root: Path) -> bool:
     """Tell whether we have written into this folder before."""
-    return root.is_dir() and ((root / FILE).is_file() or bool(recall(VaultFolder(root)).pages))
+    if not root.is_dir():
+        return False
+    # A lock alone is what a command leaves that was killed before its first page.
+    begun = [path.name for path in root.iterdir()] == [f"{FILE}.lock"]
+    return begun or (root / FILE).is_file() or bool(recall(VaultFolder(root)).pages)
 
 
 class Vault:
