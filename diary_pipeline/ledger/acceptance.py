@@ -69,7 +69,7 @@ def _accept(  # noqa: PLR0917 - what `accept` was given, in its order
     if insert_missing(tx, recordings, _row(recording, submission_id, at)):
         # Asked after the insert, which has waited for an erasure that is deleting the recording's row at this moment.
         if tombstone is not None and tombstones.is_there(tx, tombstone):
-            raise tombstones.refusal(recording.file_name)
+            raise tombstones.refusal(recording.file_name, recording.owner)
         _add_work(tx, recording, priority, audio_s, at)
         _answer(tx, submission_id, {"recording_key": recording.key})
         return Accepted(recording.key, duplicate=False, new_work=True)
