@@ -22,6 +22,21 @@ settings.register_profile("untimed", deadline=None)  # a test times nothing: mac
 settings.load_profile("untimed")
 
 
+FAR_FROM_THE_LEDGER = {
+    f"test_{name}.py"
+    for name in "backup catalogue_kills commit_and_publish corrections erased_again lost_objects merged_log "
+    "publications reconcile retention rewritten_log versions".split()
+}
+"""Rooms above the ledger: what they promise is held on SQLite in `make test`, on PostgreSQL in `make test-full`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep `make test` within a quarter of an hour; the ledger's own promises are held on both databases there."""
+    for item in items:
+        if item.path.name in FAR_FROM_THE_LEDGER and "postgresql" in item.name:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server of this session's own."""
