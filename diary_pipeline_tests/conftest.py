@@ -1,8 +1,6 @@
 """Fixtures that tests of many rooms share."""
 
-import gc
 import logging
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,13 +97,8 @@ def gcs(gcs_session: GcsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gcs
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_session.url)
     gcs_session.faults.clear()
     gcs_session.asked.clear()
-    gc.freeze()  # what was there before is not looked through below: that took seconds, of hundreds of tests
     yield gcs_session
     gcs_session.rights = None
-    with warnings.catch_warnings():  # the SDK drops the connection of a download that fails, and leaves it to be found
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-    gc.unfreeze()
 
 
 @pytest.fixture

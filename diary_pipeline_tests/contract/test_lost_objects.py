@@ -216,14 +216,15 @@ def test_rows_of_what_is_being_made_again_stay_when_others_of_it_are_folded_agai
     assert house.shown() == before
 
 
-def test_what_is_being_made_again_is_needed_by_no_backup_and_no_merge(house: House) -> None:
+def test_what_is_being_made_again_is_needed_by_no_backup_and_no_merge(house: House, tmp_path: Path) -> None:
     some = house.noted("walk.m4a", "bread.m4a")
     lost = house.object_of(some[0].key, "transcript")
     house.store.delete(lost)
-    with house.ledger.reading() as conn:
-        assert lost in snapshot.needed_objects(conn), "nobody has seen to it yet"
+    assert lost in snapshot.take(house.ledger, tmp_path / "before").objects, "nobody has seen to it yet"
     house.look()
+    needed = snapshot.take(house.ledger, tmp_path / "after")
+    assert lost not in needed.objects
+    assert lost in needed.made_again, "whoever still has it keeps it"
     with house.ledger.reading() as conn:
-        assert lost not in snapshot.needed_objects(conn)
         assert [o.kind for o in log_objects.mergeable(conn, time.time() + 60, 10**9)] == ["note"]
         assert (some[0].key, "transcript") in log_objects.current_of(conn, [some[0].key]), "merging keeps its versions"

@@ -32,7 +32,7 @@ def test_a_folder_has_one_file_a_table(run: Run, tmp_path: Path, form: str) -> N
 
 def test_a_user_of_whom_nothing_is_known_is_told_so(run: Run) -> None:  # noqa: F811
     ran = run("export", "--to", "x.duckdb", "--user", "nobody")
-    assert ran.code == 0 and "Nothing of nobody" in ran.err
+    assert ran.code == 2 and "Nothing of nobody" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from diary_pipeline.catalogue import fold
 from diary_pipeline.catalogue.rows import arrow_tables, note_rows, outcome_row
+from diary_pipeline.catalogue.schema import DATA
 from diary_pipeline.core.recording import RecordedAt, Recording
 from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline_tests.builders import make_recording, make_transcript
@@ -183,7 +184,7 @@ def catalogue(entries: Iterable[Entry]) -> duckdb.DuckDBPyConnection:
         rows = {**note_rows(recording, note, "", ()), "recordings": [ended]}
         for name, table in arrow_tables([rows]).items():
             db.register("brought", table)
-            db.execute(f"INSERT INTO {name} BY NAME SELECT * FROM brought")
+            db.execute(f"INSERT INTO {DATA}.{name} BY NAME SELECT * FROM brought")
     return db
 
 
