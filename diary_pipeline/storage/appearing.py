@@ -41,6 +41,7 @@ def appearing(target: Path) -> Iterator[Path]:
         _sync(target.parent)
     finally:
         _remove(part)
+        _remove(part.with_name(f"{part.name}.wal"))  # of a database whose writing was broken off
 
 
 def sweep(target: Path) -> None:
@@ -54,7 +55,7 @@ def sweep(target: Path) -> None:
             _remove(old)
         else:
             old.rename(target)
-    for part in target.parent.glob(f"{beside}.part"):
+    for part in target.parent.glob(f"{beside}.part*"):
         _remove(part)
 
 
