@@ -90,7 +90,7 @@ def _one(ledger: "Ledger", live: Path, said: str) -> Rows:
 
 
 def _behind(ledger: "Ledger", live: Path) -> int:
-    from diary_pipeline.ledger.commits import clock_now
+    from diary_pipeline.ledger.clock import clock_now
     from diary_pipeline.ledger.identity import ticks_between
     from diary_pipeline.ledger.publications import place_of, published_watermark
 

@@ -20,7 +20,7 @@ from diary_pipeline.defs.resources import IntakeBudget, PublishedFile
 from diary_pipeline.defs.speech import transcribe_recordings
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.work import Intake
-from diary_pipeline.ledger.commits import clock_now
+from diary_pipeline.ledger.clock import clock_now
 from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.identity import ticks_between
 from diary_pipeline.ledger.publications import publication

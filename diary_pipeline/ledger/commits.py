@@ -18,10 +18,11 @@ from diary_pipeline.core.batch import ENDED, Stage, Status
 from diary_pipeline.core.correction import EDITED
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.note import DEGRADED
+from diary_pipeline.ledger.clock import next_seq, tick
 from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.settling import Settlement
 from diary_pipeline.ledger.stale import first_again_at
-from diary_pipeline.ledger.tables import clock, commits, history, pointers, recordings, submissions
+from diary_pipeline.ledger.tables import commits, history, pointers, recordings, submissions
 
 PointerKind = Literal["transcript", "note", "outcome", "correction"]
 Verdict = Literal["new", "already", "kept", "fenced", "stale"]
@@ -145,11 +146,6 @@ def outcome_version(change: Change) -> str:
     return f"{change.status}:{change.reason_code}" if change.reason_code else change.status
 
 
-def clock_now(conn: sa.Connection) -> int:
-    """Return the seq of the last commit; 0 when there is none."""
-    return int(conn.execute(sa.select(clock.c.n)).scalar_one())
-
-
 def made_at(conn: sa.Connection, seq: int) -> float | None:
     """Return when the last commit up to `seq` was made, by the database's clock; None: there is none."""
     newest = sa.select(commits.c.committed_at).where(commits.c.seq <= seq).order_by(commits.c.seq.desc()).limit(1)
@@ -180,11 +176,6 @@ def pointers_since(conn: sa.Connection, watermark: int) -> list[Pointer]:
     # A rebuild holds a pointer for everything there is: 181 bytes each with what they share kept once, else 505.
     same: dict[Any, Any] = {}
     return [Pointer(row[0], *(same.setdefault(value, value) for value in row[1:])) for row in rows]
-
-
-def next_seq(tx: sa.Connection) -> int:
-    """Wait until no other commit runs, hold the others off until this transaction ends, and return the seq it gets."""
-    return int(tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one()) + 1
 
 
 def move(tx: sa.Connection, kind: PointerKind, moved: Sequence[Pointer]) -> None:
@@ -304,5 +295,5 @@ def _find(settlement: Settlement, change: Change, current: Mapping[tuple[str, st
 
 
 def _commit(tx: sa.Connection, kind: PointerKind, object_id: str, size_bytes: int, *, seq: int, at: float) -> None:
-    tx.execute(clock.update().values(n=seq))
+    tick(tx, seq)
     tx.execute(commits.insert().values(object_id=object_id, kind=kind, seq=seq, size_bytes=size_bytes, committed_at=at))

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import hiding, tombstones
+from diary_pipeline.ledger.clock import next_seq
 from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.identity import restored_seq
 from diary_pipeline.ledger.leases import holder_is_live
@@ -204,7 +205,7 @@ def _known(conn: sa.Connection, subjects: Sequence[str]) -> set[str]:
 
 
 def _clear(tx: sa.Connection, id: str) -> None:
-    hiding.queue(tx)
+    next_seq(tx)
     about = subjects_of(tx, id)
     hiding.delete_all(
         tx,
@@ -215,7 +216,7 @@ def _clear(tx: sa.Connection, id: str) -> None:
 
 
 def _finish(tx: sa.Connection, id: str, receipt: Mapping[str, object], removed_at: float) -> None:
-    hiding.queue(tx)
+    next_seq(tx)
     # With `removed_at`, or a publisher would pass by what was hidden and never learn of it: last_removed_seq.
     _let_go(tx, id)
     done = {"removed_at": removed_at, "receipt": dict(receipt), "waits_for": []}
@@ -234,7 +235,7 @@ def _let_go(tx: sa.Connection, id: str) -> None:
 def _hide(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasure:
     hash = target_hash(seal, scope, target)
     # The first look is before the clock's lock: asking again must find what a rival has just written.
-    seq = hiding.queue(tx) + 1
+    seq = next_seq(tx)
     same = tx.execute(_ROWS.where(erasures.c.target_hash == hash, UNFINISHED)).first()
     about = hiding.owned_by(tx, target) if scope == "user" else hiding.one(tx, target)
     if not about:

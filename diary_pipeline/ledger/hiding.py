@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from diary_pipeline.ledger.claims import settle
+from diary_pipeline.ledger.clock import tick
 from diary_pipeline.ledger.connect import GaveWay, chunks, each, now
 from diary_pipeline.ledger.tables import (
     batch_items,
     batches,
-    clock,
     history,
     llm_calls,
     llm_holds,
@@ -76,11 +76,6 @@ class Hidden:
     """Table -> how many rows told of it."""
 
 
-def queue(tx: sa.Connection) -> int:
-    """Wait until no commit runs, hold others off, and return the last seq."""
-    return int(tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one())
-
-
 def one(conn: sa.Connection, target: str) -> list[Row]:
     """Return what there is of a recording key, or of the id of a submission that became none."""
     return _recordings(conn, recordings.c.key == target) or _unaccepted(conn, submissions.c.id == target)
@@ -101,7 +96,7 @@ def hide(tx: sa.Connection, about: Sequence[Row], seq: int) -> Hidden:
     for some in chunks(subjects):
         moved += tx.execute(pointers.update().where(pointers.c.subject.in_(some)).values(**nothing)).rowcount
     if moved:
-        tx.execute(clock.update().values(n=seq))
+        tick(tx, seq)
     _delete(tx, AT_ONCE, subjects)
     return Hidden(seq if moved else 0, holders, rows)
 

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
+from diary_pipeline.ledger.clock import next_seq
 from diary_pipeline.ledger.commits import PointerKind
 from diary_pipeline.ledger.connect import Ledger, each, now
-from diary_pipeline.ledger.tables import clock, commits, history, pointers, replaced_objects
+from diary_pipeline.ledger.tables import commits, history, pointers, replaced_objects
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ _HOLDINGS = sa.select(*(history.c[name] for name in Holding.__dataclass_fields__
 
 
 def _replace(tx: sa.Connection, old: Sequence[str], seen: set[Holding], new: Sequence[NewObject]) -> bool:
-    tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one()  # commits move pointers too: stand in their queue
+    next_seq(tx)  # commits move pointers too: stand in their queue
     there = each(tx, sa.select(commits), commits.c.object_id, old)
     if len(there) < len(old) or set(holdings(tx, old)) != seen:
         return False

@@ -15,11 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage
+from diary_pipeline.ledger.clock import clock_now, next_seq, tick
 from diary_pipeline.ledger.commits import PointerKind
 from diary_pipeline.ledger.connect import Ledger, each
 from diary_pipeline.ledger.log_objects import Holding
 from diary_pipeline.ledger.settling import Settlement
-from diary_pipeline.ledger.tables import clock, commits, history, pointers, recordings
+from diary_pipeline.ledger.tables import commits, history, pointers, recordings
 
 SHOWN: Mapping[Stage, str] = {"transcript": "pending", "note": "generating_notes"}
 
@@ -54,7 +55,7 @@ def plan_lost(ledger: Ledger, object_id: str, silent: Set[str] = frozenset()) ->
 def point_back(ledger: Ledger, held: Iterable[Holding]) -> None:
     """Point again to what was let go of and is there after all; what has moved on since is left as it is."""
     with ledger.writing() as tx:
-        tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one()
+        next_seq(tx)
         for h in held:
             is_there = sa.exists().where(
                 *(history.c[name] == getattr(h, name) for name in ("subject", "kind", "seq", "object_id"))
@@ -75,7 +76,7 @@ def is_replaced(conn: sa.Connection, object_id: str) -> bool:
 def forget_lost(ledger: Ledger, object_id: str) -> bool:
     """Forget an object whose bytes are lost once it is replaced in full; False: not yet."""
     with ledger.writing() as tx:
-        tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one()
+        next_seq(tx)
         if not is_replaced(tx, object_id):
             return False
         tx.execute(history.delete().where(history.c.object_id == object_id))
@@ -86,7 +87,7 @@ def forget_lost(ledger: Ledger, object_id: str) -> bool:
 def first_seq_since(conn: sa.Connection, at: float) -> int:
     """Return the seq of the first commit from an instant on; one more than the last when there is none."""
     first = conn.execute(sa.select(sa.func.min(commits.c.seq)).where(commits.c.committed_at >= at)).scalar()
-    return int(conn.execute(sa.select(clock.c.n)).scalar_one()) + 1 if first is None else int(first)
+    return clock_now(conn) + 1 if first is None else int(first)
 
 
 def sum_current(conn: sa.Connection, kind: PointerKind, first: int, last: int) -> tuple[int, int]:
@@ -138,7 +139,7 @@ def _plan(conn: sa.Connection, object_id: str) -> tuple[Mapping[str, set[str]], 
 
 
 def _plan_lost(tx: sa.Connection, object_id: str, silent: Set[str]) -> Planned:
-    tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one()
+    next_seq(tx)
     lost, plan = _plan(tx, object_id)
     planned = Planned([key for key in plan.transcripts if key not in silent], plan.notes)
     gone = pointers.update().where(pointers.c.object_id == object_id).values(object_id=None)
@@ -156,18 +157,18 @@ def _plan_lost(tx: sa.Connection, object_id: str, silent: Set[str]) -> Planned:
 
 
 def _fold_again(tx: sa.Connection, subjects: Mapping[str, tuple[PointerKind, str]]) -> int:
-    n = int(tx.execute(sa.select(clock.c.n).with_for_update()).scalar_one())
+    first = next_seq(tx)
     rows = each(tx, sa.select(pointers).order_by(pointers.c.seq), pointers.c.subject, subjects)
     ranks: dict[str, list[int]] = {}
     for row in rows:  # a note younger than its transcript stays so: by that commits.py tells what belongs together
         seqs = ranks.setdefault(row.subject, [])
         if row.seq not in seqs:
             seqs.append(row.seq)
-    last = n + 1
+    last = first
     for row in rows:
         if row.object_id is None and row.version is not None:
             continue  # lost: users go on seeing its rows, which a fold would take away
-        seq = n + 1 + ranks[row.subject].index(row.seq)
+        seq = first + ranks[row.subject].index(row.seq)
         last = max(last, seq)
         # A fold deletes no rows of a refusal of which it hears for the first time.
         version = "refused:again" if row.version == "refused" else row.version
@@ -176,8 +177,8 @@ def _fold_again(tx: sa.Connection, subjects: Mapping[str, tuple[PointerKind, str
         _move_history(tx, row, seq, version)
     for subject, (kind, owner) in subjects.items():
         if subject not in ranks:
-            tx.execute(pointers.insert().values(subject=subject, kind=kind, owner=owner, seq=n + 1))
-    tx.execute(clock.update().values(n=last))
+            tx.execute(pointers.insert().values(subject=subject, kind=kind, owner=owner, seq=first))
+    tick(tx, last)
     return last
 
 

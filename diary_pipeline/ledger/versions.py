@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.errors import NotFound, PermanentError
-from diary_pipeline.ledger.commits import Pointer, move, next_seq, pointers_of
+from diary_pipeline.ledger.clock import next_seq, tick
+from diary_pipeline.ledger.commits import Pointer, move, pointers_of
 from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.settling import Settlement
-from diary_pipeline.ledger.tables import clock, commits, history, pointers, recordings, work
+from diary_pipeline.ledger.tables import commits, history, pointers, recordings, work
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _show(tx: sa.Connection, key: str, choose: Callable[[Sequence[Version]], Ver
         mine = (history.c.subject == key) & (history.c.kind == "note") & (history.c.seq == seq)
         tx.execute(history.update().where(mine).values(made_with=note.made_with))
         _show_outcome(tx, key, owner, note, seq)
-    tx.execute(clock.update().values(n=seq))
+    tick(tx, seq)
     # Whoever still computes from what was current before comes too late.
     tx.execute(work.update().where(work.c.recording_key == key).values(epoch=work.c.epoch + 1))
     return Shown(seq, transcript.version, note.version if note else None)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diary_pipeline.core.errors import PermanentError, UsageError
 from diary_pipeline.ledger import publications, snapshot
-from diary_pipeline.ledger.commits import clock_now
+from diary_pipeline.ledger.clock import clock_now
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.ledger.identity import identity_of, note_restored
 from diary_pipeline.ledger.leases import live_holders

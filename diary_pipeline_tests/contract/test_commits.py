@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import batches, submissions
+from diary_pipeline.ledger.clock import clock_now
 from diary_pipeline.ledger.commits import (
     Change,
     Committed,
-    clock_now,
     pointer,
     pointers_of,
     pointers_since,

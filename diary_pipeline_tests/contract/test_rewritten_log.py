@@ -11,7 +11,7 @@ from diary_pipeline.catalogue.read import note_of, notes_of, transcript_of, tran
 from diary_pipeline.catalogue.rewrite import Rewritten, remove_replaced, rewrite_without
 from diary_pipeline.core.errors import PermanentError
 from diary_pipeline.ledger import log_objects
-from diary_pipeline.ledger.commits import clock_now
+from diary_pipeline.ledger.clock import clock_now
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.tables import clock, commits, history, pointers
 from diary_pipeline.storage.folder import FolderStore

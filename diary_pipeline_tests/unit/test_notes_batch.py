@@ -14,7 +14,7 @@ from diary_pipeline.core.recording import RecordedAt, Recording
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.claims import release
-from diary_pipeline.ledger.commits import clock_now
+from diary_pipeline.ledger.clock import clock_now
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.notes.offline.writer import OfflineWriter

@@ -14,7 +14,8 @@ from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.search import search
 from diary_pipeline.catalogue.search_index import SearchIndex, reading
 from diary_pipeline.core.errors import NotFound, ServiceMissing
-from diary_pipeline.ledger.commits import Pointer, clock_now
+from diary_pipeline.ledger.clock import clock_now
+from diary_pipeline.ledger.commits import Pointer
 from diary_pipeline.ledger.connect import Ledger, open_ledger
 from diary_pipeline.ledger.tables import clock, pointers
 from diary_pipeline.storage.folder import FolderStore
