@@ -3,18 +3,17 @@
 import json
 import stat
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from diary_pipeline.catalogue.publisher import Publisher
-from diary_pipeline.cli.main import main
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline_tests.commands import Ran, Run
 from diary_pipeline_tests.diaries import Diary
 from diary_pipeline_tests.note_builders import offline_notes
 
@@ -22,38 +21,10 @@ WALK = ("I walked by the river with Brea today.", "Then I bought bread at the ma
 RIVER = "I walked by the river with Priya today."
 
 
-@dataclass
-class Ran:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `diary ...` in this process, on a home of its own."""
-    monkeypatch.setenv("DIARY_HOME", str(tmp_path / "home"))
+def diary(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Diary]:
+    """A home with a published walk, whose transcripts lie as files too."""
     monkeypatch.setenv("DIARY_TRANSCRIPT_FILES", "srt")
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> Ran:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        said = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), said.out, said.err)
-
-    return command
-
-
-@pytest.fixture
-def diary(run: Run) -> Iterator[Diary]:
-    """A home with a published walk."""
     settings = load_settings()
     ledger = open_ledger(settings.ledger_url)
     diary = Diary(ledger, FolderStore(settings.object_dir))

@@ -7,12 +7,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from diary_pipeline_tests.unit.test_cli_read import Run, keys, run  # noqa: F401 - fixtures
+from diary_pipeline_tests.commands import Run
+from diary_pipeline_tests.unit.test_cli_read import keys  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("keys")
 
 
-def test_progress_is_no_data(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_progress_is_no_data(run: Run, tmp_path: Path) -> None:
     ran = run("export", "--to", "me.duckdb", "--user", "me")
     assert (ran.code, ran.out) == (0, "")
     assert "words: " in ran.err and "2 notes of 5 recordings" in ran.err
@@ -24,13 +25,13 @@ def test_progress_is_no_data(run: Run, tmp_path: Path) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_a_folder_has_one_file_a_table(run: Run, tmp_path: Path, form: str) -> None:  # noqa: F811
+def test_a_folder_has_one_file_a_table(run: Run, tmp_path: Path, form: str) -> None:
     assert run("export", "--to", "out", "--as", form).code == 0
     there = {path.stem for path in (tmp_path / "out").glob(f"*.{form}")}
     assert {"recordings", "segments", "notes", "note_items", "checks", "words", "action_items"} <= there
 
 
-def test_a_user_of_whom_nothing_is_known_is_told_so(run: Run) -> None:  # noqa: F811
+def test_a_user_of_whom_nothing_is_known_is_told_so(run: Run) -> None:
     ran = run("export", "--to", "x.duckdb", "--user", "nobody")
     assert ran.code == 2 and "Nothing of nobody" in ran.err
 
@@ -45,7 +46,7 @@ def test_a_user_of_whom_nothing_is_known_is_told_so(run: Run) -> None:  # noqa: 
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(
-    run: Run,  # noqa: F811
+    run: Run,
     tmp_path: Path,
     arguments: list[str],
     code: int,
@@ -58,7 +59,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(
 
 
 def test_a_vault_is_brought_up_to_date_and_status_names_what_was_edited(
-    run: Run,  # noqa: F811
+    run: Run,
     tmp_path: Path,
 ) -> None:
     assert "2 notes new or changed" in run("export", "--as", "obsidian", "--to", "vault").err

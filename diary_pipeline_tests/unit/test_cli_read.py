@@ -4,51 +4,21 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from diary_pipeline.catalogue.commit import FinishedTranscript, commit_transcripts
 from diary_pipeline.catalogue.publisher import Publisher
-from diary_pipeline.cli.main import main
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.transcript import Segment
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.builders import make_recording
+from diary_pipeline_tests.commands import Run
 from diary_pipeline_tests.diaries import Diary, transcript_for
-
-
-@dataclass
-class Ran:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `diary ...` in this process, on a home of its own."""
-    monkeypatch.setenv("DIARY_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("DIARY_LOG_LEVEL", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> Ran:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        said = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), said.out, said.err)
-
-    return command
 
 
 @pytest.fixture

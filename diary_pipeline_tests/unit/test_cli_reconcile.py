@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from diary_pipeline.cli.main import main
 from diary_pipeline.settings import load_settings
 from diary_pipeline.wiring.deployment import Wiring
+from diary_pipeline_tests.commands import ran
 from diary_pipeline_tests.diaries import Diary
 
 
@@ -29,10 +29,8 @@ def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wiring:
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Return exit code, data and messages of a command."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
+    done = ran(capsys, arguments)
+    return done.code, done.out, done.err
 
 
 def test_nothing_differs(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,50 +3,20 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from diary_pipeline.cli.main import main
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.wiring.deployment import Wiring
+from diary_pipeline_tests.commands import Run
 from diary_pipeline_tests.diaries import Diary
 from diary_pipeline_tests.embedding_server import EmbeddingServer, embedding_server
 
 SAID = ("I walked by the river.", "Then I bought [rye] bread.")
-
-
-@dataclass
-class Ran:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `diary ...` in this process, on a home of its own."""
-    monkeypatch.setenv("DIARY_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("DIARY_LOG_LEVEL", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> Ran:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        said = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), said.out, said.err)
-
-    return command
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from diary_pipeline_tests.unit.test_cli_read import Run, keys, run  # noqa: F401 - fixtures
+from diary_pipeline_tests.commands import Run
+from diary_pipeline_tests.unit.test_cli_read import keys  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("keys")
 
@@ -15,7 +16,7 @@ TWO_LINES = "SELECT count(*) AS n\nFROM notes -- all of them\n"
 
 
 def test_a_statement_may_come_from_a_file_or_from_standard_input(
-    run: Run,  # noqa: F811
+    run: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -26,13 +27,13 @@ def test_a_statement_may_come_from_a_file_or_from_standard_input(
     assert by_file.out == by_pipe.out == run("sql", TWO_LINES, "--format", "csv").out == "n\n2\n"
 
 
-def test_how_long_it_took_is_no_data(run: Run) -> None:  # noqa: F811
+def test_how_long_it_took_is_no_data(run: Run) -> None:
     ran = run("sql", "FROM notes SELECT title", "--format", "json")
     assert len(json.loads(ran.out)) == 2
     assert ran.err.startswith("2 rows in 0.")
 
 
-def test_a_limit_says_that_there_are_more(run: Run) -> None:  # noqa: F811
+def test_a_limit_says_that_there_are_more(run: Run) -> None:
     ran = run("sql", "FROM range(7)", "--limit", "3", "--format", "csv")
     assert ran.out == "range\n0\n1\n2\n"
     assert ran.err.startswith("3 rows in 0.") and "there are more" in ran.err
@@ -48,13 +49,13 @@ def test_a_limit_says_that_there_are_more(run: Run) -> None:  # noqa: F811
         ("SELECT lenght(title) FROM notes", 'did you mean "length"'),
     ],
 )
-def test_a_slip_is_answered_with_what_may_be_meant(run: Run, query: str, said: str) -> None:  # noqa: F811
+def test_a_slip_is_answered_with_what_may_be_meant(run: Run, query: str, said: str) -> None:
     ran = run("sql", query)
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err and ran.err.count("\n") == 1
 
 
-def test_the_schema_teaches_what_can_be_asked(run: Run) -> None:  # noqa: F811
+def test_the_schema_teaches_what_can_be_asked(run: Run) -> None:
     tables = {row["name"]: row["comment"] for row in json.loads(run("sql", "--schema", "--format", "json").out)}
     assert tables["note_items"] == "a claim of a note, with its evidence"
     assert {"recordings", "segments", "action_items", "recording_costs", "catalogue_state"} <= set(tables)
@@ -70,11 +71,11 @@ def test_the_schema_teaches_what_can_be_asked(run: Run) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("arguments", [[], ["FROM notes", "--file", "x.sql"], ["--schema", "--file", "x.sql"]])
-def test_two_questions_or_none_are_refused(run: Run, arguments: list[str]) -> None:  # noqa: F811
+def test_two_questions_or_none_are_refused(run: Run, arguments: list[str]) -> None:
     ran = run("sql", *arguments)
     assert ran.code == 2 and "[usage_invalid]" in ran.err
 
 
-def test_a_file_that_is_not_there_is_named(run: Run) -> None:  # noqa: F811
+def test_a_file_that_is_not_there_is_named(run: Run) -> None:
     ran = run("sql", "--file", "gone.sql")
     assert ran.code == 2 and "gone.sql" in ran.err

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.schema import SCHEMA_VERSION
 from diary_pipeline.cli.main import main
 from diary_pipeline.core.errors import NotFound, TransientError
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.gcs import GcsStore
 from diary_pipeline.storage.keys import PUBLISHED_POINTER, published_key, watermark_in
 from diary_pipeline_tests.diaries import Diary
@@ -29,11 +29,9 @@ SECRET = "Xylophone aubergine quetzal."
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """A new ledger."""
-    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield opened
-    opened.close()
+def ledger_url(tmp_path: Path) -> str:
+    """A SQLite file: uploads have no business with the ledger's kind."""
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import random
 import stat
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +32,6 @@ PROCESSES = multiprocessing.get_context("forkserver")
 def ledger_url(tmp_path: Path) -> str:
     """A SQLite file; that PostgreSQL keeps the same promises is proved by contract/test_commits.py."""
     return f"sqlite:///{tmp_path / 'ledger.db'}"
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    """A new ledger."""
-    opened = open_ledger(ledger_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

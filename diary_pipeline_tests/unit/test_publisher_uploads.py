@@ -11,7 +11,7 @@ from diary_pipeline.catalogue.fetched import fetch_published
 from diary_pipeline.catalogue.publication import CATALOGUE, Publication
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import hide
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.gcs import GcsStore
@@ -23,11 +23,9 @@ SECRET = "Xylophone aubergine quetzal."
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """A new ledger."""
-    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield opened
-    opened.close()
+def ledger_url(tmp_path: Path) -> str:
+    """A SQLite file: uploads have no business with the ledger's kind."""
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
 
 
 def test_the_publisher_uploads_what_it_shows_and_a_compaction_leaves_nothing_older(

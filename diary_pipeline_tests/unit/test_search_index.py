@@ -3,7 +3,6 @@
 import contextlib
 import sqlite3
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,7 +15,7 @@ from diary_pipeline.catalogue.search_index import SearchIndex, reading
 from diary_pipeline.core.errors import NotFound, ServiceMissing
 from diary_pipeline.ledger.clock import clock_now
 from diary_pipeline.ledger.commits import Pointer
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.tables import clock, pointers
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary
@@ -241,11 +240,3 @@ def test_a_search_file_behind_the_catalogue_says_so(diary: Diary, publisher: Pub
 def test_without_a_search_file_the_way_to_one_is_told(publisher: Publisher, index: SearchIndex) -> None:
     with pytest.raises(NotFound, match="diary publish"):
         search(index.path, publisher.live, "river")
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    """A new ledger."""
-    opened = open_ledger(ledger_url)
-    yield opened
-    opened.close()
