@@ -16,6 +16,7 @@ from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.core.errors import NotFound, PermanentError, TransientError, UsageError
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import tombstones
+from diary_pipeline.ledger.again import ready
 from diary_pipeline.ledger.connect import Ledger, insert_missing, now
 from diary_pipeline.ledger.retention import GOING
 from diary_pipeline.ledger.tables import pointers, recordings, submissions, work
@@ -138,11 +139,10 @@ def _failed_stage(there: sa.Row[tuple[object, ...]], transcript: sa.Row[tuple[ob
 def _want_again(tx: sa.Connection, stage: Stage, key: str, recording: Recording, *, priority: int, at: float) -> str:
     """Want a stage of a recording made again, whoever is making it now, and return the status that means."""
     todo = work.c.recording_key == key
-    free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
-    again = {"state": "ready", "wanted": True, "attempts": 0, "ready_at": at, "epoch": work.c.epoch + 1}
+    again = work.update().where(todo, work.c.stage == stage).values(**ready(at), epoch=work.c.epoch + 1)
     if stage == "transcript":
-        again |= {"model": recording.whisper_model, "turn_at": _turn(tx, recording.owner, at, 0.0)}
-    tx.execute(work.update().where(todo, work.c.stage == stage).values(**again, **free))
+        again = again.values(model=recording.whisper_model, turn_at=_turn(tx, recording.owner, at, 0.0))
+    tx.execute(again)
     tx.execute(work.update().where(todo).values(priority=priority))  # its note will be as urgent
     status = "pending" if stage == "transcript" else "generating_notes"
     wanted = {**_wishes(recording), "status": status}

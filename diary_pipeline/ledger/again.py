@@ -14,6 +14,7 @@ from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.tables import recordings, work
 
 IDLE = ("done", "failed")
+WorkRows = Mapping[tuple[str, str], sa.Row[tuple[object, ...]]]
 
 
 def want_again(ledger: Ledger, stage: Stage, keys: Sequence[str], model: str | None = None) -> list[str]:
@@ -31,14 +32,28 @@ def idle(conn: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, fl
     return {key: rows[key, stage].audio_s for key in keys if _is_idle(rows, stage, key)}
 
 
-def _want_again(tx: sa.Connection, stage: Stage, keys: Sequence[str], model: str | None) -> list[str]:
+def locked(tx: sa.Connection, keys: Sequence[str]) -> WorkRows:
+    """Lock all work of these recordings and return it by key and stage."""
     chosen = sa.select(work).order_by(work.c.recording_key, work.c.stage).with_for_update()
-    rows = {(row.recording_key, row.stage): row for row in each(tx, chosen, work.c.recording_key, keys)}
-    found = [key for key in keys if _is_idle(rows, stage, key)]
+    return {(row.recording_key, row.stage): row for row in each(tx, chosen, work.c.recording_key, keys)}
+
+
+def ready(at: float) -> dict[str, str | float | bool | None]:
+    """Return what work becomes that is to be done anew: waited for, untried, nobody's."""
     free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
-    # What is new goes first. A higher epoch fences whoever was given up for dead.
-    ready = {"state": "ready", "wanted": True, "attempts": 0, "ready_at": now(tx), "priority": min(PRIORITIES.values())}
-    again = work.update().where(work.c.stage == stage).values(**ready, **free, epoch=work.c.epoch + 1)
+    return {"state": "ready", "wanted": True, "ready_at": at, "attempts": 0, **free}
+
+
+def after_what_is_new(stage: Stage, at: float) -> sa.Update:
+    """Have work of a stage done anew, but what is new first; whoever was at it and was given up for dead is fenced."""
+    low = {"priority": min(PRIORITIES.values()), "epoch": work.c.epoch + 1}
+    return work.update().where(work.c.stage == stage).values(**ready(at), **low)
+
+
+def _want_again(tx: sa.Connection, stage: Stage, keys: Sequence[str], model: str | None) -> list[str]:
+    rows = locked(tx, keys)
+    found = [key for key in keys if _is_idle(rows, stage, key)]
+    again = after_what_is_new(stage, now(tx))
     if model is not None:
         each(tx, recordings.update().values(whisper_model=model), recordings.c.key, found)
     if stage == "transcript":  # by the model that is wanted now; their turn comes after what waits already
@@ -48,7 +63,7 @@ def _want_again(tx: sa.Connection, stage: Stage, keys: Sequence[str], model: str
     return found
 
 
-def _is_idle(rows: Mapping[tuple[str, str], sa.Row[tuple[object, ...]]], stage: Stage, key: str) -> bool:
+def _is_idle(rows: WorkRows, stage: Stage, key: str) -> bool:
     mine, transcript = rows.get((key, stage)), rows.get((key, "transcript"))
     if mine is None or mine.state not in IDLE or mine.wanted:
         return False

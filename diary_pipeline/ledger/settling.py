@@ -14,6 +14,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, Stage
+from diary_pipeline.ledger.again import ready
 from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.connect import GaveWay, each, insert_all_missing, now
 from diary_pipeline.ledger.tables import batches, recordings, submissions, work
@@ -107,14 +108,14 @@ class Settlement:
         """Give work back that was done from something no longer current."""
         self._mark_items(self.stage, [key], "released")
         mine = (work.c.recording_key == key) & (work.c.stage == self.stage)
-        self.tx.execute(work.update().where(mine).values(self._ready()))
+        self.tx.execute(work.update().where(mine).values(ready(self.at)))
 
     def want_notes(self, keys: Sequence[str]) -> None:
         """Have notes written of what is said now; whoever is writing one of what was said before comes too late."""
         known = [k for k in keys if (k, "note") in self.work]
         if known:
             self._mark_items("note", known, "released")
-            again = work.update().where(work.c.stage == "note").values(epoch=work.c.epoch + 1, **self._ready())
+            again = work.update().where(work.c.stage == "note").values(epoch=work.c.epoch + 1, **ready(self.at))
             each(self.tx, again, work.c.recording_key, known)
         fresh = [
             {
@@ -124,7 +125,7 @@ class Settlement:
                 "priority": self.work[(key, "transcript")].priority,
                 "audio_s": self.work[(key, "transcript")].audio_s,
                 "epoch": 0,
-                **self._ready(),
+                **ready(self.at),
             }
             for key in keys
             if (key, "note") not in self.work
@@ -171,10 +172,6 @@ class Settlement:
             # An expression, because a plain `status = ...` leads SQLite to walk all that have that status.
             worse = ("failed", "degraded") if status == "completed" else ("failed",)
             each(self.tx, told.where(submissions.c.status.concat("").in_(worse)), submissions.c.recording_key, met)
-
-    def _ready(self) -> dict[str, str | float | bool | None]:
-        free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
-        return {"state": "ready", "wanted": True, "ready_at": self.at, "attempts": 0, **free}
 
 
 def _locked(tx: sa.Connection, keys: Sequence[str]) -> Mapping[tuple[str, str], Work]:

@@ -14,8 +14,8 @@ from itertools import groupby
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.batch import PRIORITIES
 from diary_pipeline.core.note import DEGRADED
+from diary_pipeline.ledger.again import WorkRows, after_what_is_new, locked
 from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.tables import MADE, commits, pointers, work
 
@@ -129,22 +129,17 @@ def _are(made: Made) -> sa.ColumnElement[bool]:
 
 def _want_again(tx: sa.Connection, made_with: Mapping[str, str]) -> int:
     keys, at = sorted(made_with), now(tx)
-    chosen = sa.select(work).order_by(work.c.recording_key, work.c.stage).with_for_update()
-    rows = {(row.recording_key, row.stage): row for row in each(tx, chosen, work.c.recording_key, keys)}
+    rows = locked(tx, keys)
     made = sa.select(pointers.c.subject, pointers.c.made_with, commits.c.committed_at)
     there = made.join(commits, commits.c.object_id == pointers.c.object_id).where(pointers.c.kind == "note")
     same = [row for row in each(tx, there, pointers.c.subject, keys) if row.made_with == made_with[row.subject]]
     idle = [row.subject for row in same if _is_idle(rows, row.subject)]
-    free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
-    # What is new goes first. A higher epoch fences whoever made the note before and was given up for dead.
-    ready = {"state": "ready", "wanted": True, "attempts": 0, "ready_at": at, "priority": min(PRIORITIES.values())}
-    again = work.update().where(work.c.stage == "note").values(**ready, **free, epoch=work.c.epoch + 1)
-    each(tx, again, work.c.recording_key, idle)
+    each(tx, after_what_is_new("note", at), work.c.recording_key, idle)
     _put_off(tx, [(row.subject, at + _pause_s(at - row.committed_at)) for row in same])
     return len(idle)
 
 
-def _is_idle(rows: Mapping[tuple[str, str], sa.Row[tuple[object, ...]]], key: str) -> bool:
+def _is_idle(rows: WorkRows, key: str) -> bool:
     note, transcript = rows.get((key, "note")), rows.get((key, "transcript"))
     return note is not None and note.state == "done" and not (transcript is not None and transcript.wanted)
 
