@@ -114,13 +114,11 @@ def _target(wiring: "Wiring", said: str) -> str:
 
 
 def _allow(wiring: "Wiring", owner: str, file: Path) -> None:
-    import hashlib
-
     from diary_pipeline.ledger import tombstones
+    from diary_pipeline.storage.packaged_files import sha256_of
 
     try:
-        with file.open("rb") as audio:
-            content = hashlib.file_digest(audio, "sha256").hexdigest()
+        content = sha256_of(file)
     except OSError as error:
         raise UsageError("source_not_found", f"{file} cannot be read ({error.strerror}).") from error
     if tombstones.allow(wiring.ledger, wiring.seal, owner, content):

@@ -1,6 +1,5 @@
 """`diary export`: the diary, or one person's, as files that other programs read."""
 
-import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
@@ -9,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diary_pipeline.cli.days import day
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import console, say
-from diary_pipeline.core.errors import NotFound, UsageError
+from diary_pipeline.core.errors import NotFound
 
 if TYPE_CHECKING:
     from diary_pipeline.catalogue.export import Selection, WordFiles
@@ -59,7 +59,7 @@ def export(
 
     settings = begin()
     existing_home(settings)
-    chosen = Selection(user, _day(since), _day(until))
+    chosen = Selection(user, day(since), day(until))
     place = to.expanduser().absolute()
     _demand_user(settings, user)
     if form is ExportForm.obsidian:
@@ -145,10 +145,3 @@ def _word_files(settings: "Settings") -> "WordFiles":
 
     wiring = Wiring(settings)
     return partial(segment_files, wiring.ledger, wiring.store)
-
-
-def _day(said: str | None) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(said) if said else None
-    except ValueError as error:
-        raise UsageError("day_invalid", f"{said} is no day: write it as YYYY-MM-DD.") from error

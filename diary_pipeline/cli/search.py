@@ -1,13 +1,13 @@
 """`diary search`: words, and what they mean, in what is published."""
 
 import dataclasses
-import datetime as dt
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diary_pipeline.cli.days import day
 from diary_pipeline.cli.embedding import spare_threads
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import PIPE_WIDTH, Format, FormatOption, print_rows, say, short, shown
@@ -52,7 +52,8 @@ def search(
     from diary_pipeline.catalogue.search import search as find
     from diary_pipeline.catalogue.search_ranking import Filters
 
-    filters = Filters(user, _day(since), _day(until), person, topic, language.lower() if language else None)
+    first, last = (known.isoformat() if (known := day(said)) else None for said in (since, until))
+    filters = Filters(user, first, last, person, topic, language.lower() if language else None)
     embedder = _embedder(settings, user) if meaning else None
     typed = " ".join(words)
     found = find(settings.search_file, settings.catalogue_file, typed, filters, limit=limit, embedder=embedder)
@@ -86,13 +87,6 @@ def _embedder(settings: "Settings", user: str | None) -> "Embedder | None":
         say("This diary stays on this machine, so the question goes to no server: searched by words alone.")
         return None
     return embedder
-
-
-def _day(said: str | None) -> str | None:
-    try:
-        return dt.date.fromisoformat(said).isoformat() if said else None
-    except ValueError as error:
-        raise UsageError("day_invalid", f"{said!r} is no day; write it as YYYY-MM-DD.") from error
 
 
 def _row(hit: "Hit") -> tuple[object, ...]:

@@ -11,7 +11,6 @@ removed: until then the backup before is there, with all it needs.
 """
 
 import datetime as dt
-import hashlib
 import json
 import os
 import secrets
@@ -26,6 +25,7 @@ from diary_pipeline.ledger import snapshot
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.identity import identity_of
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.storage.packaged_files import sha256_of
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.upkeep.belonging import demand_own_store
 from diary_pipeline.upkeep.mirror import copy_missing, objects, remove_gone
@@ -131,12 +131,6 @@ def read_manifest(folder: Path) -> Manifest:
             "backup_damaged", f"{folder} holds no whole backup; take one with `diary backup {folder}`."
         )
     return manifest
-
-
-def sha256_of(file: Path) -> str:
-    """Hash a file."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _sign_over(into: Path, manifest: Manifest) -> None:
