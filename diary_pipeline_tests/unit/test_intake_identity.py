@@ -246,7 +246,7 @@ def test_thousands_of_files_are_read_once(house: House) -> None:
             file.setsampwidth(2)
             file.setframerate(8_000)
             file.writeframes(n.to_bytes(2, "little") * 4_000)
-    assert len(house.door.scan([WatchedFolder(house.inbox)], max_files=5_000)) == 2_000
+    assert len(house.door.scan([WatchedFolder(house.inbox)], max_files=5_000, budget_s=600)) == 2_000
     assert house.door.work(600, 5_000) == IntakeReport(accepted=2_000)
     assert house.scan() == []
     assert house.work() == IntakeReport()

@@ -214,9 +214,8 @@ def test_marts_tell_who_what_how_well_and_what_became_of_it(house: House, tmp_pa
         built.demand()
     assert house.marts.file.read_bytes() == before
     house.marts.forget()
-    assert {p.name for p in house.marts.file.parent.iterdir()} == {
-        "catalogue.duckdb", ".catalogue.duckdb.lock", ".marts.duckdb.lock", "marts.html",
-    }  # fmt: skip
+    left = {path.name for path in house.marts.file.parent.iterdir() if "marts" in path.name}
+    assert left == {".marts.duckdb.lock", "marts.html"}
 
 
 @pytest.mark.slow
