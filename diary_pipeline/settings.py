@@ -1,6 +1,7 @@
 """Every setting of a deployment: type, unit, default and reason; the only reader of the environment.
 
-People and folders stand in the one file (settings_file.py), language models too (settings_llm.py). Domain rooms never
+What concerns the ways in stands in settings_sources.py and settings_api.py. People and folders stand in the one file
+(settings_file.py), language models too (settings_llm.py). Domain rooms never
 read settings: they are handed values. `load_settings` reads nothing but the mapping it is given, and pydantic-settings'
 own readers are not used, because they look at the process environment by themselves and skip a misspelt
 `DIARY_BEEM_SIZE` in silence.
@@ -13,12 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, audio_days
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import Template
+from diary_pipeline.settings_api import ApiSettings
 from diary_pipeline.settings_file import KeepAudio, TimeZone, UserId, first_fault, read_people
 from diary_pipeline.settings_kinds import (
     AbsolutePath,
@@ -32,6 +34,7 @@ from diary_pipeline.settings_kinds import (
 )
 from diary_pipeline.settings_llm import Llm, read_llm
 from diary_pipeline.settings_machine import of_machine
+from diary_pipeline.settings_sources import SourceSettings
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
 from diary_pipeline.transcription.repair.rungs import LADDER, Rung
 from diary_pipeline.transcription.weights.hub import HUB_MODELS
@@ -41,7 +44,7 @@ OTHERS = frozenset({"DIARY_REQUIRE_SERVERS"})
 """Variables with our prefix that are not ours to read: the first turns skipped tests into failed ones."""
 
 
-class Settings(BaseModel):
+class Settings(ApiSettings, SourceSettings):
     """A deployment. Frozen: a process has one, made once at its edge."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -194,17 +197,6 @@ class Settings(BaseModel):
         ge=0,
     )
 
-    settle_s: float = setting(
-        "Intake", 2.0, "Seconds for which a file must not have changed: one still being written is not taken.", ge=0
-    )
-    intake_budget_s: float = setting(
-        "Intake", 20.0, "Seconds of hashing and probing in one tick; Dagster ends a tick after 60.", gt=0, le=50
-    )
-    intake_max_files: int = setting("Intake", 500, "Most files taken in by one tick.", ge=1)
-    max_file_size_mb: int = setting("Intake", 500, "Largest audio file, in millions of bytes.", ge=1)
-    min_audio_s: float = setting("Intake", 0.3, "Shortest recording; below it there is no word to hear.", gt=0)
-    max_audio_s: float = setting("Intake", 86_400.0, "Longest recording: a day.", gt=0)
-
     default_owner: UserId = setting("People", DEFAULT_OWNER, "Whose diary it is when nobody says.")
     time_zone: TimeZone = setting("People", "UTC", "Zone of owners who name none; decides the day of a recording.")
 
@@ -288,10 +280,10 @@ def as_text(value: object) -> str:
 
 SETTINGS: Mapping[str, str] = {
     str(field.json_schema_extra.get("env") or f"{PREFIX}{name.upper()}"): name
-    for name, field in Settings.model_fields.items()
+    for name, field in sorted(Settings.model_fields.items(), key=lambda item: item[0] not in Settings.__annotations__)
     if isinstance(field.json_schema_extra, dict)
 }
-"""Name of the variable -> name of the field."""
+"""Name of the variable -> name of the field; those of this file first."""
 
 
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:

@@ -28,7 +28,11 @@ from diary_pipeline.ledger.tables import (
     recordings_with_audio,
     replaced_objects,
     schema_version,
+    submissions,
+    submissions_listed,
+    work,
 )
+from diary_pipeline.ledger.tables_jobs import JOB_TABLES
 
 Step = Callable[[sa.Connection], None]
 
@@ -96,6 +100,23 @@ def _which_publications_are_compacted(tx: sa.Connection) -> None:
         tx.exec_driver_sql("ALTER TABLE publications ADD COLUMN compacted_seq BIGINT NOT NULL DEFAULT 0")
 
 
+def _jobs(tx: sa.Connection) -> None:
+    added = (
+        (submissions.c.not_before, "FLOAT NOT NULL DEFAULT 0"),
+        (submissions.c.attempts, "INTEGER NOT NULL DEFAULT 0"),
+        (submissions.c.fetching_since, "FLOAT"),
+        (submissions.c.received_bytes, "BIGINT"),
+        (submissions.c.expected_bytes, "BIGINT"),
+        (work.c.retries, "INTEGER NOT NULL DEFAULT 0"),
+        (work.c.done_s, "FLOAT"),
+    )
+    for column, kind in added:
+        if not _has(tx, column):
+            tx.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
+    submissions_listed.create(tx, checkfirst=True)
+    metadata.create_all(tx, tables=JOB_TABLES)
+
+
 STEPS: Sequence[Step] = (
     _create,
     _vocabulary_of_recordings,
@@ -108,6 +129,7 @@ STEPS: Sequence[Step] = (
     _erasures,
     _an_identity,
     _which_publications_are_compacted,
+    _jobs,
 )
 """Step n brings version n - 1 to version n."""
 

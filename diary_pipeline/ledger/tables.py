@@ -26,8 +26,15 @@ submissions = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float),
     sa.Column("commit_seq", sa.BigInteger),  # the commit that ended it; published when the watermark reaches it
+    # Fetching: not to be looked at before (a worker at it, a pause after a failure, an upload that is not whole yet).
+    sa.Column("not_before", sa.Float, nullable=False, default=0.0, server_default="0"),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),  # to fetch it
+    sa.Column("fetching_since", sa.Float),  # its bytes are on the way here: shown as `downloading`
+    sa.Column("received_bytes", sa.BigInteger),  # so far, of
+    sa.Column("expected_bytes", sa.BigInteger),
 )
 sa.Index("submissions_status", submissions.c.status)
+submissions_listed = sa.Index("submissions_listed", submissions.c.owner, submissions.c.created_at, submissions.c.id)
 sa.Index("submissions_recording", submissions.c.recording_key)
 # Partial, so that what ended long ago is never walked; a query uses it when it repeats the condition word for word.
 # `status` leads, and `submissions_status` holds no time, or SQLite tosses a coin between the two.
@@ -123,6 +130,8 @@ work = sa.Table(  # one row for each (recording, stage): what is to do, and the 
     sa.Column("holder", sa.Text),  # Dagster run id, or any name a worker gives itself
     sa.Column("expires_at", sa.Float),  # NULL: nobody holds it
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("retries", sa.Integer, nullable=False, default=0, server_default="0"),  # after failures, by themselves
+    sa.Column("done_s", sa.Float),  # seconds of audio that whoever holds it has come through
     sa.Column("reason_code", sa.Text),
     sa.Column("message", sa.Text),
 )

@@ -1,0 +1,72 @@
+"""The ledger's tables of the job API and of what it sends: what a submission carries beyond itself. See tables.py.
+
+A job *is* a submission: one id, one status. What stands here is what only some submissions have.
+"""
+
+import sqlalchemy as sa
+
+from diary_pipeline.ledger.tables import metadata
+
+jobs = sa.Table(  # what an application said of its submission, beside what intake needs
+    "jobs",
+    metadata,
+    sa.Column("submission_id", sa.Text, primary_key=True),
+    sa.Column("said", sa.JSON, nullable=False),  # `metadata` of the request: any JSON, given back as it came
+    sa.Column("callback_url", sa.Text),
+)
+
+idempotency_keys = sa.Table(  # a request that is sent again is answered again
+    "idempotency_keys",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("request_sha256", sa.Text, nullable=False),
+    sa.Column("submission_id", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+sa.Index("idempotency_keys_created", idempotency_keys.c.created_at)
+sa.Index("idempotency_keys_submission", idempotency_keys.c.submission_id)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),  # the readable half of the key
+    sa.Column("secret_sha256", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text),  # whose jobs it may touch; NULL: everybody's
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),  # submit | read | admin
+    sa.Column("tier", sa.Text),  # of rate limits; NULL: the usual ones
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float),
+    sa.Column("revoked_at", sa.Float),
+    sa.Column("last_used_at", sa.Float),  # to the hour
+)
+
+outbox = sa.Table(  # calls that somebody asked for; one sender works them off
+    "outbox",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("submission_id", sa.Text),  # NULL: an event of the deployment, such as a run that failed
+    sa.Column("event", sa.Text, nullable=False),  # job.completed | job.degraded | job.failed | job.upgraded | ...
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),  # ids, statuses and codes, never diary text
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("next_at", sa.Float, nullable=False),  # not to be tried before; a sender at work pushes it ahead
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("delivered_at", sa.Float),
+    sa.Column("given_up_at", sa.Float),
+    sa.Column("last_answer", sa.Text),  # HTTP status or kind of error of the last attempt
+)
+UNSENT = sa.text("delivered_at IS NULL AND given_up_at IS NULL")
+sa.Index("outbox_unsent", outbox.c.next_at, sqlite_where=UNSENT, postgresql_where=UNSENT)
+sa.Index("outbox_submission", outbox.c.submission_id, outbox.c.id)
+
+source_cursors = sa.Table(  # how far a source that is looked through bit by bit has been looked through
+    "source_cursors",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("cursor", sa.Text, nullable=False),
+    sa.Column("moved_at", sa.Float, nullable=False),
+)
+
+JOB_TABLES = (jobs, idempotency_keys, api_keys, outbox, source_cursors)
