@@ -16,3 +16,6 @@ class ApiSettings(BaseModel):
     api_json_kb: int = setting(
         "API", 2000, "Largest JSON body, in thousands of bytes; a batch of 1,000 long URLs fits.", ge=1
     )
+    production: bool = setting(
+        "API", False, "Whether /docs and /openapi.json are hidden: they name every address there is."
+    )
