@@ -8,16 +8,26 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
-from diary_pipeline.api import health
+from diary_pipeline.api import health, jobs, submit
+from diary_pipeline.api.browsers import origins
+from diary_pipeline.api.door import door
+from diary_pipeline.api.guards import bodies
+from diary_pipeline.api.headers import SecurityHeaders
 from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import install
 from diary_pipeline.api.request_log import RequestLog
 
-INGESTION: tuple[APIRouter, ...] = (health.router,)
+INGESTION: tuple[APIRouter, ...] = (submit.router, jobs.one, health.router)
 """Routers of the ingestion API."""
-STATUS: tuple[APIRouter, ...] = (health.router,)
+STATUS: tuple[APIRouter, ...] = (jobs.listing, jobs.one, health.router)
 """Routers of the status API."""
-AROUND: tuple[Callable[[Parts], Middleware], ...] = (lambda _: Middleware(RequestLog, observe=lambda *_: None),)
+AROUND: tuple[Callable[[Parts], Middleware], ...] = (
+    lambda _: Middleware(SecurityHeaders),
+    lambda _: Middleware(RequestLog, observe=lambda *_: None),
+    origins,
+    door,
+    bodies,
+)
 """What lies around every request, the outermost first."""
 
 

@@ -1,7 +1,7 @@
 """Who is asking, and what they may do. Finding keys in the ledger is keys.py's business, refusing at the door door.py's.
 
-What surprises: a key's owner wins over any `user_id` that a request names, without a word: an application that shares
-its code between users cannot touch another one's jobs by a mistake in a field.
+What surprises: a key's owner wins over any `user_id` that a request names, without a word: an application cannot
+touch another one's jobs by a mistake in a field. Every route that reads or opens a job takes `Caller.owner` for it.
 """
 
 import ipaddress
@@ -38,10 +38,6 @@ class Caller:
         """Refuse what the key was not made for; `admin` may do everything."""
         if scope not in self.scopes and "admin" not in self.scopes:
             raise Problem(403, "scope_missing", f"This key lacks the scope {scope}.")
-
-    def acts_for(self, said: str | None, otherwise: str) -> str:
-        """Give whose recordings a request is about: the key's owner, else who the request names, else `otherwise`."""
-        return self.owner or said or otherwise
 
 
 def auth_mode(said: Literal["auto", "keys", "off"], host: str, proxies: Collection[str] = ()) -> Mode:
