@@ -10,7 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from diary_pipeline.settings_kinds import Words, setting
 
-_RATES = re.compile(r"[1-9]\d*/([1-9]\d* )?(second|minute|hour|day)s?(;[1-9]\d*/([1-9]\d* )?(second|minute|hour|day)s?)*")
+_RATES = re.compile(
+    r"[1-9]\d*/([1-9]\d* )?(second|minute|hour|day)s?(;[1-9]\d*/([1-9]\d* )?(second|minute|hour|day)s?)*"
+)
 _TIER = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
@@ -118,4 +120,4 @@ class ApiSettings(BaseModel):
     @property
     def tiers(self) -> Mapping[str, str]:
         """Give the limits of each tier by its name."""
-        return dict((tier.partition("=")[0], tier.partition("=")[2]) for tier in self.rate_tiers)
+        return {name: rates for name, _, rates in (tier.partition("=") for tier in self.rate_tiers)}

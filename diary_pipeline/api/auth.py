@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do. Finding keys in the ledger is keys.py's business, refusing at the door door.py's.
+"""Who is asking, and what they may do. Finding keys in the ledger is keys.py's business, asking for them door.py's.
 
 What surprises: a key's owner wins over any `user_id` that a request names, without a word: an application cannot
 touch another one's jobs by a mistake in a field. Every route that reads or opens a job takes `Caller.owner` for it.

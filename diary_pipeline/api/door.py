@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from diary_pipeline.api.addresses import client_address, counted_as, networks
 from diary_pipeline.api.auth import EVERYTHING, Caller, Mode, auth_mode, check_method, key_problem, shown_key
-from diary_pipeline.api.guards import refuse
 from diary_pipeline.api.browsers import check_host, check_stranger
+from diary_pipeline.api.guards import refuse
 from diary_pipeline.api.keys import KeyRing
 from diary_pipeline.api.limits import Rates, Standing
 from diary_pipeline.api.parts import Parts
@@ -90,9 +90,7 @@ class Door:
         if path in rules.free:
             return None
         if without_keys:
-            check_stranger(
-                scope["method"], headers, rules.settings.api_origins, bool(rules.settings.trusted_proxies)
-            )
+            check_stranger(scope["method"], headers, rules.settings.api_origins, bool(rules.settings.trusted_proxies))
         address = rules.address_of(scope, headers)
         asking = Caller(None, EVERYTHING)
         if not without_keys and path not in rules.open:

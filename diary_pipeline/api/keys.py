@@ -80,5 +80,5 @@ class KeyRing:
     def _write_use(self, id: str) -> None:
         try:
             api_keys.used(self._ledger, id)
-        except Exception:  # noqa: BLE001 - when it was used last is good to know, and no reason to fail anything
+        except Exception:  # when it was used last is good to know, and no reason to fail anything
             logger.exception("key_use_not_noted", key_id=id)

@@ -19,7 +19,6 @@ from diary_pipeline.observability.logs import log
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
-    from limits.aio.storage import MemoryStorage
     from limits.aio.strategies import SlidingWindowCounterRateLimiter as Limiter
     from redis.asyncio import ConnectionPool
 
@@ -33,7 +32,7 @@ SAID_EVERY_S = 60.0
 REDIS_PATIENCE_S = 0.5
 """A request waits no longer than that for Redis, and once in AWAY_S."""
 MOST_COUNTED = 20_000
-"""Counts in memory before all are dropped: the library walks through them, and somebody with many addresses makes many."""
+"""Counts in memory before all are dropped: the library walks through them, and many addresses make many."""
 
 logger = log(__name__)
 
@@ -73,7 +72,7 @@ class Rates:
         from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
         self._limits = {name: parse_many(said) for name, said in {"": usual, **tiers}.items() if said}
-        self._memory: MemoryStorage = MemoryStorage()
+        self._memory = MemoryStorage()
         self._alone = SlidingWindowCounterRateLimiter(self._memory)
         self._pool = _pool(redis_url) if redis_url else None
         self._together: Limiter | None = None

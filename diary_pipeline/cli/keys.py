@@ -1,4 +1,4 @@
-"""`diary keys`: who may use the job API. What surprises: a key is shown once, when it is made; nobody can tell it again."""
+"""`diary keys`: who may use the job API. What surprises: a key is shown once, when it is made, and never again."""
 
 import re
 from typing import Annotated
