@@ -19,6 +19,7 @@ from diary_pipeline.cli import (
     erase,
     evaluate,
     ingest,
+    keys,
     llm,
     manage,
     models,
@@ -75,6 +76,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(llm.app, name="llm")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(keys.app, name="keys")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
