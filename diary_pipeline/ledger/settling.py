@@ -18,6 +18,7 @@ from diary_pipeline.ledger.again import ready
 from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.connect import GaveWay, each, insert_all_missing, now
 from diary_pipeline.ledger.outbox import listeners, tell_ended
+from diary_pipeline.ledger.retries import RETRY, pause_s
 from diary_pipeline.ledger.tables import batches, recordings, submissions, work
 
 Reason = Mapping[str, str | None]
@@ -36,6 +37,8 @@ class Change(Protocol):
     def reason_code(self) -> str | None: ...
     @property
     def message(self) -> str: ...
+    @property
+    def retry_after_s(self) -> Sequence[float]: ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Work:
     priority: int
     audio_s: float
     reason_code: str | None
+    retries: int
 
 
 class Settlement:
@@ -105,6 +109,20 @@ class Settlement:
         reason = {"reason_code": change.reason_code, "message": change.message or None}
         self._finish([change.key], "failed", "failed", reason)
 
+    def try_again(self, change: Change) -> None:
+        """Let a failure that may go away wait for its retry: for users the recording is still on its way."""
+        mine = self.work[change.key, self.stage]
+        at = self.at + (pause_s(mine.retries, change.retry_after_s) or 0.0)
+        reason = {"reason_code": change.reason_code, "message": change.message or None}
+        again = {**ready(at), "state": RETRY, "retries": mine.retries + 1, **reason}
+        todo = (work.c.recording_key == change.key) & (work.c.stage == self.stage)
+        self.tx.execute(work.update().where(todo).values(again))
+        self._mark_items(self.stage, [change.key], "failed")
+        shown = {"status": "pending" if self.stage == "transcript" else "generating_notes", **reason}
+        for key in self._told([change.key]):
+            for table, column in ((recordings, recordings.c.key), (submissions, submissions.c.recording_key)):
+                self.tx.execute(table.update().where(column == key, table.c.ended_at.is_(None)).values(shown))
+
     def plan_again(self, key: str) -> None:
         """Give work back that was done from something no longer current."""
         self._mark_items(self.stage, [key], "released")
@@ -135,7 +153,9 @@ class Settlement:
             raise GaveWay  # somebody asked for the note by hand since the rows were locked
 
     def _finish(self, keys: Sequence[str], state: str, outcome: str, reason: Reason) -> None:
-        done = {"state": state, "wanted": False, "holder": None, "expires_at": None, **reason}
+        done: dict[str, object] = {"state": state, "wanted": False, "holder": None, "expires_at": None, **reason}
+        if state == "done":
+            done["retries"] = 0
         each(self.tx, work.update().where(work.c.stage == self.stage).values(**done), work.c.recording_key, keys)
         self._mark_items(self.stage, keys, outcome)
 

@@ -115,7 +115,7 @@ work = sa.Table(  # one row for each (recording, stage): what is to do, and the 
     metadata,
     sa.Column("recording_key", sa.Text, primary_key=True),
     sa.Column("stage", sa.Text, primary_key=True),  # transcript | note
-    sa.Column("state", sa.Text, nullable=False),  # ready | planned | done | failed
+    sa.Column("state", sa.Text, nullable=False),  # ready | planned | done | failed | retry (see retries.py)
     sa.Column("model", sa.Text, nullable=False),  # what the planner groups by; '' for notes
     # Its result is still waited for. Set when it is asked for, cleared by the commit of that or of its failure;
     # somebody who does finished work again by hand leaves it as it is.
