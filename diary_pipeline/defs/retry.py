@@ -1,8 +1,8 @@
 """The sensor that tries failed recordings again, after pauses, for as often as the deployment says.
 
-It plans and asks for no run: `uploads` and `finished_transcripts` do that for whatever is ready. The surprise: Dagster's
-record of failed partitions is never asked, because the ledger knows what failed, why, and when it is due. The rule
-stands in ledger/retries.py.
+It plans and asks for no run: `uploads` and `finished_transcripts` do that for whatever is ready. The rule stands in
+ledger/retries.py. The surprise: Dagster's record of failed partitions is never asked, because the ledger knows what
+failed, why, and when it is due.
 """
 
 import dagster as dg

@@ -274,18 +274,18 @@ def _verdict(
         if not is_there or _seen(current, change.key)["correction"] != change.corrections:
             return "stale"
     there = current.get((change.key, kind))
-    is_there = there is not None and there.object_id is not None
+    if there is not None and there.object_id is None:
+        there = None
     if change.version is None:
         if mine.wanted and pause_s(mine.retries, change.retry_after_s) is not None:
             return "retried"
         # A note that was asked for by hand before there is a transcript: the recording goes its way.
         is_early = kind == "note" and not mine.wanted and (change.key, "transcript") not in current
-        return "kept" if is_there or is_early else "new"
-    if there is None or not is_there:
-        return "new"
-    if _stands_in_for_good(change, there, current):
+        return "kept" if there or is_early else "new"
+    if there and _stands_in_for_good(change, there, current):
         return "kept"
-    return "already" if there.version == change.version and there.made_with in (change.made_with, None) else "new"
+    same = there and there.version == change.version and there.made_with in (change.made_with, None)
+    return "already" if same else "new"
 
 
 def _stands_in_for_good(change: Change, there: Pointer, current: Mapping[tuple[str, str], Pointer]) -> bool:
