@@ -49,6 +49,7 @@ outbox = sa.Table(  # calls that somebody asked for; one sender works them off
     sa.Column("submission_id", sa.Text),  # NULL: an event of the deployment, such as a run that failed
     sa.Column("event", sa.Text, nullable=False),  # job.completed | job.degraded | job.failed | job.upgraded | ...
     sa.Column("url", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),  # of the URL: one slow receiver does not hold up the others
     sa.Column("body", sa.JSON, nullable=False),  # ids, statuses and codes, never diary text
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("next_at", sa.Float, nullable=False),  # not to be tried before; a sender at work pushes it ahead
@@ -59,7 +60,7 @@ outbox = sa.Table(  # calls that somebody asked for; one sender works them off
     sqlite_autoincrement=True,  # `id` is the order of a job's events, which a number used twice would turn round
 )
 UNSENT = sa.text("delivered_at IS NULL AND given_up_at IS NULL")
-sa.Index("outbox_unsent", outbox.c.next_at, sqlite_where=UNSENT, postgresql_where=UNSENT)
+sa.Index("outbox_unsent", outbox.c.host, outbox.c.next_at, sqlite_where=UNSENT, postgresql_where=UNSENT)
 sa.Index("outbox_submission", outbox.c.submission_id, outbox.c.id)
 
 source_cursors = sa.Table(  # how far a source that is looked through bit by bit has been looked through
