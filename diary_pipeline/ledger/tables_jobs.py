@@ -76,7 +76,7 @@ def _word(said: str) -> sa.ColumnElement[str]:
 
 _s = submissions.c
 # A function around it, because PostgreSQL wants other expressions of an index in brackets, and SQLAlchemy sets none.
-SHOWN: sa.ColumnElement[str] = sa.func.coalesce(
+shown_status: sa.ColumnElement[str] = sa.func.coalesce(
     sa.case(
         (_s.status == _word("refused"), _word("failed")),
         (
@@ -91,9 +91,9 @@ SHOWN: sa.ColumnElement[str] = sa.func.coalesce(
 BATCH_ENDED = sa.text("state = 'closed'")
 JOB_INDICES = (
     submissions_listed,
-    sa.Index("submissions_shown", _s.owner, SHOWN, _s.created_at, _s.id),
+    sa.Index("submissions_shown", _s.owner, shown_status, _s.created_at, _s.id),
     sa.Index("submissions_listed_all", _s.created_at, _s.id),
-    sa.Index("submissions_shown_all", SHOWN, _s.created_at, _s.id),
+    sa.Index("submissions_shown_all", shown_status, _s.created_at, _s.id),
     sa.Index(  # backlog.py asks how fast the last ones were
         "batches_closed",
         *(batches.c.stage, batches.c.closed_at),
