@@ -17,6 +17,7 @@ from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.ledger.again import ready
 from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.connect import GaveWay, each, insert_all_missing, now
+from diary_pipeline.ledger.job_versions import NOTHING, Versions, current, current_transcript
 from diary_pipeline.ledger.outbox import listeners, tell_ended
 from diary_pipeline.ledger.retries import RETRY, pause_s
 from diary_pipeline.ledger.tables import batches, recordings, submissions, work
@@ -74,7 +75,7 @@ class Settlement:
             self._finish(keys, "failed" if failed else "done", "failed" if failed else "committed", reason)
             told = self._told(keys)
             self._show(told, status, reason, self.stage if failed else None)
-            self._answer(told, status, reason, seq)
+            self._answer(told, status, reason, seq, current(submissions.c.recording_key))
         if self.stage == "transcript":
             self.want_notes([c.key for c in changes if c.version is not None])
 
@@ -102,7 +103,10 @@ class Settlement:
         self._show(key, status, standing if failed_stage else {**standing, "message": None}, failed_stage)
         if kept:  # who asked for the version that failed gets an honest answer, although the good one stays
             status, standing = "failed", reason
-        self._answer(key, status, standing, seq)
+            got = NOTHING if self.stage == "transcript" else current_transcript(submissions.c.recording_key)
+        else:
+            got = current(submissions.c.recording_key)
+        self._answer(key, status, standing, seq, got)
 
     def put_aside(self, change: Change) -> None:
         """Note a failure that nobody waited for and that changes nothing else."""
@@ -179,13 +183,13 @@ class Settlement:
         shown = recordings.update().values(status=status, failed_stage=failed_stage, ended_at=ended_at, **reason)
         each(self.tx, shown, recordings.c.key, keys)
 
-    def _answer(self, keys: Sequence[str], status: str, reason: Reason, seq: int) -> None:
+    def _answer(self, keys: Sequence[str], status: str, reason: Reason, seq: int, got: Versions) -> None:
         """Open submissions follow their recording; ended ones keep their answer, but a failure since put right, and a
         stand-in that the note itself has replaced.
 
         The note of an older transcript does not put right that another one could not be made.
         """
-        ending = {"ended_at": self.at, "commit_seq": seq} if status in ENDED else {}
+        ending = {"ended_at": self.at, "commit_seq": seq, **got} if status in ENDED else {}
         told = submissions.update().values(status=status, **reason, **ending)
         listening = listeners(self.tx, keys) if ending else []
         each(self.tx, told.where(submissions.c.ended_at.is_(None)), submissions.c.recording_key, keys)

@@ -33,6 +33,8 @@ submissions = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float),
     sa.Column("commit_seq", sa.BigInteger),  # the commit that ended it; published when the watermark reaches it
+    sa.Column("transcript_version", sa.Text),  # what it got when it ended, whatever is made of its recording since;
+    sa.Column("note_version", sa.Text),  # NULL: nothing
     # Fetching: not to be looked at before (a worker at it, a pause after a failure, an upload that is not whole yet).
     sa.Column("not_before", sa.Float, nullable=False, default=0.0, server_default="0"),
     sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),  # to fetch it

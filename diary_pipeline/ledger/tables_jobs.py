@@ -5,7 +5,7 @@ A job *is* a submission: one id, one status. What stands here is what only some 
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.tables import metadata
+from diary_pipeline.ledger.tables import batches, metadata, submissions, submissions_listed
 
 jobs = sa.Table(  # what an application said of its submission, beside what intake needs
     "jobs",
@@ -79,4 +79,36 @@ endings = sa.Table(  # running sums over submissions and recordings that ended
     sa.Column("n", sa.BigInteger, nullable=False),
 )
 
+
+def _word(said: str) -> sa.ColumnElement[str]:
+    return sa.literal_column(f"'{said}'")  # a parameter would hide from the databases that the index has the same
+
+
+_s = submissions.c
+# A function around it, because PostgreSQL wants other expressions of an index in brackets, and SQLAlchemy sets none.
+shown_status: sa.ColumnElement[str] = sa.func.coalesce(
+    sa.case(
+        (_s.status == _word("refused"), _word("failed")),
+        (
+            (_s.status == _word("pending")) & _s.recording_key.is_(None) & _s.fetching_since.is_not(None),
+            _word("downloading"),
+        ),
+        else_=_s.status,
+    ),
+    _word(""),
+)
+"""The status that an application sees of a submission; the pages of one status are found by it, so it is in indices."""
+BATCH_ENDED = sa.text("state = 'closed'")
+JOB_INDICES = (
+    submissions_listed,
+    sa.Index("submissions_shown", _s.owner, shown_status, _s.created_at, _s.id),
+    sa.Index("submissions_listed_all", _s.created_at, _s.id),
+    sa.Index("submissions_shown_all", shown_status, _s.created_at, _s.id),
+    sa.Index(  # backlog.py asks how fast the last ones were
+        "batches_closed",
+        *(batches.c.stage, batches.c.closed_at),
+        sqlite_where=BATCH_ENDED,
+        postgresql_where=BATCH_ENDED,
+    ),
+)
 JOB_TABLES = (endings, jobs, idempotency_keys, api_keys, outbox, source_cursors)
