@@ -20,6 +20,7 @@ from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.clock import next_seq
 from diary_pipeline.ledger.connect import GaveWay, Ledger, now
 from diary_pipeline.ledger.job_versions import NOTHING, current_transcript
+from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.settling import Settlement
 from diary_pipeline.ledger.tables import pointers, recordings, seen_files, submissions, work
 from diary_pipeline.ledger.tables_jobs import idempotency_keys, jobs, outbox
@@ -69,6 +70,7 @@ def _cancel(tx: sa.Connection, settlement: Settlement, row: Row) -> Gone:
             _stop(tx, settlement, key)
     ended = {"status": "cancelled", "reason_code": None, "message": None, "ended_at": now(tx), "fetching_since": None}
     tx.execute(submissions.update().where(submissions.c.id == row.id).values({**ended, **got}))
+    tell_ended(tx, [row.id])
     return Gone("cancelled", upload=upload_key(row.id) if row.uri == f"upload:{row.id}" else None)
 
 

@@ -119,8 +119,8 @@ def _jobs(tx: sa.Connection) -> None:
     for column, kind in added:
         if not _has(tx, column):
             tx.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
-    submissions_waiting.drop(tx, checkfirst=True)  # of one lane, as it was before
-    submissions_waiting.create(tx)
+    tx.execute(sa.schema.DropIndex(submissions_waiting, if_exists=True))  # of one lane, as it was before
+    tx.execute(sa.schema.CreateIndex(submissions_waiting))
     metadata.create_all(tx, tables=JOB_TABLES)
     for index in JOB_INDICES:  # not by looking first: SQLAlchemy cannot read back an index of an expression
         tx.execute(sa.schema.CreateIndex(index, if_not_exists=True))
