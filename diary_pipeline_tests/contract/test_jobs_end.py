@@ -144,7 +144,7 @@ def test_regression_7_cancelling_wins_over_the_worker(diary: Diary, stage: str) 
     assert (status(diary, gone), stands(diary, gone)) == ("cancelled", "cancelled")
     assert gone.key not in planned(diary)
     with diary.ledger.reading() as conn:
-        assert conn.execute(sa.select(batch_table.c.state)).scalars().all()[-1] == "closed"
+        assert conn.execute(sa.select(batch_table.c.state).where(batch_table.c.id == batch.id)).scalar() == "closed"
 
 
 def test_a_job_is_cancelled_or_done_and_never_both_when_worker_and_user_meet(diary: Diary) -> None:
