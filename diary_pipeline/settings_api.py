@@ -80,6 +80,18 @@ class ApiSettings(BaseModel):
     api_json_kb: int = setting(
         "API", 2000, "Largest JSON body, in thousands of bytes; a batch of 1,000 long URLs fits.", ge=1
     )
+    api_connections: int = setting(
+        "API",
+        1000,
+        "Most connections to one app; each costs a file descriptor and some 100 kB, and one too many is told 503.",
+        ge=1,
+    )
+    api_stop_s: int = setting(
+        "API", 20, "Seconds for which requests may go on after SIGTERM; service managers kill after 30.", ge=1
+    )
+    production: bool = setting(
+        "API", False, "Whether /docs and /openapi.json are hidden: they name every address there is."
+    )
     api_body_idle_s: float = setting(
         "API", 15.0, "Seconds without a byte of a body before its sender is let go with 408.", gt=0
     )

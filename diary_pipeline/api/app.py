@@ -8,48 +8,63 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
-from diary_pipeline.api import health, jobs, submit
+from diary_pipeline.api import health, jobs, metrics, people, quarantine, results, search, submit
 from diary_pipeline.api.browsers import origins
+from diary_pipeline.api.document import describe
 from diary_pipeline.api.door import door
 from diary_pipeline.api.guards import bodies
 from diary_pipeline.api.headers import SecurityHeaders
+from diary_pipeline.api.metrics import Metrics
 from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import install
 from diary_pipeline.api.request_log import RequestLog
 
-INGESTION: tuple[APIRouter, ...] = (submit.router, jobs.one, health.router)
+_OPERATIONS = (health.router, metrics.router)
+INGESTION: tuple[APIRouter, ...] = (submit.router, jobs.one, *_OPERATIONS)
 """Routers of the ingestion API."""
-STATUS: tuple[APIRouter, ...] = (jobs.listing, jobs.one, health.router)
-"""Routers of the status API."""
-AROUND: tuple[Callable[[Parts], Middleware], ...] = (
-    lambda _: Middleware(SecurityHeaders),
-    lambda _: Middleware(RequestLog, observe=lambda *_: None),
-    origins,
-    door,
-    bodies,
+STATUS: tuple[APIRouter, ...] = (
+    jobs.listing,
+    jobs.one,
+    results.router,
+    search.router,
+    people.router,
+    quarantine.router,
+    *_OPERATIONS,
 )
-"""What lies around every request, the outermost first."""
+"""Routers of the status API."""
+AROUND: tuple[Callable[[Parts], Middleware], ...] = (origins, door, bodies)
+"""What lies around every request, inside of its headers and its line in the log; the outermost first."""
 
 
 def ingestion_app(parts: Parts) -> FastAPI:
     """Make the app that takes recordings."""
-    return _app(parts, "Diary ingestion API", INGESTION)
+    return _app(parts, "ingestion", INGESTION)
 
 
 def status_app(parts: Parts) -> FastAPI:
     """Make the app that tells of them."""
-    return _app(parts, "Diary status API", STATUS)
+    return _app(parts, "status", STATUS)
 
 
 def all_in_one(parts: Parts) -> FastAPI:
     """Make one app of both."""
-    return _app(parts, "Diary API", (*INGESTION, *(router for router in STATUS if router not in INGESTION)))
+    return _app(parts, "all", (*INGESTION, *(router for router in STATUS if router not in INGESTION)))
 
 
-def _app(parts: Parts, title: str, routers: Sequence[APIRouter]) -> FastAPI:
-    app = FastAPI(title=title, version="1", middleware=[around(parts) for around in AROUND])
-    app.state.parts = parts
+def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
+    counted = Metrics(parts, name)
+    logged = Middleware(RequestLog, observe=counted.observe)
+    around = [Middleware(SecurityHeaders), logged, *(layer(parts) for layer in AROUND)]
+    shown = not parts.settings.production
+    app = FastAPI(
+        middleware=around,
+        docs_url="/docs" if shown else None,
+        openapi_url="/openapi.json" if shown else None,
+        redoc_url=None,
+    )
+    app.state.parts, app.state.metrics = parts, counted
     install(app)
     for router in routers:
         app.include_router(router)
+    describe(app, name)
     return app

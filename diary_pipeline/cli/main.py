@@ -29,6 +29,7 @@ from diary_pipeline.cli import (
     reprocess,
     versions,
 )
+from diary_pipeline.cli.api import api
 from diary_pipeline.cli.edit import edit
 from diary_pipeline.cli.export import export
 from diary_pipeline.cli.marts import marts
@@ -70,6 +71,7 @@ for command in (
     marts,
     manage.doctor,
     manage.dev,
+    api,
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")

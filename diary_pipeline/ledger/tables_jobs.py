@@ -70,4 +70,12 @@ source_cursors = sa.Table(  # how far a source that is looked through bit by bit
     sa.Column("moved_at", sa.Float, nullable=False),
 )
 
-JOB_TABLES = (jobs, idempotency_keys, api_keys, outbox, source_cursors)
+endings = sa.Table(  # running sums over submissions and recordings that ended
+    "endings",
+    metadata,
+    sa.Column("status", sa.Text, primary_key=True),
+    sa.Column("reason_code", sa.Text, primary_key=True),  # empty: none
+    sa.Column("n", sa.BigInteger, nullable=False),
+)
+
+JOB_TABLES = (endings, jobs, idempotency_keys, api_keys, outbox, source_cursors)
