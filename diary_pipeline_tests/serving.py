@@ -1,6 +1,6 @@
 """An ASGI app behind a real uvicorn on loopback, in a thread of the test's process.
 
-Set as `diary api` sets it where that matters to who asks: h11, no header of the server's own, no proxy's word taken.
+Set as `diary api` sets it where that matters to who asks: our connections, no header of the server's own, no proxy's word taken.
 """
 
 import socket
@@ -11,13 +11,21 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from diary_pipeline.api.connections import Connection
+
 
 @contextmanager
 def served(app: ASGIApp) -> Iterator[int]:
     """Serve an app, and give the port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:  # listens already: who comes early waits in its queue
         config = uvicorn.Config(
-            app, http="h11", log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="on"
+            app,
+            http=Connection,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="on",
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from diary_pipeline.api.problems import Problem
 from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.observability.logs import log
+from diary_pipeline.settings_api import UNLIMITED
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from redis.asyncio import ConnectionPool
 
 Who = tuple[str, ...]
+USUAL = ""
+"""Stands for the tier of those who have none."""
 Answer = TypeVar("Answer")
 ITEMS_A_REQUEST = 50
 """So many items of a batch count as one request: a batch of 1,000 as 20, three of which fit into a minute of 60."""
@@ -74,7 +77,8 @@ class Rates:
         from limits.aio.storage import MemoryStorage, RedisStorage
         from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-        self._limits = {name: parse_many(said) for name, said in {"": usual, **tiers}.items() if said}
+        said = {USUAL: usual, **tiers}
+        self._limits = {name: [] if rates == UNLIMITED else parse_many(rates) for name, rates in said.items()}
         self._memory = MemoryStorage()
         self._alone = SlidingWindowCounterRateLimiter(self._memory)
         self._pool = _pool(redis_url) if redis_url else None
@@ -93,18 +97,18 @@ class Rates:
 
         A tier holds for its users' addresses too, which are counted for it apart. None: nothing is limited.
         """
-        tier = tier if tier in self._limits else ""
+        tier = tier if tier in self._limits else None
         # The user goes first: what is refused for them is not counted against others at the same address.
         whom: list[Who] = [*([("user", user)] if user else []), ("address", address, *([tier] if tier else []))]
-        return await self._take(whom, self._limits.get(tier or "", []), cost)
+        return await self._take(whom, self._limits[tier or USUAL], cost)
 
     async def take_guess(self, address: str) -> None:
         """Count a request with a key that is none."""
-        await self._take([("guess", address)], self._limits.get("", []), 1)
+        await self._take([("guess", address)], self._limits[USUAL], 1)
 
     async def may_guess(self, address: str) -> bool:
         """Tell whether an address may still show keys that nobody has seen."""
-        limits = self._limits.get("", [])
+        limits = self._limits[USUAL]
         return await self._asked(lambda limiter: _all_open(limiter, limits, ("guess", address)))
 
     async def close(self) -> None:

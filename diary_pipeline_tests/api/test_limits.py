@@ -116,7 +116,7 @@ def test_no_limits_count_nothing(redis_or_none: str | None) -> None:
         assert await taken(rates, "ada", "192.0.2.1", tries=200) == 200
         assert await rates.may_guess("192.0.2.1")
 
-    using(redis_or_none, story, usual="")
+    using(redis_or_none, story, usual="none")
 
 
 def test_replicas_count_together(redis_url: str) -> None:
