@@ -18,6 +18,7 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import tombstones
 from diary_pipeline.ledger.again import ready
 from diary_pipeline.ledger.connect import Ledger, insert_missing, now
+from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.retention import GOING
 from diary_pipeline.ledger.tables import pointers, recordings, submissions, work
 
@@ -186,6 +187,8 @@ def _turn(tx: sa.Connection, owner: str, at: float, audio_s: float) -> float:
 
 def _answer(tx: sa.Connection, submission_id: str, values: dict[str, object]) -> None:
     tx.execute(submissions.update().where(submissions.c.id == submission_id).values(**values))
+    if "ended_at" in values:
+        tell_ended(tx, [submission_id])
 
 
 def _row(recording: Recording, submission_id: str, at: float) -> dict[str, object]:

@@ -17,6 +17,7 @@ from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.ledger.again import ready
 from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.connect import GaveWay, each, insert_all_missing, now
+from diary_pipeline.ledger.outbox import listeners, tell_ended
 from diary_pipeline.ledger.tables import batches, recordings, submissions, work
 
 Reason = Mapping[str, str | None]
@@ -166,12 +167,19 @@ class Settlement:
         """
         ending = {"ended_at": self.at, "commit_seq": seq} if status in ENDED else {}
         told = submissions.update().values(status=status, **reason, **ending)
+        listening = listeners(self.tx, keys) if ending else []
         each(self.tx, told.where(submissions.c.ended_at.is_(None)), submissions.c.recording_key, keys)
+        ended, upgraded = [job.id for job in listening if job.status not in ENDED], list[str]()
         if status in ENDED and status != "failed":
             met = [k for k in keys if not (self.stage == "note" and self.work[k, "transcript"].reason_code)]
             # An expression, because a plain `status = ...` leads SQLite to walk all that have that status.
             worse = ("failed", "degraded") if status == "completed" else ("failed",)
             each(self.tx, told.where(submissions.c.status.concat("").in_(worse)), submissions.c.recording_key, met)
+            put_right = [job for job in listening if job.status in worse and job.recording_key in set(met)]
+            ended += [job.id for job in put_right]
+            upgraded += [job.id for job in put_right if job.status == "degraded"]
+        if ended:
+            tell_ended(self.tx, ended, upgraded)
 
 
 def _locked(tx: sa.Connection, keys: Sequence[str]) -> Mapping[tuple[str, str], Work]:

@@ -56,6 +56,7 @@ outbox = sa.Table(  # calls that somebody asked for; one sender works them off
     sa.Column("delivered_at", sa.Float),
     sa.Column("given_up_at", sa.Float),
     sa.Column("last_answer", sa.Text),  # HTTP status or kind of error of the last attempt
+    sqlite_autoincrement=True,  # `id` is the order of a job's events, which a number used twice would turn round
 )
 UNSENT = sa.text("delivered_at IS NULL AND given_up_at IS NULL")
 sa.Index("outbox_unsent", outbox.c.next_at, sqlite_where=UNSENT, postgresql_where=UNSENT)

@@ -1,0 +1,51 @@
+"""What the routes are handed: the stores of one deployment, its settings, and the verbs that they call.
+
+Composed here and not in wiring/, which lies below this room and knows nothing of it. No rule lives here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from diary_pipeline.catalogue.search import Found, search
+from diary_pipeline.catalogue.search_ranking import Filters
+from diary_pipeline.core.seal import Seal
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.settings import Settings
+from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline.wiring.deployment import Wiring
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One deployment as the API sees it."""
+
+    settings: Settings
+    ledger: Ledger
+    store: ObjectStore
+    seal: Seal
+    search: Callable[[str, Filters, int], Found]
+    """Words, filters and how many at most -> what is published; NotFound while nothing is."""
+
+
+def parts_of(wiring: Wiring) -> Parts:
+    """Open what the routes need; the ledger's schema is brought up to date by that."""
+    s = wiring.settings
+    return Parts(
+        settings=s,
+        ledger=wiring.ledger,
+        store=wiring.store,
+        seal=wiring.seal,
+        search=lambda typed, filters, limit: search(s.search_file, s.catalogue_file, typed, filters, limit=limit),
+    )
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Given = Annotated[Parts, Depends(_parts)]
+"""How a route asks for the parts."""
