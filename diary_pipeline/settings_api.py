@@ -13,3 +13,9 @@ class ApiSettings(BaseModel):
     api_host: str = setting("API", "127.0.0.1", "Address that `diary api` listens on; beyond loopback it wants keys.")
     ingestion_port: int = setting("API", 8000, "Port of the ingestion API.", ge=1, le=65_535)
     status_port: int = setting("API", 8001, "Port of the status API.", ge=1, le=65_535)
+    openai_wait_s: float = setting(
+        "API",
+        580.0,
+        "Seconds for which `POST /v1/audio/transcriptions` waits for its transcript; OpenAI's client gives up after 600.",
+        gt=0,
+    )
