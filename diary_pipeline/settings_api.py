@@ -13,6 +13,8 @@ class ApiSettings(BaseModel):
     api_host: str = setting("API", "127.0.0.1", "Address that `diary api` listens on; beyond loopback it wants keys.")
     ingestion_port: int = setting("API", 8000, "Port of the ingestion API.", ge=1, le=65_535)
     status_port: int = setting("API", 8001, "Port of the status API.", ge=1, le=65_535)
+    api_json_kb: int = setting(
+        "API", 2000, "Largest JSON body, in thousands of bytes; a batch of 1,000 long URLs fits.", ge=1
     openai_wait_s: float = setting(
         "API",
         580.0,

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
-from diary_pipeline.api import health
+from diary_pipeline.api import health, jobs, openai, submit, tus, uploads
 from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import install
 from diary_pipeline.api.request_log import RequestLog
 
-INGESTION: tuple[APIRouter, ...] = (health.router,)
+INGESTION: tuple[APIRouter, ...] = (submit.router, uploads.router, tus.router, openai.router, jobs.one, health.router)
 """Routers of the ingestion API."""
-STATUS: tuple[APIRouter, ...] = (health.router,)
+STATUS: tuple[APIRouter, ...] = (jobs.listing, jobs.one, health.router)
 """Routers of the status API."""
 AROUND: tuple[Callable[[Parts], Middleware], ...] = (lambda _: Middleware(RequestLog, observe=lambda *_: None),)
 """What lies around every request, the outermost first."""

@@ -102,7 +102,7 @@ async def transcribe(request: Request, parts: Given, who: Asking) -> Response:
         form = await read_form(content_type, request.stream(), file)
         wishes, answer = _asked(form.fields, parts)
         key = request.headers.get("idempotency-key")
-        job, _ = await asyncio.to_thread(opened, parts, who, wishes, file, shown_name(form.file_name), key, SOURCE)
+        job = await asyncio.to_thread(opened, parts, who, wishes, file, shown_name(form.file_name), key, SOURCE)
     most_s = parts.settings.openai_wait_s
     try:
         ended = await _waiting(request, parts).heard(job.id, most_s)

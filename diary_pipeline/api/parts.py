@@ -6,11 +6,13 @@ Composed here and not in wiring/, which lies below this room and knows nothing o
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
 from diary_pipeline.catalogue.search import Found, search
 from diary_pipeline.catalogue.search_ranking import Filters
+from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.settings import Settings
@@ -26,6 +28,10 @@ class Parts:
     ledger: Ledger
     store: ObjectStore
     seal: Seal
+    check_url: Callable[[str], None]
+    """Refuses what can be no address of audio, without looking it up: DiaryError."""
+    check_callback: Callable[[str], None]
+    """The same for an address that is to be told of a job's end."""
     search: Callable[[str, Filters, int], Found]
     """Words, filters and how many at most -> what is published; NotFound while nothing is."""
 
@@ -38,8 +44,16 @@ def parts_of(wiring: Wiring) -> Parts:
         ledger=wiring.ledger,
         store=wiring.store,
         seal=wiring.seal,
+        check_url=_web_address,
+        check_callback=_web_address,
         search=lambda typed, filters, limit: search(s.search_file, s.catalogue_file, typed, filters, limit=limit),
     )
+
+
+def _web_address(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError("url_invalid", "This is no http:// or https:// address; check it and send it again.")
 
 
 def _parts(request: Request) -> Parts:

@@ -69,7 +69,7 @@ class TusRoute(APIRoute):
 router = APIRouter(prefix="/files", tags=["uploads in parts"], route_class=TusRoute)
 
 
-@router.options("", status_code=204, operation_id="upload_capabilities")
+@router.options("", status_code=204, operation_id="uploadCapabilities")
 def capabilities(parts: Given) -> Response:
     """Say what this server can do."""
     said = {
@@ -81,7 +81,7 @@ def capabilities(parts: Given) -> Response:
     return Response(status_code=204, headers=said)
 
 
-@router.post("", status_code=201, operation_id="begin_upload", responses=answers(401, 403, 413, 422, 429, 503))
+@router.post("", status_code=201, operation_id="beginUpload", responses=answers(401, 403, 413, 422, 429, 503))
 def begin(
     request: Request,
     parts: Given,
@@ -123,7 +123,7 @@ def begin(
     return Response(status_code=201, headers={"Location": f"{request.url.path}/{id}", **_expires(upload)})
 
 
-@router.head("/{id}", operation_id="look_at_upload", responses=answers(401, 404))
+@router.head("/{id}", operation_id="lookAtUpload", responses=answers(401, 404))
 def look(id: str, parts: Given, who: Asking) -> Response:
     """Say how many bytes have come, which is where the next part begins."""
     who.require("submit")
@@ -141,7 +141,7 @@ def look(id: str, parts: Given, who: Asking) -> Response:
 
 
 @router.patch(
-    "/{id}", status_code=204, operation_id="continue_upload", responses=answers(400, 401, 404, 409, 413, 415, 503)
+    "/{id}", status_code=204, operation_id="continueUpload", responses=answers(400, 401, 404, 409, 413, 415, 503)
 )
 async def go_on(
     id: str,
@@ -176,7 +176,7 @@ async def go_on(
     return Response(status_code=204, headers=_offset(upload))
 
 
-@router.delete("/{id}", status_code=204, operation_id="end_upload", responses=answers(401, 404))
+@router.delete("/{id}", status_code=204, operation_id="endUpload", responses=answers(401, 404))
 def end(id: str, parts: Given, who: Asking) -> Response:
     """Cancel an upload and remove what has come of it; its job stays visible as cancelled."""
     who.require("submit")

@@ -33,13 +33,13 @@ from diary_pipeline.api.incoming import (
 )
 from diary_pipeline.api.models import Accepted, Wishes
 from diary_pipeline.api.multipart import MOST_FRAME_BYTES, MOST_TEXT_BYTES, read_form
-from diary_pipeline.api.opening import IdempotencyKey, accepted_response, new_job, told
+from diary_pipeline.api.opening import IdempotencyKey, answer_opened, new_job
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.api.wishes import wishes_of
 from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.ledger import jobs
-from diary_pipeline.ledger.jobs import NewJob, Opened
+from diary_pipeline.ledger.jobs import Opened
 from diary_pipeline.storage.keys import upload_key
 
 SOURCE = "upload"
@@ -86,7 +86,7 @@ async def handed_in_form(request: Request, parts: Parts, who: Caller, key: str |
 @router.put(
     "/jobs/upload",
     status_code=202,
-    operation_id="upload_job",
+    operation_id="uploadJob",
     response_model=Accepted,
     responses=answers(400, 401, 403, 409, 413, 422, 429, 503),
     openapi_extra={
@@ -117,7 +117,7 @@ async def upload(
 
 def opened(  # noqa: PLR0917 - what a job is made of
     parts: Parts, who: Caller, wishes: Wishes, file: Incoming, name: str, key: str | None, source: str = SOURCE
-) -> tuple[Opened, NewJob]:
+) -> Opened:
     """Store the bytes of a file that has come in, then open its job; a request that is sent again has its job already.
 
     Blocks. Problem 503 when nothing can be stored; UsageError for what cannot be had, and `idempotency_conflict`.
@@ -136,15 +136,13 @@ def opened(  # noqa: PLR0917 - what a job is made of
         raise
     if not job.is_new:
         parts.store.delete(upload_key(id))
-    return job, asked
+    return job
 
 
 def _accept(  # noqa: PLR0917 - as `opened`
     parts: Parts, who: Caller, wishes: Wishes, file: Incoming, name: str, key: str | None
 ) -> JSONResponse:
-    job, asked = opened(parts, who, wishes, file, name, key)
-    [accepted] = told(parts, [(job, asked)])
-    return accepted_response(accepted, job)
+    return answer_opened(parts, opened(parts, who, wishes, file, name, key))
 
 
 def _told(request: Request, beside: BesideBytes) -> dict[str, list[str]]:
