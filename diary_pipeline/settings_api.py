@@ -15,9 +15,10 @@ class ApiSettings(BaseModel):
     status_port: int = setting("API", 8001, "Port of the status API.", ge=1, le=65_535)
     api_json_kb: int = setting(
         "API", 2000, "Largest JSON body, in thousands of bytes; a batch of 1,000 long URLs fits.", ge=1
+    )
     openai_wait_s: float = setting(
         "API",
         580.0,
-        "Seconds for which `POST /v1/audio/transcriptions` waits for its transcript; OpenAI's client gives up after 600.",
+        "Seconds for which `/v1/audio/transcriptions` waits for its transcript; OpenAI's client gives up after 600.",
         gt=0,
     )

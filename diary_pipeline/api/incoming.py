@@ -10,6 +10,7 @@ slow, and a body of half a gigabyte costs five hundred hops and one mebibyte of 
 import asyncio
 import errno
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -41,8 +42,9 @@ class Incoming:
         self._also = hashlib.new(also, usedforsecurity=False) if also else None
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
-        self._file: IO[bytes] | None = None
+        self._file: IO[bytes] = io.BytesIO()
         self.path = Path()
+        """Of the scratch file, from when the context is entered."""
 
     async def __aenter__(self) -> "Incoming":
         await asyncio.to_thread(self._open)
@@ -52,9 +54,9 @@ class Incoming:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Not in a thread: the request may be cancelled, and then nothing is waited for any more.
-        if self._file is not None:
-            self._file.close()
-        self.path.unlink(missing_ok=True)
+        self._file.close()
+        if self.path.name:
+            self.path.unlink(missing_ok=True)
 
     async def write(self, data: bytes) -> None:
         """Take bytes; Problem 413 `audio_too_large` beyond the most, 503 `storage_full` when there is no room."""
@@ -89,7 +91,6 @@ class Incoming:
             self.path, self._file = Path(name), os.fdopen(handle, "wb", buffering=0)
 
     def _write(self, gathered: list[bytes]) -> None:
-        assert self._file is not None
         with storing():
             for block in gathered:
                 self._digest.update(block)
@@ -123,7 +124,7 @@ def storing() -> Iterator[None]:
 
 def unstored(code: str) -> Problem:
     """Make the problem of bytes that found no room; nothing of them is kept."""
-    return unavailable(code, "The file cannot be stored at the moment and nothing of it is kept: hand it in again later.")
+    return unavailable(code, "The file cannot be stored now and nothing of it is kept: hand it in again later.")
 
 
 def too_large(most_bytes: int) -> Problem:

@@ -139,7 +139,7 @@ class _Reading:
             digest = self._headers.get(b"content-digest")
             self._file = Form({}, file_name, digest.decode("latin-1") if digest else None)
         elif b"filename" in said:
-            raise Problem(422, "field_unexpected", f"The recording goes into the field {FILE!r}; the form has another file.")
+            raise Problem(422, "field_unexpected", f"The recording goes into {FILE!r}; the form has a file elsewhere.")
         else:
             self._name = name
 

@@ -1,7 +1,7 @@
 """`POST /v1/audio/transcriptions` as OpenAI answers it, so that its official clients work with another `base_url`.
 
-The request is a job like any other, of source `openai`: durable, listed, de-duplicated, and its note is written too. How
-an answer is written stands in openai_answers.py, how it is waited for in waiting.py.
+The request is a job like any other, of source `openai`: durable, listed, de-duplicated, its note is written too. How an
+answer is written stands in openai_answers.py, how it is waited for in waiting.py.
 
 What surprises: there is no other way to hear something, so a worker must be alive, and a request that waited too long
 is answered 504 with the job's id, whose transcript can be fetched later.

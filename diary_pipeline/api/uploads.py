@@ -99,7 +99,7 @@ async def handed_in_form(request: Request, parts: Parts, who: Caller, key: str |
 async def upload(
     request: Request, parts: Given, who: Asking, beside: Annotated[BesideBytes, Query()], key: IdempotencyKey = None
 ) -> JSONResponse:
-    """Open a job for the recording that is the body; what is asked for stands in the query, or in `X-Diary-` headers."""
+    """Open a job for the recording that is the body; wishes stand in the query, or in `X-Diary-...` headers."""
     who.require("submit")
     headers, most = request.headers, most_bytes(parts)
     if (announced_bytes(headers.get("content-length")) or 0) > most:
@@ -123,9 +123,7 @@ def opened(  # noqa: PLR0917 - what a job is made of
     Blocks. Problem 503 when nothing can be stored; UsageError for what cannot be had, and `idempotency_conflict`.
     """
     id = uuid.uuid4().hex
-    asked = new_job(
-        parts, who, wishes, f"upload:{id}", name, source, idempotency_key=key, content=file.sha256, id=id
-    )
+    asked = new_job(parts, who, wishes, f"upload:{id}", name, source, idempotency_key=key, content=file.sha256, id=id)
     with storing():
         parts.store.put_file(upload_key(id), file.path)
     try:
@@ -186,4 +184,6 @@ def demand_hex(header: str | None, sha256: str) -> None:
 
 
 def _mismatch() -> Problem:
-    return Problem(400, "digest_mismatch", "The bytes are not those that were announced; nothing is kept: send it again.")
+    return Problem(
+        400, "digest_mismatch", "The bytes are not those that were announced; nothing is kept: send them again."
+    )

@@ -136,6 +136,8 @@ def _open(tx: sa.Connection, asked: NewJob, at: float) -> Opened:
         "created_at": at,
         "not_before": asked.not_before,
         "expected_bytes": asked.expected_bytes,
+        # Whoever says how many bytes there will be is sending them.
+        "fetching_since": None if asked.expected_bytes is None else at,
     }
     is_new = insert_missing(tx, submissions, submission)
     insert_missing(tx, jobs, {"submission_id": asked.id, "said": asked.said, "callback_url": asked.callback_url})

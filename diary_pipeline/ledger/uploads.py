@@ -7,6 +7,7 @@ What surprises: nobody holds an upload. Its length so far is moved by whoever fi
 replicas that are sent the same part one is told that it came too late, and a killed one leaves nothing locked.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -122,7 +123,7 @@ def forget(ledger: Ledger, id: str) -> None:
     ledger.write(lambda tx: _forgotten(tx, id))
 
 
-def _moved(tx: sa.Connection, id: str, part: UploadPart, values: dict[str, object]) -> bool:
+def _moved(tx: sa.Connection, id: str, part: UploadPart, values: Mapping[str, object]) -> bool:
     """Count the bytes of a part; False when others came first, and for an upload that is waited for no more."""
     as_seen = (submissions.c.id == id) & (sa.func.coalesce(submissions.c.received_bytes, 0) == part.start_byte)
     waited_for = sa.exists().where(uploads.c.submission_id == id)
@@ -134,4 +135,3 @@ def _forgotten(tx: sa.Connection, id: str) -> bool:
     for column in (upload_parts.c.submission_id, uploads.c.submission_id):
         tx.execute(column.table.delete().where(column == id))
     return True
-
