@@ -22,3 +22,6 @@ class ApiSettings(BaseModel):
         "Seconds for which `/v1/audio/transcriptions` waits for its transcript; OpenAI's client gives up after 600.",
         gt=0,
     )
+    production: bool = setting(
+        "API", False, "Whether /docs and /openapi.json are hidden: they name every address there is."
+    )

@@ -8,38 +8,72 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
-from diary_pipeline.api import health, jobs, openai, submit, tus, uploads
+from diary_pipeline.api import (
+    corrections,
+    health,
+    jobs,
+    metrics,
+    openai,
+    people,
+    quarantine,
+    results,
+    search,
+    submit,
+    tus,
+    uploads,
+)
+from diary_pipeline.api.document import describe
+from diary_pipeline.api.metrics import Metrics
 from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import install
 from diary_pipeline.api.request_log import RequestLog
 
-INGESTION: tuple[APIRouter, ...] = (submit.router, uploads.router, tus.router, openai.router, jobs.one, health.router)
+_OPERATIONS = (health.router, metrics.router)
+INGESTION: tuple[APIRouter, ...] = (submit.router, uploads.router, tus.router, openai.router, jobs.one, *_OPERATIONS)
 """Routers of the ingestion API."""
-STATUS: tuple[APIRouter, ...] = (jobs.listing, jobs.one, health.router)
+STATUS: tuple[APIRouter, ...] = (
+    jobs.listing,
+    jobs.one,
+    results.router,
+    corrections.router,
+    search.router,
+    people.router,
+    quarantine.router,
+    *_OPERATIONS,
+)
 """Routers of the status API."""
-AROUND: tuple[Callable[[Parts], Middleware], ...] = (lambda _: Middleware(RequestLog, observe=lambda *_: None),)
-"""What lies around every request, the outermost first."""
+AROUND: tuple[Callable[[Parts], Middleware], ...] = ()
+"""What lies around every request, inside of the log of them; the outermost first."""
 
 
 def ingestion_app(parts: Parts) -> FastAPI:
     """Make the app that takes recordings."""
-    return _app(parts, "Diary ingestion API", INGESTION)
+    return _app(parts, "ingestion", INGESTION)
 
 
 def status_app(parts: Parts) -> FastAPI:
     """Make the app that tells of them."""
-    return _app(parts, "Diary status API", STATUS)
+    return _app(parts, "status", STATUS)
 
 
 def all_in_one(parts: Parts) -> FastAPI:
     """Make one app of both."""
-    return _app(parts, "Diary API", (*INGESTION, *(router for router in STATUS if router not in INGESTION)))
+    return _app(parts, "all", (*INGESTION, *(router for router in STATUS if router not in INGESTION)))
 
 
-def _app(parts: Parts, title: str, routers: Sequence[APIRouter]) -> FastAPI:
-    app = FastAPI(title=title, version="1", middleware=[around(parts) for around in AROUND])
-    app.state.parts = parts
+def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
+    counted = Metrics(parts, name)
+    around = [Middleware(RequestLog, observe=counted.observe), *(layer(parts) for layer in AROUND)]
+    shown = not parts.settings.production
+    app = FastAPI(
+        middleware=around,
+        docs_url="/docs" if shown else None,
+        openapi_url="/openapi.json" if shown else None,
+        redoc_url=None,
+    )
+    app.state.parts, app.state.metrics = parts, counted
     install(app)
     for router in routers:
         app.include_router(router)
+    describe(app, name)
     return app

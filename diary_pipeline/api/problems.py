@@ -33,6 +33,7 @@ _CODES: Mapping[int, str] = {
     405: "method_not_allowed",
     409: "conflict",
     411: "length_required",
+    412: "precondition_failed",
     413: "body_too_large",
     415: "media_type_unsupported",
     422: "request_invalid",

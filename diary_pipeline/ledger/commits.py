@@ -20,6 +20,7 @@ from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.note import DEGRADED
 from diary_pipeline.ledger.clock import next_seq, tick
 from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.settling import Settlement
 from diary_pipeline.ledger.stale import first_again_at
 from diary_pipeline.ledger.tables import commits, history, pointers, recordings, submissions
@@ -208,6 +209,7 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
         ended = [(c.key, outcome_version(c)) for c in changes if c.status in ENDED]
         move(tx, "outcome", [Pointer(key, "outcome", owners[key], how, object_id, seq) for key, how in ended])
         settlement.commit(changes, seq)
+        count_endings(tx, [(c.status, c.reason_code) for c in changes if c.status in ENDED])
         return Committed(seq, committed=tuple(keys))
     for change in changes:
         if verdicts[change.key] == "stale":
@@ -217,6 +219,9 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
                 _find(settlement, change, current)
             else:
                 settlement.put_aside(change)
+
+    failed = [c for c in changes if verdicts[c.key] == "kept" and c.version is None]
+    count_endings(tx, [("failed", c.reason_code) for c in failed])
 
     def of(verdict: Verdict) -> tuple[str, ...]:
         return tuple(k for k in keys if verdicts[k] == verdict)

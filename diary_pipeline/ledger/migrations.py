@@ -33,6 +33,7 @@ from diary_pipeline.ledger.tables import (
     work,
 )
 from diary_pipeline.ledger.tables_jobs import JOB_TABLES
+from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES
 
 Step = Callable[[sa.Connection], None]
 
@@ -114,7 +115,7 @@ def _jobs(tx: sa.Connection) -> None:
         if not _has(tx, column):
             tx.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
     submissions_listed.create(tx, checkfirst=True)
-    metadata.create_all(tx, tables=JOB_TABLES)
+    metadata.create_all(tx, tables=(*JOB_TABLES, *UPLOAD_TABLES))
 
 
 STEPS: Sequence[Step] = (

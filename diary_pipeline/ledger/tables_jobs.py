@@ -70,23 +70,12 @@ source_cursors = sa.Table(  # how far a source that is looked through bit by bit
     sa.Column("moved_at", sa.Float, nullable=False),
 )
 
-uploads = sa.Table(  # that come in parts and are not whole yet; see uploads.py
-    "uploads",
+endings = sa.Table(  # running sums over submissions and recordings that ended
+    "endings",
     metadata,
-    sa.Column("submission_id", sa.Text, primary_key=True),
-    sa.Column("said", sa.Text, nullable=False),  # Upload-Metadata as it came, which is told again to who resumes
-    sa.Column("content_sha256", sa.Text),  # of the whole, where the client says it
-    sa.Column("expires_at", sa.Float, nullable=False),  # pushed ahead by every part
-)
-sa.Index("uploads_expiry", uploads.c.expires_at)
-
-upload_parts = sa.Table(
-    "upload_parts",
-    metadata,
-    sa.Column("submission_id", sa.Text, primary_key=True),
-    sa.Column("start_byte", sa.BigInteger, primary_key=True),
-    sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("object_key", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, primary_key=True),
+    sa.Column("reason_code", sa.Text, primary_key=True),  # empty: none
+    sa.Column("n", sa.BigInteger, nullable=False),
 )
 
-JOB_TABLES = (jobs, idempotency_keys, api_keys, outbox, source_cursors, uploads, upload_parts)
+JOB_TABLES = (endings, jobs, idempotency_keys, api_keys, outbox, source_cursors)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.tables import WAITING, submissions
-from diary_pipeline.ledger.tables_jobs import upload_parts, uploads
+from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
 
 NOT_BEFORE_WHOLE = 253_402_300_799.0
 """The end of the year 9999: intake never looks at an upload that is not whole."""
