@@ -109,7 +109,9 @@ class Corrected(BaseModel):
     job_id: str
     recording_key: str
     changed: bool = Field(default=False, description="False: everything read so already.")
-    note_is_written_again: bool = Field(default=False, description="What was said reads otherwise: its note is planned anew.")
+    note_is_written_again: bool = Field(
+        default=False, description="What was said reads otherwise: its note is planned anew."
+    )
     corrections: list[CorrectionShown]
 
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
@@ -21,10 +22,10 @@ from diary_pipeline.api.auth import Asking, Caller
 from diary_pipeline.api.incoming import Incoming, most_bytes, scratch_of, storing, too_large
 from diary_pipeline.api.opening import new_job
 from diary_pipeline.api.parts import Given, Parts
-from diary_pipeline.api.problems import CHECKSUM_MISMATCH, Problem, answer, answers, problem_of
+from diary_pipeline.api.problems import CHECKSUM_MISMATCH, Problem, answer, answers, faults, invalid, problem_of
 from diary_pipeline.api.tus_headers import ALGORITHMS, VERSION, Checksum, announced, checksum, standing
 from diary_pipeline.core.errors import DiaryError, PermanentError
-from diary_pipeline.intake.resumable import Resumable, UploadMoved
+from diary_pipeline.intake.resumable import UploadMoved, drop
 from diary_pipeline.ledger import jobs, uploads
 from diary_pipeline.ledger.uploads import Upload, UploadPart
 from diary_pipeline.storage.keys import upload_key
@@ -47,6 +48,9 @@ class TusRoute(APIRoute):
             try:
                 _demand_version(request)
                 response = await answered(request)
+            except RequestValidationError as error:
+                found = faults(error.errors())
+                response = answer(request, invalid(found), found)
             except (Problem, DiaryError) as error:
                 response = answer(request, problem_of(error))
             response.headers["Tus-Resumable"] = VERSION
@@ -97,7 +101,7 @@ def begin(
         not_before=uploads.NOT_BEFORE_WHOLE,
         expected_bytes=upload_length,
     )
-    uploads.expect(parts.ledger, id, upload_metadata, file.sha256, _resumable(parts).kept_s)
+    uploads.expect(parts.ledger, id, upload_metadata, file.sha256, parts.resumable.kept_s)
     jobs.open_jobs(parts.ledger, [asked])
     if not upload_length:
         with storing():
@@ -164,7 +168,7 @@ def end(id: str, parts: Given, who: Asking) -> Response:
     if not upload.is_open:
         raise _ended(upload)
     jobs.cancel_or_remove(parts.ledger, parts.seal, id, who.owner)
-    _resumable(parts).drop(id)
+    drop(parts.ledger, parts.store, id)
     return Response(status_code=204)
 
 
@@ -186,7 +190,7 @@ async def _part(upload: Upload, body: AsyncIterator[bytes], parts: Parts, wanted
             raise broken or Problem(CHECKSUM_MISMATCH, "checksum_mismatch", told)
         if file.size_bytes:
             with storing():
-                upload = await asyncio.to_thread(_resumable(parts).take, upload, file.path, file.size_bytes)
+                upload = await asyncio.to_thread(parts.resumable.take, upload, file.path, file.size_bytes)
     if broken:
         raise broken
     return upload
@@ -212,8 +216,3 @@ def _ended(upload: Upload) -> Problem:
 
 def _moved(upload: Upload) -> Problem:
     return Problem(409, "offset_conflict", f"The upload goes on at byte {upload.received_bytes}.", standing(upload))
-
-
-def _resumable(parts: Parts) -> Resumable:
-    kept_s = parts.settings.upload_kept_hours * 3600
-    return Resumable(parts.ledger, parts.store, scratch_of(parts), kept_s)

@@ -32,17 +32,18 @@ from diary_pipeline.api.incoming import (
     too_large,
 )
 from diary_pipeline.api.models import Accepted, Wishes
-from diary_pipeline.api.multipart import MOST_FRAME_BYTES, MOST_TEXT_BYTES, read_form
+from diary_pipeline.api.multipart import FILE, MEDIA_TYPE, MOST_FRAME_BYTES, MOST_TEXT_BYTES, read_form
 from diary_pipeline.api.opening import IdempotencyKey, answer_opened, new_job
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
-from diary_pipeline.api.wishes import wishes_of
+from diary_pipeline.api.wishes import JSON, wishes_of
 from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.ledger import jobs
 from diary_pipeline.ledger.jobs import Opened
 from diary_pipeline.storage.keys import upload_key
 
 SOURCE = "upload"
+WISHES = tuple(Wishes.model_fields)
 _SHA256_DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):\s*(?=,|$|;)")
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -65,6 +66,25 @@ class BesideBytes(BaseModel):
     user_id: str | None = None
     metadata: str | None = Field(None, description="JSON, given back with the job.")
     callback_url: str | None = None
+
+
+FORM: dict[str, Any] = {
+    MEDIA_TYPE: {
+        "schema": {
+            "type": "object",
+            "required": [FILE],
+            "additionalProperties": False,
+            "properties": {
+                FILE: {"type": "string", "format": "binary", "description": "The recording."},
+                **{
+                    name: {"type": "string", "description": f"As in JSON{', as JSON' * (name in JSON)}."}
+                    for name in WISHES
+                },
+            },
+        }
+    }
+}
+"""What a form holds, for OpenAPI."""
 
 
 async def handed_in_form(request: Request, parts: Parts, who: Caller, key: str | None) -> JSONResponse:
@@ -144,9 +164,8 @@ def _accept(  # noqa: PLR0917 - as `opened`
 
 
 def _told(request: Request, beside: BesideBytes) -> dict[str, list[str]]:
-    names = Wishes.model_fields
-    said = {name: request.headers.getlist(f"x-diary-{name.replace('_', '-')}") for name in names}
-    for name in names:
+    said = {name: request.headers.getlist(f"x-diary-{name.replace('_', '-')}") for name in WISHES}
+    for name in WISHES:
         value = getattr(beside, name)
         if value:
             said[name] = value if isinstance(value, list) else [value]

@@ -61,26 +61,6 @@ class Resumable:
             raise _moved(upload)
         return replace(upload, received_bytes=part.start_byte + part.size_bytes, expires_at=expires_at)
 
-    def drop(self, id: str) -> None:
-        """Remove what is stored of an upload whose job has ended."""
-        with self.ledger.reading() as conn:
-            stored = uploads.parts(conn, id)
-        for part in stored:
-            self.store.delete(part.object_key)
-        uploads.forget(self.ledger, id)
-
-    def sweep(self) -> int:
-        """Fail uploads that nobody goes on with, with `upload_expired`, and return how many were removed."""
-        with self.ledger.reading() as conn:
-            due = uploads.expired(conn, _SWEPT_AT_ONCE)
-        for id in due:
-            told = "The rest of its bytes did not come in time, so what came was removed: upload the file again."
-            submissions.refuse(self.ledger, id, EXPIRED, told)  # one that ended otherwise stays as it is
-            self.drop(id)
-        if due:
-            logger.info("uploads_expired", uploads=len(due))
-        return len(due)
-
     def _complete(self, upload: Upload, last: UploadPart, bytes_at: Path) -> Upload:
         with self.ledger.reading() as conn:
             stored = uploads.parts(conn, upload.id)
@@ -88,7 +68,7 @@ class Resumable:
             if upload.content_sha256 not in (None, sha256):
                 told = "Its bytes are not those that were announced, so they were removed: upload the file again."
                 submissions.refuse(self.ledger, upload.id, DIGEST_MISMATCH, told)
-                self.drop(upload.id)
+                drop(self.ledger, self.store, upload.id)
                 raise PermanentError(DIGEST_MISMATCH, told)
             self.store.put_file(upload_key(upload.id), whole)
         if not uploads.complete(self.ledger, upload.id, last):
@@ -137,6 +117,28 @@ class Resumable:
             yield Path(name)
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def drop(ledger: Ledger, store: ObjectStore, id: str) -> None:
+    """Remove what is stored of an upload whose job has ended."""
+    with ledger.reading() as conn:
+        stored = uploads.parts(conn, id)
+    for part in stored:
+        store.delete(part.object_key)
+    uploads.forget(ledger, id)
+
+
+def sweep(ledger: Ledger, store: ObjectStore) -> int:
+    """Fail uploads that nobody goes on with, with `upload_expired`, and return of how many the bytes were removed."""
+    with ledger.reading() as conn:
+        due = uploads.expired(conn, _SWEPT_AT_ONCE)
+    for id in due:
+        told = "The rest of its bytes did not come in time, so what came was removed: upload the file again."
+        submissions.refuse(ledger, id, EXPIRED, told)  # one that ended otherwise stays as it is
+        drop(ledger, store, id)
+    if due:
+        logger.info("uploads_expired", uploads=len(due))
+    return len(due)
 
 
 def _moved(upload: Upload) -> UploadMoved:
