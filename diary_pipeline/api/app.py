@@ -22,7 +22,11 @@ from diary_pipeline.api import (
     tus,
     uploads,
 )
+from diary_pipeline.api.browsers import origins
 from diary_pipeline.api.document import describe
+from diary_pipeline.api.door import door
+from diary_pipeline.api.guards import bodies
+from diary_pipeline.api.headers import SecurityHeaders
 from diary_pipeline.api.metrics import Metrics
 from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import install
@@ -42,8 +46,8 @@ STATUS: tuple[APIRouter, ...] = (
     *_OPERATIONS,
 )
 """Routers of the status API."""
-AROUND: tuple[Callable[[Parts], Middleware], ...] = ()
-"""What lies around every request, inside of the log of them; the outermost first."""
+AROUND: tuple[Callable[[Parts], Middleware], ...] = (origins, door, bodies)
+"""What lies around every request, inside of its headers and its line in the log; the outermost first."""
 
 
 def ingestion_app(parts: Parts) -> FastAPI:
@@ -63,7 +67,8 @@ def all_in_one(parts: Parts) -> FastAPI:
 
 def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
     counted = Metrics(parts, name)
-    around = [Middleware(RequestLog, observe=counted.observe), *(layer(parts) for layer in AROUND)]
+    logged = Middleware(RequestLog, observe=counted.observe)
+    around = [Middleware(SecurityHeaders), logged, *(layer(parts) for layer in AROUND)]
     shown = not parts.settings.production
     app = FastAPI(
         middleware=around,
