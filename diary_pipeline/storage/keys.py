@@ -40,6 +40,11 @@ def audio_prefix(owner: str) -> str:
     return f"{AUDIO}{owner_hash(owner)}/"
 
 
+def upload_key(id: str) -> str:
+    """Name what was uploaded for one submission, until intake has stored it as audio or refused it."""
+    return checked_key(f"{UPLOADS}{id}")
+
+
 def checkpoint_prefix(owner: str, content_sha256: str, version: str) -> str:
     """Name what the finished windows of one recording begin with, for one version of its transcript."""
     return checked_key(f"{checkpoints_prefix(owner, content_sha256)}{version}") + "/"
@@ -58,11 +63,6 @@ def answers_prefix(owner: str, recording_key: str) -> str:
 def answers_of_owner_prefix(owner: str) -> str:
     """Name what all kept answers of one owner begin with; the owner leads, so that either can be erased."""
     return f"{ANSWERS}{owner_hash(owner)}/"
-
-
-def upload_key(submission_id: str) -> str:
-    """Name the bytes that were handed in with a submission, until intake has taken them."""
-    return checked_key(f"{UPLOADS}{submission_id}")
 
 
 def upload_part_key(submission_id: str) -> str:

@@ -20,7 +20,7 @@ from diary_pipeline.audio.decode import Decoder
 from diary_pipeline.audio.levels import LevelMeter
 from diary_pipeline.audio.limits import DEFAULT_LIMITS, AudioLimits
 from diary_pipeline.audio.soundness import judge, measured
-from diary_pipeline.catalogue.commit import Failed, FinishedTranscript, commit_transcripts
+from diary_pipeline.catalogue.commit import TRIED_AGAIN, Failed, FinishedTranscript, commit_transcripts
 from diary_pipeline.catalogue.overlay import corrected_transcript
 from diary_pipeline.catalogue.read import corrections_of, heard_of
 from diary_pipeline.core.batch import Batch, Check, Lease, Result, StageReport
@@ -104,9 +104,12 @@ class TranscribeBatch:
         limits: AudioLimits = DEFAULT_LIMITS,
         *,
         files: TranscriptFiles | None = None,
+        retry_after_s: Sequence[float] = (),
         on_progress: Callable[[Recording, float], None] = lambda _recording, _at_s: None,
     ) -> None:
         """`transcribers` gives the engine of a model name, `owners` what is known about a user.
+
+        `retry_after_s`: pauses after which a crash is tried again.
 
         `on_progress` hears, after each window, how many seconds of a recording are transcribed.
         """
@@ -116,6 +119,7 @@ class TranscribeBatch:
         self.owners = owners
         self.limits = limits
         self.files = files
+        self.retry_after_s = retry_after_s
         self.on_progress = on_progress
 
     def __call__(self, batch: Batch, on_result: Callable[[Result], None] = lambda _: None) -> StageReport:
@@ -168,7 +172,7 @@ class TranscribeBatch:
             try:
                 found = self._found_or_job(lease, recording, current.get(lease.key))
             except PermanentError as error:
-                found = _failed(lease, recording, error)
+                found = self._failed(lease, recording, error)
             if isinstance(found, _Job):
                 jobs[recording.whisper_model].append(found)
             else:
@@ -232,13 +236,22 @@ class TranscribeBatch:
 
     def _judged(self, job: _Job, heard: Heard | Exception, engine: Engine) -> _Done | Failed:
         if isinstance(heard, Exception):
-            return _failed(job.lease, job.recording, heard)
+            return self._failed(job.lease, job.recording, heard)
         try:
             return self._done(job, heard, engine)
         except TransientError:
             raise
         except Exception as error:  # noqa: BLE001 - one bad recording never sinks its batch
-            return _failed(job.lease, job.recording, error)
+            return self._failed(job.lease, job.recording, error)
+
+    def _failed(self, lease: Lease, recording: Recording, error: Exception) -> Failed:
+        bound = logger.bind(key=recording.key)
+        if isinstance(error, PermanentError):
+            bound.warning("transcript_failed", code=error.code)
+            return Failed(recording, lease, "transcript", error.code, error.message)
+        bound.exception("transcription_crashed", error)
+        message = f"Transcribing {recording.key} stopped at {type(error).__name__}; see the log of this run."
+        return Failed(recording, lease, "transcript", "internal_error", message, self.retry_after_s)
 
     def _done(self, job: _Job, heard: Heard, engine: Engine) -> _Done:
         recording, decoder = job.recording, job.decoder
@@ -267,16 +280,6 @@ class TranscribeBatch:
         return _Done(FinishedTranscript(recording, job.lease, transcript, (complete, *_checks(transcript))), effort)
 
 
-def _failed(lease: Lease, recording: Recording, error: Exception) -> Failed:
-    bound = logger.bind(key=recording.key)
-    if isinstance(error, PermanentError):
-        bound.warning("transcript_failed", code=error.code)
-        return Failed(recording, lease, "transcript", error.code, error.message)
-    bound.exception("transcription_crashed", error)
-    message = f"Transcribing {recording.key} stopped at {type(error).__name__}; see the log of this run."
-    return Failed(recording, lease, "transcript", "internal_error", message)
-
-
 def _checks(transcript: Transcript) -> tuple[Check, ...]:
     return (transcript_covers_audio(transcript), transcript_is_plausible(transcript), language_is_certain(transcript))
 
@@ -292,7 +295,8 @@ def _result(tried: _Done | Failed | Result, committed: Committed, filed: Mapping
     if recording.key in committed.fenced:
         return Result(recording.key, "skipped", "fenced", f"Another run took {recording.key} over; its result counts.")
     if isinstance(tried, Failed):
-        return Result(recording.key, "failed", tried.code, tried.message)
+        again = TRIED_AGAIN if recording.key in committed.retried else ""
+        return Result(recording.key, "failed", tried.code, f"{tried.message}{again}")
     transcript = tried.finished.transcript
     return Result(
         recording.key,

@@ -76,6 +76,7 @@ class Stages(Ears):
             self.settings.owner,
             self.audio_limits,
             files=self.files.transcripts,
+            retry_after_s=self.settings.retries,
             on_progress=self._told_progress,
         )
 
@@ -92,6 +93,7 @@ class Stages(Ears):
             self.note_writer,
             note_dir=self.files.note_dir,
             usd_per_audio_hour=s.llm.policy.audio_hour_budget_usd,
+            retry_after_s=s.retries,
         )
 
     @property

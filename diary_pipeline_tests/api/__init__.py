@@ -1,1 +1,1 @@
-"""The job API, asked over loopback as its clients ask it."""
+"""See the folder name."""
