@@ -92,6 +92,12 @@ class ApiSettings(BaseModel):
     api_stop_s: int = setting(
         "API", 20, "Seconds for which requests may go on after SIGTERM; service managers kill after 30.", ge=1
     )
+    openai_wait_s: float = setting(
+        "API",
+        580.0,
+        "Seconds for which `/v1/audio/transcriptions` waits for its transcript; OpenAI's client gives up after 600.",
+        gt=0,
+    )
     production: bool = setting(
         "API", False, "Whether /docs and /openapi.json are hidden: they name every address there is."
     )

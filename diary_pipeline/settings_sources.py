@@ -26,3 +26,9 @@ class SourceSettings(BaseModel):
     max_file_size_mb: int = setting("Intake", 500, "Largest audio file, in millions of bytes.", ge=1)
     min_audio_s: float = setting("Intake", 0.3, "Shortest recording; below it there is no word to hear.", gt=0)
     max_audio_s: float = setting("Intake", 86_400.0, "Longest recording: a day.", gt=0)
+    upload_kept_hours: float = setting(
+        "Intake",
+        24.0,
+        "Hours after its last part for which an upload in parts is waited for; then its job fails.",
+        gt=0,
+    )
