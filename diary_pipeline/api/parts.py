@@ -53,7 +53,6 @@ def parts_of(wiring: Wiring) -> Parts:
         seal=wiring.seal,
         check_url=_web_address,
         check_callback=guard_of(s).target,
-        check_callback=_web_address,
         resumable=wiring.resumable,
         edit=wiring.edit,
         search=lambda typed, filters, limit: search(s.search_file, s.catalogue_file, typed, filters, limit=limit),
