@@ -21,7 +21,6 @@ from diary_pipeline.observability.logs import log
 MOST_HEADER_BYTES = 65_536
 """Of one request, while it is not whole."""
 KEEP_ALIVE_S = 20
-BACKLOG = 2048
 
 logger = log(__name__)
 
@@ -32,6 +31,10 @@ class _Server(uvicorn.Server):
         yield
 
 
+BACKLOG = 2048
+"""Connections that wait to be taken while the loop is busy; uvicorn's own number."""
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Take a port (0: any that is free); UsageError where that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -39,6 +42,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
+        bound.listen(BACKLOG)  # who reads the address that is printed next may connect at once
     except OSError as error:
         bound.close()
         raise UsageError(
