@@ -15,6 +15,7 @@ from diary_pipeline.api import (
     metrics,
     people,
     quarantine,
+    quarantine_routes,
     results,
     search,
     submit,
@@ -42,6 +43,7 @@ STATUS: tuple[APIRouter, ...] = (
     search.router,
     people.router,
     quarantine.router,
+    quarantine_routes.router,
     *_OPERATIONS,
 )
 """Routers of the status API."""

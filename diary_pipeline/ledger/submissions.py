@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import PRIORITIES, priority_rank
 from diary_pipeline.ledger.connect import Ledger, chunks, insert_missing, now, upsert
 from diary_pipeline.ledger.endings import count_endings
+from diary_pipeline.ledger.failures import Failure, note_failures
 from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.tables import REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
 
@@ -134,6 +135,7 @@ def refuse(ledger: Ledger, id: str, code: str, message: str) -> None:
         values = {"status": "refused", "reason_code": code, "message": message, "ended_at": now(tx)}
         if tx.execute(submissions.update().where(submissions.c.id == id, WAITING).values(**values)).rowcount:
             tell_ended(tx, [id])
+            note_failures(tx, [Failure(id, "intake", code, now(tx))])
             count_endings(tx, [("refused", code)])
 
 
