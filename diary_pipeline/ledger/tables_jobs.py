@@ -124,6 +124,7 @@ JOB_INDICES = (
     sa.Index("submissions_shown", _s.owner, shown_status, _s.created_at, _s.id),
     sa.Index("submissions_listed_all", _s.created_at, _s.id),
     sa.Index("submissions_shown_all", shown_status, _s.created_at, _s.id),
+    sa.Index("batches_run", batches.c.run_id),  # which batch a failed run had
     sa.Index(  # backlog.py asks how fast the last ones were
         "batches_closed",
         *(batches.c.stage, batches.c.closed_at),
