@@ -9,16 +9,20 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
 from diary_pipeline.api import (
+    corrections,
     events,
     health,
     jobs,
     metrics,
+    openai,
     people,
     quarantine,
     quarantine_routes,
     results,
     search,
     submit,
+    tus,
+    uploads,
     webhook_routes,
 )
 from diary_pipeline.api.browsers import origins
@@ -32,7 +36,7 @@ from diary_pipeline.api.problems import install
 from diary_pipeline.api.request_log import RequestLog
 
 _OPERATIONS = (health.router, metrics.router)
-INGESTION: tuple[APIRouter, ...] = (submit.router, jobs.one, *_OPERATIONS)
+INGESTION: tuple[APIRouter, ...] = (submit.router, uploads.router, tus.router, openai.router, jobs.one, *_OPERATIONS)
 """Routers of the ingestion API."""
 STATUS: tuple[APIRouter, ...] = (
     jobs.listing,
@@ -40,6 +44,7 @@ STATUS: tuple[APIRouter, ...] = (
     events.router,
     results.router,
     webhook_routes.router,
+    corrections.router,
     search.router,
     people.router,
     quarantine.router,

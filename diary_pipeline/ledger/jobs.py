@@ -181,4 +181,6 @@ def _submission(job: NewJob, rank: int, at: float) -> dict[str, object]:
         "created_at": at,
         "not_before": job.not_before,
         "expected_bytes": job.expected_bytes,
+        # Whoever says how many bytes there will be is sending them.
+        "fetching_since": None if job.expected_bytes is None else at,
     }

@@ -35,6 +35,7 @@ from diary_pipeline.ledger.tables import (
     work,
 )
 from diary_pipeline.ledger.tables_jobs import JOB_INDICES, JOB_TABLES
+from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES
 
 Step = Callable[[sa.Connection], None]
 
@@ -121,7 +122,7 @@ def _jobs(tx: sa.Connection) -> None:
             tx.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
     tx.execute(sa.schema.DropIndex(submissions_waiting, if_exists=True))  # of one lane, as it was before
     tx.execute(sa.schema.CreateIndex(submissions_waiting))
-    metadata.create_all(tx, tables=JOB_TABLES)
+    metadata.create_all(tx, tables=(*JOB_TABLES, *UPLOAD_TABLES))
     for index in JOB_INDICES:  # not by looking first: SQLAlchemy cannot read back an index of an expression
         tx.execute(sa.schema.CreateIndex(index, if_not_exists=True))
     tx.execute(submissions.update().where(submissions.c.commit_seq.is_not(None)).values(at_their_end()))

@@ -9,6 +9,7 @@ from functools import cached_property
 from diary_pipeline.core.batch import Result, Stage
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
+from diary_pipeline.intake.resumable import Resumable
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.notes.batch import WriteNotes
@@ -58,6 +59,12 @@ class Stages(Ears):
             settle_s=s.settle_s,
             exclude=(s.object_dir, s.note_dir, s.transcript_dir, s.dagster_home),
         )
+
+    @cached_property
+    def resumable(self) -> Resumable:
+        """Uploads that come in parts."""
+        s = self.settings
+        return Resumable(self.ledger, self.store, s.home / "scratch", s.upload_kept_hours * 3600)
 
     @cached_property
     def transcribe(self) -> TranscribeBatch:
@@ -171,11 +178,15 @@ class Stages(Ears):
     def limits(self) -> Mapping[Stage, PlanLimits]:
         """How large batches may become, by stage."""
         s = self.settings
+        step_s = s.priority_step_minutes * 60
         return {
             "transcript": PlanLimits(
-                s.transcript_batch_audio_minutes, s.transcript_batch_recordings, s.transcript_batches_open
+                s.transcript_batch_audio_minutes,
+                s.transcript_batch_recordings,
+                s.transcript_batches_open,
+                step_s=step_s,
             ),
-            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open),
+            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open, step_s=step_s),
         }
 
     @property
