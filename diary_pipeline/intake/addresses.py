@@ -16,8 +16,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-import httpx
-
 from diary_pipeline.core.errors import PermanentError, TransientError, UsageError
 
 WEB_PORTS = (80, 443)
@@ -105,6 +103,8 @@ class Guard:
 
         PermanentError `url_invalid`, or `url_forbidden_address` for what must not be asked wherever it leads.
         """
+        import httpx  # here, because every command reads settings, and settings hold a guard's words
+
         try:
             said = httpx.URL(url) if len(url) <= MAX_URL else None
         except (httpx.InvalidURL, UnicodeError):
@@ -114,7 +114,8 @@ class Guard:
         host = said.raw_host.decode("ascii").removesuffix(".")
         if not _is_address(host) and not _HOST.fullmatch(host):
             raise PermanentError("url_invalid", "The address names no host; check it and send it again.")
-        target = Target(said.scheme, host, said.port or _SCHEMES[said.scheme], said.raw_path.decode("ascii"))
+        port = _SCHEMES[said.scheme] if said.port is None else said.port
+        target = Target(said.scheme, host, port, said.raw_path.decode("ascii"))
         if said.userinfo:
             raise forbidden(target, "a user name or password in it")
         if _ENDS_IN_NUMBER.search(host) and not _is_address(host):
@@ -151,9 +152,11 @@ def is_public(address: str) -> bool:
     """Say whether an IP address belongs to the public internet, also by the IPv4 address that it may carry inside."""
     try:
         ip = ipaddress.ip_address(address)
-    except ValueError:  # `fe80::1%eth0` would be one of this link
+    except ValueError:
         return False
     if isinstance(ip, ipaddress.IPv6Address):
+        if ip.scope_id is not None:  # `fe80::1%eth0`: one of this link
+            return False
         inside = ip.ipv4_mapped or (ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in _NAT64 else None)
         if inside is not None:
             return is_public(str(inside))
