@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-from diary_pipeline.core.errors import PermanentError, TransientError, UsageError
+from diary_pipeline.core.errors import TransientError, UsageError
 
 WEB_PORTS = (80, 443)
 MAX_URL = 4_096
@@ -101,7 +101,7 @@ class Guard:
     def target(self, url: str) -> Target:
         """Take a URL apart without looking anything up.
 
-        PermanentError `url_invalid`, or `url_forbidden_address` for what must not be asked wherever it leads.
+        UsageError `url_invalid`, or `url_forbidden_address` for what must not be asked wherever it leads.
         """
         import httpx  # here, because every command reads settings, and settings hold a guard's words
 
@@ -110,10 +110,10 @@ class Guard:
         except (httpx.InvalidURL, UnicodeError):
             said = None
         if said is None or said.scheme not in _SCHEMES or not said.raw_host:
-            raise PermanentError("url_invalid", "This is no http:// or https:// address; check it and send it again.")
+            raise UsageError("url_invalid", "This is no http:// or https:// address; check it and send it again.")
         host = said.raw_host.decode("ascii").removesuffix(".")
         if not _is_address(host) and not _HOST.fullmatch(host):
-            raise PermanentError("url_invalid", "The address names no host; check it and send it again.")
+            raise UsageError("url_invalid", "The address names no host; check it and send it again.")
         port = _SCHEMES[said.scheme] if said.port is None else said.port
         target = Target(said.scheme, host, port, said.raw_path.decode("ascii"))
         if said.userinfo:
@@ -127,7 +127,7 @@ class Guard:
     def addresses(self, target: Target) -> list[str]:
         """Look the host up and return its addresses if every one may be reached.
 
-        PermanentError `url_forbidden_address`; TransientError `url_unreachable` when the name has no address now. One
+        UsageError `url_forbidden_address`; TransientError `url_unreachable` when the name has no address now. One
         private address among public ones is refused too: which of them is dialled would be chance.
         """
         try:
@@ -166,9 +166,9 @@ def is_public(address: str) -> bool:
     return ip.is_global and not kept
 
 
-def forbidden(target: Target, what: str) -> PermanentError:
+def forbidden(target: Target, what: str) -> UsageError:
     """Say that a URL leads where none may."""
-    return PermanentError(
+    return UsageError(
         "url_forbidden_address",
         f"{target.shown} is not asked: it names {what}; give a public one, or let the operator allow this host.",
     )

@@ -25,6 +25,7 @@ from diary_pipeline.intake.parts import sweep_parts
 from diary_pipeline.intake.receive import Received, Rules, receive
 from diary_pipeline.intake.sources import Walk, WatchedFolder
 from diary_pipeline.intake.submit import submit_found, submit_paths
+from diary_pipeline.intake.uploads import sweep_uploads
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Submission
@@ -36,6 +37,7 @@ _REFUSALS_IN_COMMIT = 1_000
 _PATIENCE_S = 1.0
 """So long a slice waits for what is being fetched: the usual address has answered by then."""
 _LOOK_S = 0.5
+_UPLOADS_SWEPT_S = 3_600.0
 logger = log(__name__)
 
 
@@ -89,6 +91,7 @@ class Intake:
         self._clock = clock
         self._exclude = exclude
         self._restless: set[str] = set()
+        self._uploads_swept_at = -_UPLOADS_SWEPT_S
         self._walks: dict[WatchedFolder, Walk] = {}
 
     def submit(
@@ -199,7 +202,7 @@ class Intake:
     def _queues(self, limit: int, ids: Sequence[str] | None) -> tuple[list[Submission], list[Submission]]:
         with self._ledger.reading() as conn:
             if ids is not None:
-                mine = [s for s in submissions.get(conn, ids) if _waits(s)]
+                mine = [s for s in submissions.get(conn, ids) if s.waits]
                 return [s for s in mine if s.is_near], [s for s in mine if s.is_far]
             near = submissions.waiting(conn, limit + 1 + len(self._restless))
             free = self._fetching.free
@@ -214,7 +217,7 @@ class Intake:
 
     def _is_waiting(self, submission: Submission) -> bool:
         with self._ledger.reading() as conn:
-            return any(map(_waits, submissions.get(conn, [submission.id])))
+            return any(row.waits for row in submissions.get(conn, [submission.id]))
 
     def _commit_refusals(self) -> None:
         with self._ledger.reading() as conn:
@@ -232,12 +235,11 @@ class Intake:
                 continue  # another worker swept it
         sweep_parts(self._rules.scratch, _SCRATCH_KEPT_S)
         self._store.sweep(_SCRATCH_KEPT_S)
+        if time.monotonic() >= self._uploads_swept_at + _UPLOADS_SWEPT_S:
+            self._uploads_swept_at = time.monotonic()
+            sweep_uploads(self._ledger, self._store)
 
 
 def _wanted(folder: WatchedFolder) -> Options:
     wishes = {name: getattr(folder, name) for name in ("language", "whisper_model", "tags", "vocabulary")}
     return Options.read(wishes)
-
-
-def _waits(submission: Submission) -> bool:
-    return submission.status == "pending" and submission.recording_key is None

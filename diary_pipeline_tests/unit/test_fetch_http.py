@@ -23,6 +23,9 @@ from diary_pipeline_tests.servers import missing_server
 from diary_pipeline_tests.web_server import WebServer, Wire, head, in_ranges, redirect, says, web_server, whole
 
 DATA = bytes(range(256)) * 2_000
+LOOPBACK = ["127.0.0.1"]
+NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Certificates that are believed where none is shown; reading the public ones takes a while."""
 LIMITS = AudioLimits(max_size_bytes=1_000_000)
 OLD = "Sat, 01 May 2021 20:00:00 GMT"
 NOW = "Sat, 01 May 2021 20:00:01 GMT"
@@ -51,12 +54,12 @@ class Fetch:
         self.part.touch()
         self.seen: list[tuple[int, int | None]] = []
 
-    def fetcher(self, idle_s: float = 5.0, certificates: ssl.SSLContext | None = None) -> HttpFetcher:
+    def fetcher(self, idle_s: float = 5.0) -> HttpFetcher:
         inside = {"private.test": ["10.0.0.7"], "metadata.test": ["169.254.169.254"]}
         guard = Guard(
             [f"memos.test:{self.web.port}"], ports=(80, 443, self.web.port), resolve=lambda h: inside.get(h, LOOPBACK)
         )
-        return HttpFetcher(GuardedHttp(guard, idle_s=idle_s, certificates=certificates))
+        return HttpFetcher(GuardedHttp(guard, idle_s=idle_s, certificates=NOBODY))
 
     def __call__(self, url: str = "", fetcher: HttpFetcher | None = None, whole_s: float = 20.0) -> float | None:
         return (fetcher or self.fetcher()).fetch(
@@ -84,9 +87,6 @@ class Fetch:
     @property
     def data(self) -> bytes:
         return self.part.read_bytes()
-
-
-LOOPBACK = ["127.0.0.1"]
 
 
 @pytest.fixture
@@ -356,7 +356,7 @@ def test_a_name_or_a_port_where_nobody_is_can_be_tried_again(fetch: Fetch, answe
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     guard = Guard([f"memos.test:{port}"], resolve=lambda _: answers)
-    error = fetch.refused(f"http://memos.test:{port}/", fetcher=HttpFetcher(GuardedHttp(guard)))
+    error = fetch.refused(f"http://memos.test:{port}/", fetcher=HttpFetcher(GuardedHttp(guard, certificates=NOBODY)))
     assert (error.code, error.transient) == ("url_unreachable", True)
 
 
@@ -369,14 +369,14 @@ def test_a_host_is_looked_up_once_and_dialled_at_that_address(fetch: Fetch) -> N
 
     fetch.web.pages["/memo.mp3"] = whole(DATA)
     guard = Guard([f"memos.test:{fetch.web.port}"], resolve=rebinding)
-    fetch(fetcher=HttpFetcher(GuardedHttp(guard)))
+    fetch(fetcher=HttpFetcher(GuardedHttp(guard, certificates=NOBODY)))
     assert (fetch.data, asked) == (DATA, ["memos.test"])
 
 
 def test_a_second_address_is_dialled_when_the_first_does_not_answer(fetch: Fetch) -> None:
     fetch.web.pages["/memo.mp3"] = whole(DATA)
     guard = Guard([f"memos.test:{fetch.web.port}"], resolve=lambda _: ["127.0.0.2", "::1", "127.0.0.1"])
-    fetch(fetcher=HttpFetcher(GuardedHttp(guard)))
+    fetch(fetcher=HttpFetcher(GuardedHttp(guard, certificates=NOBODY)))
     assert fetch.data == DATA
 
 
