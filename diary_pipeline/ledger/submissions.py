@@ -16,7 +16,7 @@ from diary_pipeline.ledger.connect import Ledger, chunks, insert_missing, now, u
 from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.failures import Failure, note_failures
 from diary_pipeline.ledger.outbox import tell_ended
-from diary_pipeline.ledger.tables import REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
+from diary_pipeline.ledger.tables import FAR, NEAR, REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,22 @@ class Submission:
     fetching_since: float | None
     received_bytes: int | None
     expected_bytes: int | None
+    lane: int
+
+    @property
+    def waits(self) -> bool:
+        """Intake has neither accepted nor refused it."""
+        return self.status == "pending" and self.recording_key is None
+
+    @property
+    def is_near(self) -> bool:
+        """Its bytes are here, and whole."""
+        return self.lane == NEAR
+
+    @property
+    def is_far(self) -> bool:
+        """Its bytes must be fetched first."""
+        return self.lane == FAR
 
 
 @dataclass(frozen=True)
@@ -107,7 +123,7 @@ def waiting(conn: sa.Connection, limit: int, *, far: bool = False) -> list[Submi
     here: files and uploads.
     """
     found: list[Submission] = []
-    due = _ROWS.where(WAITING, submissions.c.lane == int(far), submissions.c.not_before <= now(conn))
+    due = _ROWS.where(WAITING, submissions.c.lane == (FAR if far else NEAR), submissions.c.not_before <= now(conn))
     for priority in sorted(PRIORITIES.values(), reverse=True):  # one range of the index each
         ordered = due.where(submissions.c.priority == priority).order_by(
             submissions.c.not_before, submissions.c.created_at
