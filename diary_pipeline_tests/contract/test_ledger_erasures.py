@@ -108,7 +108,7 @@ def said_of_jobs(ledger: Ledger, owner: str, *submission_ids: str) -> None:
         for n, id in enumerate(submission_ids):
             tx.execute(jobs.insert().values(submission_id=id, said={"of": f"said-{owner}"}, callback_url="https://x"))
             told = {"submission_id": id, "event": "job.completed", "url": f"https://told-{owner}.example", "body": {}}
-            tx.execute(outbox.insert().values(**told, created_at=1.0, next_at=1.0, attempts=0))
+            tx.execute(outbox.insert().values(**told, host="x", created_at=1.0, next_at=1.0, attempts=0))
             key = {"owner": owner, "key": f"key-{owner}-{n}", "request_sha256": "x", "submission_id": id}
             tx.execute(idempotency_keys.insert().values(**key, created_at=1.0))
         secret = {"id": f"dk-{owner}", "secret_sha256": "x", "owner": owner, "name": f"phone of {owner}"}
