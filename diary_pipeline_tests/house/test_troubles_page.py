@@ -9,7 +9,7 @@ ERRORS = {"AudioRefused", "PermanentError", "TransientError", "ServiceMissing", 
 STAGES = (
     *("audio/probe", "audio/soundness", "intake/near", "intake/receive", "intake/fetch", "intake/guarded_http"),
     *("transcription/batch", "transcription/devices", "transcription/server", "transcription/whisper", "notes/batch"),
-    *("storage/bucket", "storage/folder", "ledger/acceptance", "ledger/tombstones", "defs/recovery"),
+    *("storage/bucket", "storage/folder", "ledger/acceptance", "defs/recovery"),
 )
 """Where what a recording meets on its way is raised."""
 
