@@ -67,3 +67,14 @@ class SourceSettings(BaseModel):
         (60.0, 300.0, 1_800.0),
         "Seconds between tries, commas between; after the last it is refused, so an hour's outage is outlasted.",
     )
+    retry_after_s: Waits = setting(
+        "Batches",
+        (60.0, 300.0, 1800.0),
+        "Seconds after which a recording that failed is tried again by itself, each pause once, unless its failure can "
+        "not go away; then it has failed. 0: never.",
+    )
+
+    @property
+    def retries(self) -> tuple[float, ...]:
+        """Give the pauses after failures of a stage; none when they are switched off."""
+        return tuple(pause_s for pause_s in self.retry_after_s if pause_s)
