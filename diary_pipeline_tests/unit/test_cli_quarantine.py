@@ -1,5 +1,6 @@
 """`diary quarantine show|retry|drop` over a small real home."""
 
+import io
 import json
 from collections.abc import Iterator
 
@@ -50,7 +51,8 @@ def test_a_refused_file_goes_on_under_a_new_id(run: Run, troubled: dict[str, str
     assert listed(run) == {"cut.m4a", "odd.m4a"}
 
 
-def test_nothing_is_dropped_without_a_yes(run: Run, troubled: dict[str, str]) -> None:
+def test_nothing_is_dropped_without_a_yes(run: Run, troubled: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert run("quarantine", "drop", "--all").code != 0
     assert listed(run) == set(troubled)
     assert run("quarantine", "drop", "--all", "--yes").code == 0
