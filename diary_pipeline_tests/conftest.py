@@ -14,7 +14,7 @@ from diary_pipeline.storage.gcs import GcsStore
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline_tests.gcs_server import GcsServer, gcs_server
 from diary_pipeline_tests.new_ledgers import NewLedgers
-from diary_pipeline_tests.servers import Postgres, postgres_server
+from diary_pipeline_tests.servers import Postgres, Redis, postgres_server, redis_server
 
 settings.register_profile("untimed", deadline=None)  # a test times nothing: machines are busy
 settings.load_profile("untimed")
@@ -47,6 +47,23 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     """A new, empty PostgreSQL database."""
     with postgres.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis_session() -> Iterator[Redis]:
+    """A Redis server of this session's own."""
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_session: Redis) -> str:
+    """An empty Redis database; who kills the server starts one of its own with `redis_server`."""
+    import redis
+
+    with redis.Redis.from_url(redis_session.url) as client:
+        client.flushall()
+    return redis_session.url
 
 
 @pytest.fixture(scope="session")

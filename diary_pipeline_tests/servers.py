@@ -87,9 +87,7 @@ def postgres_server(changed: Mapping[str, str] = MappingProxyType({})) -> Iterat
         as_user = _as_server_user(folder)
         data, log = folder / "data", folder / "log"
         _check([*as_user, initdb, "-D", data, "-U", "diary", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"])
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
         said = "\n".join(f"{name} = '{value}'" for name, value in {**settings, **POSTGRES_SETTINGS, **changed}.items())
         with (data / "postgresql.conf").open("a") as conf:
@@ -134,3 +132,76 @@ def _check(command: list[str | Path]) -> None:
         if done.returncode:
             said.seek(0)
             missing_server(f"PostgreSQL did not start: {said.read().decode(errors='replace')[-500:]}")
+
+
+@dataclass
+class Redis:
+    """A running server whose every write is on disk before it is answered, so that a killed one comes back whole."""
+
+    program: str
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Return the URL of its first database, over TCP on loopback."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, or start it again on the same port with what it had written; return once it answers."""
+        import redis
+        from redis.backoff import ConstantBackoff
+        from redis.retry import Retry
+
+        settings: dict[str, object] = {
+            "bind": "127.0.0.1",
+            "port": self.port,
+            "dir": self.folder,
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "maxmemory": "64mb",
+            "maxmemory-policy": "noeviction",
+        }
+        said = [str(part) for name, value in settings.items() for part in (f"--{name}", value)]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.program, *said], cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        with redis.Redis(port=self.port, retry=Retry(ConstantBackoff(0.02), 1000)) as client:
+            client.ping()
+
+    def kill(self) -> None:
+        """Kill it as a machine that loses power would; `start` brings it back."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@contextmanager
+def redis_server() -> Iterator[Redis]:
+    """Start a Redis server of this session's own on a free port; skip where none is installed."""
+    installed = shutil.which("redis-server")
+    if installed is None:
+        missing_server("no Redis server (redis-server) is installed")
+    try:
+        import redis  # noqa: F401
+    except ModuleNotFoundError:
+        missing_server("the Python package redis is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="diary-redis-"))
+    server = Redis(installed, folder, free_port())
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

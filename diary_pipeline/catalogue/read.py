@@ -84,11 +84,31 @@ def markdown_of(ledger: Ledger, store: ObjectStore, key: str) -> str | None:
     mine = _current_rows(ledger, store, [key], "note", ("notes",)).get(key)
     if not mine:
         return None
-    note = mine["notes"][0]
-    put_right = _current_rows(ledger, store, [key], "correction", ("corrected_notes",)).get(key)
-    if put_right and put_right["corrected_notes"][0]["note_version"] == note["version"]:
-        note = put_right["corrected_notes"][0]
-    return str(note["markdown"])
+    return _markdown(ledger, store, key, mine["notes"][0])
+
+
+def transcript_at(ledger: Ledger, store: ObjectStore, key: str, object_id: str) -> Transcript | None:
+    """Return the transcript of a recording that lies in an object; None: none does. NotFound: the object is gone."""
+    store.bring([object_id])
+    whole = _read(store, f"{object_id}/transcripts.parquet", [key])
+    if not whole:
+        return None
+    heard = transcript_from(whole[0], _read(store, f"{object_id}/segments.parquet", [key]))
+    put_right = corrections_of(ledger, store, [key]).get(key)
+    return corrected_transcript(heard, put_right.made) if put_right else heard
+
+
+def note_at(ledger: Ledger, store: ObjectStore, key: str, object_id: str) -> tuple[DiaryNote, str] | None:
+    """Return the note of a recording that lies in an object, and how people read it; otherwise as `transcript_at`."""
+    store.bring([object_id])
+    notes = _read(store, f"{object_id}/notes.parquet", [key])
+    if not notes:
+        return None
+    written = note_from(notes[0], _read(store, f"{object_id}/note_items.parquet", [key]))
+    put_right = corrections_of(ledger, store, [key]).get(key)
+    if put_right is None:
+        return written, str(notes[0]["markdown"])
+    return corrected_note(written, put_right.made), _markdown(ledger, store, key, notes[0])
 
 
 def segment_files(ledger: Ledger, store: ObjectStore, keys: Sequence[str], watermark: int) -> list[tuple[str, Path]]:
@@ -100,6 +120,13 @@ def segment_files(ledger: Ledger, store: ObjectStore, keys: Sequence[str], water
     ]
     paths = {file: store.path(file) for file in dict.fromkeys(file for _, file in placed) if store.exists(file)}
     return [(subject, paths[file]) for subject, file in placed if file in paths]
+
+
+def _markdown(ledger: Ledger, store: ObjectStore, key: str, note: Row) -> str:
+    put_right = _current_rows(ledger, store, [key], "correction", ("corrected_notes",)).get(key)
+    if put_right and put_right["corrected_notes"][0]["note_version"] == note["version"]:
+        note = put_right["corrected_notes"][0]
+    return str(note["markdown"])
 
 
 _ByKey = Mapping[str, Mapping[str, Sequence[Row]]]

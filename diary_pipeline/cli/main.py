@@ -19,6 +19,7 @@ from diary_pipeline.cli import (
     erase,
     evaluate,
     ingest,
+    keys,
     llm,
     manage,
     models,
@@ -28,6 +29,7 @@ from diary_pipeline.cli import (
     reprocess,
     versions,
 )
+from diary_pipeline.cli.api import api
 from diary_pipeline.cli.edit import edit
 from diary_pipeline.cli.export import export
 from diary_pipeline.cli.marts import marts
@@ -69,12 +71,14 @@ for command in (
     marts,
     manage.doctor,
     manage.dev,
+    api,
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
 app.add_typer(llm.app, name="llm")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(keys.app, name="keys")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -15,7 +15,7 @@ from diary_pipeline.core import tags
 from diary_pipeline.core.batch import Batch, Result, Stage
 from diary_pipeline.core.errors import Fenced
 from diary_pipeline.defs.events import mark_failed
-from diary_pipeline.ledger import batches, leases, recordings
+from diary_pipeline.ledger import batches, leases, recordings, retries
 from diary_pipeline.ledger.batches import ClosedBatch, OpenBatch
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.store import ObjectStore
@@ -38,6 +38,8 @@ class Recovery:
     store: ObjectStore
     lease_s: float
     max_attempts: int
+    retry_after_s: Sequence[float] = ()
+    """Pauses after which recordings are tried again whose every attempt was given back with a reason."""
     clock: Callable[[], float] = time.time
 
     def fail_dead_runs(self, instance: dg.DagsterInstance) -> list[str]:
@@ -45,7 +47,7 @@ class Recovery:
         dead = []
         for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
             run, started_at = record.dagster_run, record.start_time or record.create_timestamp.timestamp()
-            if not _is_ours(run) or self.clock() - started_at < self.lease_s:
+            if not is_ours(run) or self.clock() - started_at < self.lease_s:
                 continue
             with self.ledger.reading() as conn:
                 if leases.holder_is_live(conn, run.run_id):
@@ -65,7 +67,7 @@ class Recovery:
         for record in instance.get_run_records(dg.RunsFilter(statuses=waiting)):
             run, age_s = record.dagster_run, self.clock() - record.create_timestamp.timestamp()
             # Another waiting process creates its runs in these states too, for a moment.
-            if _is_ours(run) and age_s >= self.lease_s:
+            if is_ours(run) and age_s >= self.lease_s:
                 instance.report_run_canceled(run, message="No daemon lives to start this run; it is asked for again.")
                 canceled.append(run.run_id)
         return canceled
@@ -114,7 +116,9 @@ class Recovery:
                 told = message or f"Its run died {self.max_attempts} times; look at the runs."
                 told = f"{told} Launch the partition again when that is mended."
                 recording = recordings.get(conn, lease.key)
-                failed.append(Failed(recording, lease, batch.stage, code or "worker_lost", told))
+                # What killed every run without a word would do so again, and takes others down with it.
+                again = self.retry_after_s if code else ()
+                failed.append(Failed(recording, lease, batch.stage, code or "worker_lost", told, again))
         if not failed:
             return
         commit = commit_transcripts if batch.stage == "transcript" else commit_notes
@@ -139,7 +143,8 @@ class Recovery:
         if stage == "transcript":
             forget_ended(self.ledger, self.store, keys)
         with self.ledger.reading() as conn:
-            rows = [r for r in recordings.rows(conn, keys) if r.status == "failed"]
+            again = retries.waiting(conn, keys)
+            rows = [r for r in recordings.rows(conn, keys) if r.status == "failed" or r.recording.key in again]
         results = [Result(r.recording.key, "failed", r.reason_code, r.message or "") for r in rows]
         if results:
             mark_failed(instance, f"batch {batch_id}", results, [dg.AssetKey(a) for a in ASSETS[stage]])
@@ -152,7 +157,7 @@ def _is_over(instance: dg.DagsterInstance, run_id: str | None) -> bool:
     return run is None or run.is_finished
 
 
-def _is_ours(run: dg.DagsterRun) -> bool:
+def is_ours(run: dg.DagsterRun) -> bool:
     """Whether a run is of this code location: others may live on the same Dagster."""
     origin = run.remote_job_origin
     if origin is not None and origin.location_name != tags.LOCATION:

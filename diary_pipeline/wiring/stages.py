@@ -9,6 +9,12 @@ from functools import cached_property
 from diary_pipeline.core.batch import Result, Stage
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
+from diary_pipeline.intake.addresses import Guard
+from diary_pipeline.intake.fetch import FetchLimits
+from diary_pipeline.intake.fetch_http import HttpFetcher
+from diary_pipeline.intake.fetcher import Fetcher
+from diary_pipeline.intake.guarded_http import GuardedHttp
+from diary_pipeline.intake.resumable import Resumable
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.notes.batch import WriteNotes
@@ -55,9 +61,25 @@ class Stages(Ears):
             allowed_models=s.allowed_models,
             seal=self.seal,
             scratch=s.home / "scratch",
+            fetchers=self.fetchers,
+            fetching=FetchLimits(s.fetch_at_once, s.fetch_timeout_s, s.fetch_retry_s),
             settle_s=s.settle_s,
             exclude=(s.object_dir, s.note_dir, s.transcript_dir, s.dagster_home),
         )
+
+    @cached_property
+    def resumable(self) -> Resumable:
+        """Uploads that come in parts."""
+        s = self.settings
+        return Resumable(self.ledger, self.store, s.home / "scratch", s.upload_kept_hours * 3600)
+
+    @cached_property
+    def fetchers(self) -> Mapping[str, Fetcher]:
+        """What fetches addresses, by scheme."""
+        s = self.settings
+        guard = Guard(s.fetch_hosts, s.fetch_ports)
+        web = HttpFetcher(GuardedHttp(guard, connect_s=s.fetch_connect_s, idle_s=s.fetch_idle_s))
+        return {"http": web, "https": web}
 
     @cached_property
     def transcribe(self) -> TranscribeBatch:
@@ -69,6 +91,7 @@ class Stages(Ears):
             self.settings.owner,
             self.audio_limits,
             files=self.files.transcripts,
+            retry_after_s=self.settings.retries,
             on_progress=self._told_progress,
         )
 
@@ -85,6 +108,7 @@ class Stages(Ears):
             self.note_writer,
             note_dir=self.files.note_dir,
             usd_per_audio_hour=s.llm.policy.audio_hour_budget_usd,
+            retry_after_s=s.retries,
         )
 
     @property
@@ -169,11 +193,15 @@ class Stages(Ears):
     def limits(self) -> Mapping[Stage, PlanLimits]:
         """How large batches may become, by stage."""
         s = self.settings
+        step_s = s.priority_step_minutes * 60
         return {
             "transcript": PlanLimits(
-                s.transcript_batch_audio_minutes, s.transcript_batch_recordings, s.transcript_batches_open
+                s.transcript_batch_audio_minutes,
+                s.transcript_batch_recordings,
+                s.transcript_batches_open,
+                step_s=step_s,
             ),
-            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open),
+            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open, step_s=step_s),
         }
 
     @property

@@ -16,11 +16,12 @@ OWNERS = {  # a heavy module is imported at load by the files that own it, and b
     "ctranslate2": ("transcription/whisper/faster_whisper.py", "transcription/speech/speech_activity.py"),
     "onnxruntime": ("transcription/whisper/faster_whisper.py", "transcription/speech/speech_activity.py"),
     "duckdb": ("catalogue/",),
+    "fastapi": ("api/",),
     "pyarrow": ("catalogue/",),
     "sqlalchemy": ("ledger/", "instance/event_storage.py", "defs/wipe/"),
     "dagster": ("definitions.py", "defs/", "instance/", "cli/drain.py"),
     **dict.fromkeys(
-        ("torch", "pandas", "google", "kubernetes", "openai", "anthropic", "mistralai", "xllamacpp", "fastapi", "dbt"),
+        ("torch", "pandas", "google", "kubernetes", "openai", "anthropic", "mistralai", "xllamacpp", "dbt"),
         (),
     ),
 }

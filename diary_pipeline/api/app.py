@@ -1,0 +1,90 @@
+"""The two apps, made of one set of routers: what each serves, and what lies around every request.
+
+A noun's routes stand in its own file; here is only which app has them. `all_in_one` is both on one port.
+"""
+
+from collections.abc import Callable, Sequence
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+
+from diary_pipeline.api import (
+    corrections,
+    events,
+    health,
+    jobs,
+    metrics,
+    openai,
+    people,
+    quarantine,
+    quarantine_routes,
+    results,
+    search,
+    submit,
+    tus,
+    uploads,
+    webhook_routes,
+)
+from diary_pipeline.api.browsers import origins
+from diary_pipeline.api.document import describe
+from diary_pipeline.api.door import door
+from diary_pipeline.api.guards import bodies
+from diary_pipeline.api.headers import SecurityHeaders
+from diary_pipeline.api.metrics import Metrics
+from diary_pipeline.api.parts import Parts
+from diary_pipeline.api.problems import install
+from diary_pipeline.api.request_log import RequestLog
+
+_OPERATIONS = (health.router, metrics.router)
+INGESTION: tuple[APIRouter, ...] = (submit.router, uploads.router, tus.router, openai.router, jobs.one, *_OPERATIONS)
+"""Routers of the ingestion API."""
+STATUS: tuple[APIRouter, ...] = (
+    jobs.listing,
+    jobs.one,
+    events.router,
+    results.router,
+    webhook_routes.router,
+    corrections.router,
+    search.router,
+    people.router,
+    quarantine.router,
+    quarantine_routes.router,
+    *_OPERATIONS,
+)
+"""Routers of the status API."""
+AROUND: tuple[Callable[[Parts], Middleware], ...] = (origins, door, bodies)
+"""What lies around every request, inside of its headers and its line in the log; the outermost first."""
+
+
+def ingestion_app(parts: Parts) -> FastAPI:
+    """Make the app that takes recordings."""
+    return _app(parts, "ingestion", INGESTION)
+
+
+def status_app(parts: Parts) -> FastAPI:
+    """Make the app that tells of them."""
+    return _app(parts, "status", STATUS)
+
+
+def all_in_one(parts: Parts) -> FastAPI:
+    """Make one app of both."""
+    return _app(parts, "all", (*INGESTION, *(router for router in STATUS if router not in INGESTION)))
+
+
+def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
+    counted = Metrics(parts, name)
+    logged = Middleware(RequestLog, observe=counted.observe)
+    around = [Middleware(SecurityHeaders), logged, *(layer(parts) for layer in AROUND)]
+    shown = not parts.settings.production
+    app = FastAPI(
+        middleware=around,
+        docs_url="/docs" if shown else None,
+        openapi_url="/openapi.json" if shown else None,
+        redoc_url=None,
+    )
+    app.state.parts, app.state.metrics, app.state.watch = parts, counted, events.Watch(parts.ledger)
+    install(app)
+    for router in routers:
+        app.include_router(router)
+    describe(app, name)
+    return app

@@ -1,0 +1,169 @@
+"""Which bodies are read, how much of them, and how slowly they may come; nothing is kept of them here.
+
+What surprises: what is found while a body streams becomes the answer whatever the route makes of the exception, because
+frameworks turn what goes wrong while they read a body into an answer of their own (FastAPI: 400).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from diary_pipeline.api.body_rules import Rule, rule_for, rules_of
+from diary_pipeline.api.parts import Parts
+from diary_pipeline.api.problems import Problem, answer
+
+GRACE_S = 20.0
+"""Before a sender's speed is judged: the first seconds of a mobile connection say little."""
+LINGER_S = 2.0
+"""For how long the rest of a refused body is thrown away. A connection that is closed while its other end still writes
+is reset, and a reset takes the answer with it that was on its way (SEEN with httpx on loopback: no 413, but a broken
+pipe)."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How slowly a body may come."""
+
+    idle_s: float
+    min_bytes_s: int
+
+
+def bodies(parts: Parts) -> Middleware:
+    """Make the guard of a deployment's bodies."""
+    s = parts.settings
+    rules = rules_of(json_bytes=s.api_json_kb * 1000, file_bytes=s.max_file_size_mb * 1_000_000)
+    return Middleware(Bodies, rules=rules, pace=Pace(s.api_body_idle_s, s.api_body_min_bytes_s))
+
+
+class Bodies:
+    """ASGI middleware: refuses a body by what it says of itself, and then counts what really comes."""
+
+    def __init__(
+        self, app: ASGIApp, rules: Sequence[Rule], pace: Pace, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.app = app
+        self.rules = rules
+        self.pace = pace
+        self.clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse its body."""
+        if scope["type"] != "http" or not has_body(headers := Headers(scope=scope)):
+            await self.app(scope, receive, send)
+            return
+        try:
+            most = rule_for(self.rules, scope["method"], scope["path"]).allowed_bytes(headers)
+        except Problem as problem:
+            await refuse(scope, receive, send, problem)
+            return
+        body = _Watched(scope, receive, send, most, self.pace, self.clock)
+        try:
+            await self.app(scope, body.receive, body.send)
+        except (Problem, ClientDisconnect):
+            if body.verdict is None and not body.gone:
+                raise
+        if body.verdict is not None:
+            await body.close()
+
+
+class _Watched:
+    """One body on its way in, and the answer on its way out."""
+
+    def __init__(  # noqa: PLR0917 - a request in ASGI is three things already
+        self, scope: Scope, receive: Receive, send: Send, max_bytes: int, pace: Pace, clock: Callable[[], float]
+    ) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self._max_bytes, self._pace, self._clock = max_bytes, pace, clock
+        self.verdict: Problem | None = None
+        self.gone = False
+        self._whole = False
+        self._answering = False
+        self._bytes = 0
+        self._waited_s = 0.0
+
+    async def receive(self) -> Message:
+        if self.verdict is not None:
+            raise self.verdict
+        if self._whole:  # what still comes is the end of the connection, which may take hours
+            return await self._receive()
+        began = self._clock()
+        try:
+            message = await asyncio.wait_for(self._receive(), self._pace.idle_s)
+        except TimeoutError:
+            self.verdict = _too_slow(f"nothing came for {self._pace.idle_s:g} s")
+            raise self.verdict from None
+        self._waited_s += self._clock() - began
+        if message["type"] == "http.disconnect":
+            self.gone = True
+            return message
+        self._bytes += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        self.verdict = self._judged()
+        if self.verdict is not None:
+            raise self.verdict
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.verdict is None or self._answering:
+            self._answering = True
+            await self._send(message)
+
+    async def close(self) -> None:
+        """Answer with what was found, unless the route had begun to answer before."""
+        if self.verdict is not None and not self._answering:
+            lingers = self.verdict.status != 408
+            await refuse(self.scope, self._receive, self._send, self.verdict, lingers and not self._whole)
+
+    def _judged(self) -> Problem | None:
+        if self._bytes > self._max_bytes:
+            return too_large(self._max_bytes)
+        slowest = self._pace.min_bytes_s * self._waited_s
+        if not self._whole and self._waited_s > GRACE_S and self._bytes < slowest:
+            return _too_slow(f"less than {self._pace.min_bytes_s} bytes a second came")
+        return None
+
+
+def has_body(headers: Headers) -> bool:
+    """Tell whether a request says that it has a body."""
+    return headers.get("content-length", "0").strip() != "0" or "transfer-encoding" in headers
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, problem: Problem, lingers: bool = True) -> None:
+    """Answer with a problem, and end the connection of whoever has not sent all of the body."""
+    headers = Headers(scope=scope)
+    response = answer(Request(scope), problem)
+    if not has_body(headers):
+        await response(scope, receive, send)
+        return
+    response.headers["connection"] = "close"
+    # Whoever waits for `100 Continue` has sent nothing, and would take our asking for the body as leave to send it.
+    waits = lingers and "expect" not in headers
+
+    async def held(message: Message) -> None:
+        last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await send({**message, "more_body": True} if last and waits else message)
+
+    await response(scope, receive, held)
+    if waits:
+        try:
+            async with asyncio.timeout(LINGER_S):
+                while (await receive()).get("more_body", False):
+                    pass
+        except TimeoutError:
+            pass
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def too_large(max_bytes: int) -> Problem:
+    """Make the answer to a body that is too large."""
+    return Problem(413, "body_too_large", f"The body has more than the {max_bytes} bytes that are taken here.")
+
+
+def _too_slow(why: str) -> Problem:
+    return Problem(408, "body_too_slow", f"The body came too slowly: {why}; send it again, a large file in parts.")

@@ -1,0 +1,79 @@
+"""What the routes are handed: the stores of one deployment, its settings, and the verbs that they call.
+
+Composed here and not in wiring/, which lies below this room and knows nothing of it. No rule lives here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+
+from diary_pipeline.catalogue.search import Found, search
+from diary_pipeline.catalogue.search_ranking import Filters
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.seal import Seal
+from diary_pipeline.intake.addresses import Guard
+from diary_pipeline.intake.resumable import Resumable
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.notes.editing import EditDiary
+from diary_pipeline.settings import Settings
+from diary_pipeline.storage.store import ObjectStore
+from diary_pipeline.wiring.deployment import Wiring
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One deployment as the API sees it."""
+
+    settings: Settings
+    ledger: Ledger
+    store: ObjectStore
+    seal: Seal
+    check_url: Callable[[str], None]
+    """Refuses what can be no address of audio, without looking it up: DiaryError."""
+    check_callback: Callable[[str], object]
+    """The same for an address that is to be told of a job's end."""
+    resumable: Resumable
+    """Uploads that come in parts."""
+    edit: EditDiary
+    """Corrects what was heard or written."""
+    search: Callable[[str, Filters, int], Found]
+    """Words, filters and how many at most -> what is published; NotFound while nothing is."""
+
+
+def parts_of(wiring: Wiring) -> Parts:
+    """Open what the routes need; the ledger's schema is brought up to date by that."""
+    s = wiring.settings
+    return Parts(
+        settings=s,
+        ledger=wiring.ledger,
+        store=wiring.store,
+        seal=wiring.seal,
+        check_url=_web_address,
+        check_callback=guard_of(s).target,
+        resumable=wiring.resumable,
+        edit=wiring.edit,
+        search=lambda typed, filters, limit: search(s.search_file, s.catalogue_file, typed, filters, limit=limit),
+    )
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Give what judges the addresses of receivers of webhooks."""
+    return Guard(allowed=settings.webhook_allowed_hosts)
+
+
+def _web_address(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError("url_invalid", "This is no http:// or https:// address; check it and send it again.")
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Given = Annotated[Parts, Depends(_parts)]
+"""How a route asks for the parts."""
