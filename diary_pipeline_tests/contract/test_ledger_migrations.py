@@ -80,9 +80,8 @@ def _without_jobs(tx: sa.Connection) -> None:
     for index in JOB_INDICES:
         index.drop(tx)
     metadata.drop_all(tx, tables=JOB_TABLES)
-    for (
-        name
-    ) in "not_before attempts fetching_since received_bytes expected_bytes transcript_version note_version".split():
+    added = "not_before attempts fetching_since received_bytes expected_bytes transcript_version note_version"
+    for name in added.split():
         tx.exec_driver_sql(f"ALTER TABLE submissions DROP COLUMN {name}")
     for name in ("retries", "done_s"):
         tx.exec_driver_sql(f"ALTER TABLE work DROP COLUMN {name}")
