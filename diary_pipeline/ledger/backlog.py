@@ -26,8 +26,8 @@ from diary_pipeline.ledger.tables_jobs import BATCH_ENDED
 LAST = 50
 MEASURED_S = 86_400.0
 """Batches of before yesterday tell of other machines."""
-MOST = 20_000
-"""Recordings; 2,000 hours of memos. Of a longer backlog an estimate says: at least."""
+MOST = 10_000
+"""Recordings; 1,000 hours of memos. Of a longer backlog an estimate says: at least."""
 UNMEASURED: Mapping[Stage, float] = {"transcript": 2.0, "note": 60.0}
 """Seconds of audio a second: what two slow cores do at the least, with the model `base` and no routes."""
 UNMEASURED_START_S = 30.0
