@@ -17,6 +17,7 @@ from diary_pipeline.api import (
     openai,
     people,
     quarantine,
+    quarantine_routes,
     results,
     search,
     submit,
@@ -47,6 +48,7 @@ STATUS: tuple[APIRouter, ...] = (
     search.router,
     people.router,
     quarantine.router,
+    quarantine_routes.router,
     *_OPERATIONS,
 )
 """Routers of the status API."""
