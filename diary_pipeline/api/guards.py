@@ -21,9 +21,8 @@ from diary_pipeline.api.problems import Problem, answer
 GRACE_S = 20.0
 """Before a sender's speed is judged: the first seconds of a mobile connection say little."""
 LINGER_S = 2.0
-"""For how long the rest of a refused body is thrown away. A connection that is closed while its other end still writes
-is reset, and a reset takes the answer with it that was on its way (SEEN with httpx on loopback: no 413, but a broken
-pipe)."""
+"""For how long the rest of a refused body is thrown away: a connection that is closed while its other end still writes
+is reset, and a reset may take the answer with it that was on its way (RFC 9112, 9.6)."""
 
 
 @dataclass(frozen=True)

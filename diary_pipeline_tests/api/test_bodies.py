@@ -148,6 +148,15 @@ def test_an_ordinary_client_gets_the_answer_although_it_is_still_sending(door: D
     assert declared.json()["error"] == "body_too_large"
 
 
+def test_a_refused_sender_is_not_cut_off_while_the_answer_is_on_its_way(door: Door) -> None:
+    with door.connect() as connection:
+        connection.sendall(head("PUT", "/jobs/upload", OCTETS, f"Content-Length: {FILE_BYTES + 1}"))
+        assert answered(connection)[0] == 413
+        for size in [FILE_BYTES // 10] * 10 + [1]:  # in pieces: the second one to a closed connection breaks
+            connection.sendall(b"\0" * size)
+        assert connection.recv(1) == b"", "ended in order, not reset"
+
+
 def test_bodies_within_the_limits_come_through_whole(door: Door) -> None:
     with httpx.Client(base_url=f"http://127.0.0.1:{door.port}", timeout=PATIENCE_S) as client:
         assert client.put("/jobs/upload", content=b"\0" * FILE_BYTES).json() == {"bytes": FILE_BYTES}
