@@ -27,6 +27,7 @@ from diary_pipeline.defs.publish import publish as publish_job
 from diary_pipeline.defs.reprocess import reprocess
 from diary_pipeline.defs.resources import resources
 from diary_pipeline.defs.retention import retention
+from diary_pipeline.defs.retry import failed_partitions
 from diary_pipeline.defs.schedules import hourly_reconcile, nightly
 from diary_pipeline.defs.sensors import finished_transcripts, publish, stale_notes, uploads
 from diary_pipeline.defs.speech import speech, transcribe_recordings
@@ -52,7 +53,15 @@ def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None
             retention,
             erase,
         ],
-        sensors=[uploads, finished_transcripts, stale_notes, publish, erasures, marts_after_erasure],
+        sensors=[
+            uploads,
+            finished_transcripts,
+            failed_partitions,
+            stale_notes,
+            publish,
+            erasures,
+            marts_after_erasure,
+        ],
         schedules=[*nightly(settings.time_zone), hourly_reconcile(settings.time_zone)],
         resources={**resources(Wiring(settings)), **(overrides or {})},
         executor=dg.in_process_executor,  # also for UI runs and backfills: 1 s a run, not 15

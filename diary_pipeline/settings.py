@@ -40,6 +40,7 @@ from diary_pipeline.transcription.repair.rungs import LADDER, Rung
 from diary_pipeline.transcription.weights.hub import HUB_MODELS
 
 PREFIX = "DIARY_"
+Pause = Annotated[float, Field(ge=0)]
 OTHERS = frozenset({"DIARY_REQUIRE_SERVERS"})
 """Variables with our prefix that are not ours to read: the first turns skipped tests into failed ones."""
 
@@ -196,6 +197,12 @@ class Settings(ApiSettings, SourceSettings):
         "Seconds until work of a run that raised is tried again; doubled with each attempt.",
         ge=0,
     )
+    retry_after_s: Annotated[tuple[Pause, ...], Listed] = setting(
+        "Batches",
+        (60.0, 300.0, 1800.0),
+        "Seconds after which a recording that failed is tried again by itself, each pause once, unless its failure can "
+        "not go away; then it has failed. 0: never.",
+    )
 
     default_owner: UserId = setting("People", DEFAULT_OWNER, "Whose diary it is when nobody says.")
     time_zone: TimeZone = setting("People", "UTC", "Zone of owners who name none; decides the day of a recording.")
@@ -255,6 +262,11 @@ class Settings(ApiSettings, SourceSettings):
         """Give what is known about a person; somebody the file does not name has the defaults."""
         name = user_id or self.default_owner
         return self.owners.get(name) or self.usual_owner(name)
+
+    @property
+    def retries(self) -> tuple[float, ...]:
+        """Give the pauses after failures; none when they are switched off."""
+        return tuple(pause_s for pause_s in self.retry_after_s if pause_s)
 
     def usual_owner(self, user_id: str) -> Owner:
         """Give what holds for a person of whom the file says nothing."""

@@ -92,6 +92,12 @@ class ApiSettings(BaseModel):
     api_stop_s: int = setting(
         "API", 20, "Seconds for which requests may go on after SIGTERM; service managers kill after 30.", ge=1
     )
+    openai_wait_s: float = setting(
+        "API",
+        580.0,
+        "Seconds for which `/v1/audio/transcriptions` waits for its transcript; OpenAI's client gives up after 600.",
+        gt=0,
+    )
     production: bool = setting(
         "API", False, "Whether /docs and /openapi.json are hidden: they name every address there is."
     )
@@ -136,3 +142,29 @@ class ApiSettings(BaseModel):
     def tiers(self) -> Mapping[str, str]:
         """Give the limits of each tier by its name."""
         return {name: rates for name, _, rates in (tier.partition("=") for tier in self.rate_tiers)}
+
+    webhook_secret: Words = setting(
+        "Webhooks",
+        (),
+        "Secrets that sign what receivers are sent, separated by commas: two while they change from one to the other. "
+        "Empty: the file webhook.key below the home, which one machine has.",
+        secret=True,
+    )
+    webhook_allowed_hosts: Words = setting(
+        "Webhooks",
+        (),
+        "Receivers that may be called although they are not public, separated by commas: app.lan:8080, 10.1.0.0/16.",
+    )
+    webhook_timeout_s: float = setting(
+        "Webhooks", 15.0, "Seconds for one call; a receiver should note what came and work on it later.", gt=0, le=120
+    )
+    webhook_attempts: int = setting(
+        "Webhooks",
+        30,
+        "Calls after which a delivery is given up: about a day, an hour apart in the end.",
+        ge=1,
+        le=1000,
+    )
+    run_failure_webhook: str | None = setting(
+        "Webhooks", None, "Address that is told of each run that failed; empty: nobody is.", secret=True
+    )

@@ -8,7 +8,22 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
-from diary_pipeline.api import health, jobs, metrics, people, quarantine, results, search, submit
+from diary_pipeline.api import (
+    corrections,
+    events,
+    health,
+    jobs,
+    metrics,
+    openai,
+    people,
+    quarantine,
+    results,
+    search,
+    submit,
+    tus,
+    uploads,
+    webhook_routes,
+)
 from diary_pipeline.api.browsers import origins
 from diary_pipeline.api.document import describe
 from diary_pipeline.api.door import door
@@ -20,12 +35,15 @@ from diary_pipeline.api.problems import install
 from diary_pipeline.api.request_log import RequestLog
 
 _OPERATIONS = (health.router, metrics.router)
-INGESTION: tuple[APIRouter, ...] = (submit.router, jobs.one, *_OPERATIONS)
+INGESTION: tuple[APIRouter, ...] = (submit.router, uploads.router, tus.router, openai.router, jobs.one, *_OPERATIONS)
 """Routers of the ingestion API."""
 STATUS: tuple[APIRouter, ...] = (
     jobs.listing,
     jobs.one,
+    events.router,
     results.router,
+    webhook_routes.router,
+    corrections.router,
     search.router,
     people.router,
     quarantine.router,
@@ -62,7 +80,7 @@ def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
         openapi_url="/openapi.json" if shown else None,
         redoc_url=None,
     )
-    app.state.parts, app.state.metrics = parts, counted
+    app.state.parts, app.state.metrics, app.state.watch = parts, counted, events.Watch(parts.ledger)
     install(app)
     for router in routers:
         app.include_router(router)

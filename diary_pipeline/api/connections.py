@@ -56,7 +56,7 @@ class Connection(H11Protocol):
         self._wait_no_more()
         super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
         """Tell a client that it speaks no HTTP, or more of it than is read."""
         self._end(HTTPStatus.BAD_REQUEST, "http_invalid", "This is no HTTP request, or its headers are too long.")
 

@@ -21,6 +21,8 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 """For what is away for a moment: a database that restarts, a lock that somebody holds."""
 FAULTS_SHOWN = 10
+CHECKSUM_MISMATCH = 460
+"""Of the tus protocol, which no registry lists."""
 _CONFLICTS = frozenset({"idempotency_conflict"})
 _BROKEN = frozenset({"json_invalid"})
 _CODES: Mapping[int, str] = {
@@ -31,6 +33,7 @@ _CODES: Mapping[int, str] = {
     405: "method_not_allowed",
     409: "conflict",
     411: "length_required",
+    412: "precondition_failed",
     413: "body_too_large",
     415: "media_type_unsupported",
     422: "request_invalid",
@@ -126,7 +129,7 @@ def answer(request: Request, problem: Problem, errors: Sequence[Fault] | None = 
     """Write a problem as the response to a request."""
     request_id = request.scope.get("state", {}).get("request_id")
     document = ProblemDocument(
-        title=HTTPStatus(problem.status).phrase,
+        title=_phrase(problem.status),
         status=problem.status,
         detail=problem.message,
         error=problem.code,
@@ -180,6 +183,10 @@ def _answer_invalid(request: Request, error: RequestValidationError) -> Response
         return answer(request, Problem(400, "json_invalid", "The body is no JSON."))
     found = faults(error.errors())
     return answer(request, invalid(found), found)
+
+
+def _phrase(status: int) -> str:
+    return "Checksum Mismatch" if status == CHECKSUM_MISMATCH else HTTPStatus(status).phrase
 
 
 def _sentence(status: int) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Response
 
 from diary_pipeline.api.auth import Asking, Caller
+from diary_pipeline.api.corrections import tag_of
 from diary_pipeline.api.jobs import NO_JOB, JobId, find_job
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers, unavailable
@@ -53,19 +54,22 @@ def get_transcription(
     id: JobId,
     parts: Given,
     caller: Asking,
+    response: Response,
     words: Annotated[bool, Query(description="Also each word with its times.")] = False,
 ) -> Transcription:
     """Give what was said, with times."""
     caller.require("read")
     job = find_job(parts, caller, id)
+    response.headers["ETag"] = tag_of(parts, job)  # before it is read: what moves in between must not pass for read
     return shown_transcript(job, _transcript(parts, caller, job), with_words=words)
 
 
 @router.get("/jobs/{job_id}/diary-note", operation_id="getDiaryNote", responses=_NOTE_REFUSALS)
-def get_diary_note(id: JobId, parts: Given, caller: Asking) -> Note:
+def get_diary_note(id: JobId, parts: Given, caller: Asking, response: Response) -> Note:
     """Give the note; 404 with the reason where there is none, `audio_no_speech` for a silent recording."""
     caller.require("read")
     job = find_job(parts, caller, id)
+    response.headers["ETag"] = tag_of(parts, job)
     return shown_note(job, *_note(parts, caller, job))
 
 

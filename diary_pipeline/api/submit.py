@@ -15,9 +15,11 @@ from diary_pipeline.api.auth import Asking, Caller
 from diary_pipeline.api.bodies import checked, read_json
 from diary_pipeline.api.limits import take_items
 from diary_pipeline.api.models import Accepted, Batch, BatchAccepted, BatchAnswer, Submission
+from diary_pipeline.api.multipart import is_form
 from diary_pipeline.api.opening import IdempotencyKey, answer_opened, new_job, told
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers, problem_of
+from diary_pipeline.api.uploads import FORM, handed_in_form
 from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.intake.names import storable
 from diary_pipeline.ledger.jobs import NewJob, open_jobs
@@ -41,9 +43,10 @@ _REFUSALS = answers(
 )
 
 
-def _accepts(model: type[Any]) -> dict[str, Any]:
+def _accepts(model: type[Any], **other: Any) -> dict[str, Any]:
     """Describe a body for OpenAPI that the route reads itself."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema(model)}}}}
+    content = {"application/json": {"schema": _schema(model)}}
+    return {"requestBody": {"required": True, "content": {**content, **other}}}
 
 
 def _schema(model: type[Any]) -> dict[str, str]:
@@ -56,11 +59,13 @@ def _schema(model: type[Any]) -> dict[str, str]:
     response_model=Accepted,
     operation_id="createJob",
     responses=_REFUSALS,
-    openapi_extra=_accepts(Submission),
+    openapi_extra=_accepts(Submission, **FORM),
 )
 async def create_job(request: Request, parts: Given, caller: Asking, key: IdempotencyKey = None) -> Response:
     """Hand in a recording by its URL. Answers once the job is durable; the URL is fetched afterwards."""
     caller.require("submit")
+    if is_form(request.headers.get("content-type")):
+        return await handed_in_form(request, parts, caller, key)
     said = await read_json(request, Submission, parts.settings.api_json_kb * 1000)
     return await run_sync(lambda: _open(parts, _job(parts, caller, said, key)))
 

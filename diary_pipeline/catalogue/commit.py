@@ -37,6 +37,8 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.keys import catalogue_object_id
 from diary_pipeline.storage.store import ObjectStore
 
+TRIED_AGAIN = " It is tried again by itself."
+"""What the message of a failure ends with while a retry is due."""
 TRIES = 20
 """How often others may be faster with some of the same refusals; each time there are fewer left."""
 
@@ -70,13 +72,15 @@ class FinishedNote:
 
 @dataclass(frozen=True)
 class Failed:
-    """A stage that went wrong for good."""
+    """A stage that went wrong."""
 
     recording: Recording
     lease: Lease
     stage: Stage
     code: str
     message: str
+    retry_after_s: Sequence[float] = ()
+    """Pauses after which it is tried again by itself; empty: it went wrong for good."""
 
 
 def commit_transcripts(
@@ -161,7 +165,7 @@ def _failures(ledger: Ledger, store: ObjectStore, failed: Sequence[Failed]) -> l
     calls = _calls(ledger, [f.recording.key for f in failed])
     return [
         _Entry(
-            Change(f.recording.key, f.lease.epoch, "failed", None, f.code, f.message),
+            Change(f.recording.key, f.lease.epoch, "failed", None, f.code, f.message, retry_after_s=f.retry_after_s),
             (
                 {"recordings": [_failure_row(f, transcripts.get(f.recording.key))]},
                 call_rows(f.recording, calls.get(f.recording.key, ())),
@@ -204,6 +208,7 @@ def _commit(ledger: Ledger, store: ObjectStore, kind: Stage, entries: Sequence[_
         fenced=tuple(k for d in dropped for k in d.fenced),
         stale=tuple(k for d in dropped for k in d.stale),
         kept=tuple(k for d in dropped for k in d.kept),
+        retried=tuple(k for d in dropped for k in d.retried),
     )
 
 

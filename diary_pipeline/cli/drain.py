@@ -21,7 +21,8 @@ from diary_pipeline.core.errors import PermanentError, ServiceMissing, Stopped
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.definitions import build_defs, partitions
 from diary_pipeline.defs.resources import eraser, recovery, resources
-from diary_pipeline.ledger import batches, submissions
+from diary_pipeline.ledger import batches, retries, submissions
+from diary_pipeline.ledger.connect import now
 from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.ledger.publications import place_of, published_watermark
 from diary_pipeline.settings import Settings
@@ -32,7 +33,7 @@ from diary_pipeline.wiring.deployment import Wiring
 DAEMON_SILENT_S = 75.0
 """Dagster's sensor daemon reports every 30 s; two missed reports and it is taken for gone."""
 POLL_S = 1.0
-SENSORS = ("uploads", "finished_transcripts", "publish")
+SENSORS = ("failed_partitions", "uploads", "finished_transcripts", "publish")
 TOLD = frozenset({"ServiceMissing", "TransientError", "Fenced"})
 """Errors whose message is ours and meant for people."""
 RUN_KEY = "dagster/run_key"
@@ -192,7 +193,12 @@ def _unfinished(wiring: Wiring, submission_ids: Set[str]) -> set[str]:
     with wiring.ledger.reading() as conn:
         rows = submissions.get(conn, sorted(submission_ids))
         published = published_watermark(conn, place_of(wiring.settings.catalogue_file))
-    return {r.id for r in rows if r.status not in ENDED or (r.commit_seq or 0) > published}
+        later = retries.waiting(conn, [r.recording_key for r in rows if r.recording_key and r.ended_at is None])
+        due = now(conn)
+    # Half an hour for another try is more than somebody waits: it comes with the daemon, or with the next command.
+    put_off = {key for key, at in later.items() if at > due}
+    on_the_way = [r for r in rows if r.status not in ENDED and r.recording_key not in put_off]
+    return {r.id for r in (*on_the_way, *(r for r in rows if (r.commit_seq or 0) > published))}
 
 
 def _daemon_is_live(instance: dg.DagsterInstance) -> bool:

@@ -86,10 +86,11 @@ def ingest(
     for doubt in doubts(settings.catalogue_file, {r.recording_key: r.file_name for r in rows if r.recording_key}):
         say(doubt)
     _say_lesser(rows)
-    if bad := [r for r in rows if r.status in UNWELL]:
+    if bad := [r for r in rows if r.status in UNWELL or (r.reason_code and r.ended_at is None)]:
         say(f"{len(bad)} of {len(rows)} refused or failed:")
         for row in bad:
-            say(f"  {row.message or row.file_name} [{row.reason_code}]")
+            again = "" if row.ended_at else " The daemon (`diary dev`) tries it again."
+            say(f"  {row.message or row.file_name} [{row.reason_code}]{again}")
         raise typer.Exit(1)
     if all(row.status in ENDED for row in rows):
         if not wait:

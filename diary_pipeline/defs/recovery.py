@@ -15,7 +15,7 @@ from diary_pipeline.core import tags
 from diary_pipeline.core.batch import Batch, Result, Stage
 from diary_pipeline.core.errors import Fenced
 from diary_pipeline.defs.events import mark_failed
-from diary_pipeline.ledger import batches, leases, recordings
+from diary_pipeline.ledger import batches, leases, recordings, retries
 from diary_pipeline.ledger.batches import ClosedBatch, OpenBatch
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.store import ObjectStore
@@ -38,6 +38,8 @@ class Recovery:
     store: ObjectStore
     lease_s: float
     max_attempts: int
+    retry_after_s: Sequence[float] = ()
+    """Pauses after which recordings are tried again whose every attempt was given back with a reason."""
     clock: Callable[[], float] = time.time
 
     def fail_dead_runs(self, instance: dg.DagsterInstance) -> list[str]:
@@ -114,7 +116,9 @@ class Recovery:
                 told = message or f"Its run died {self.max_attempts} times; look at the runs."
                 told = f"{told} Launch the partition again when that is mended."
                 recording = recordings.get(conn, lease.key)
-                failed.append(Failed(recording, lease, batch.stage, code or "worker_lost", told))
+                # What killed every run without a word would do so again, and takes others down with it.
+                again = self.retry_after_s if code else ()
+                failed.append(Failed(recording, lease, batch.stage, code or "worker_lost", told, again))
         if not failed:
             return
         commit = commit_transcripts if batch.stage == "transcript" else commit_notes
@@ -139,7 +143,8 @@ class Recovery:
         if stage == "transcript":
             forget_ended(self.ledger, self.store, keys)
         with self.ledger.reading() as conn:
-            rows = [r for r in recordings.rows(conn, keys) if r.status == "failed"]
+            again = retries.waiting(conn, keys)
+            rows = [r for r in recordings.rows(conn, keys) if r.status == "failed" or r.recording.key in again]
         results = [Result(r.recording.key, "failed", r.reason_code, r.message or "") for r in rows]
         if results:
             mark_failed(instance, f"batch {batch_id}", results, [dg.AssetKey(a) for a in ASSETS[stage]])

@@ -94,7 +94,13 @@ def eraser(wiring: Wiring) -> Eraser:
 def recovery(wiring: Wiring) -> Recovery:
     """Give what finds dead runs and lost batches."""
     s = wiring.settings
-    return Recovery(wiring.ledger, wiring.store, lease_s=s.lease_s, max_attempts=s.max_attempts)
+    return Recovery(
+        wiring.ledger,
+        wiring.store,
+        lease_s=s.lease_s,
+        max_attempts=s.max_attempts,
+        retry_after_s=s.retries,
+    )
 
 
 def _resource(make: Callable[[], object]) -> dg.ResourceDefinition:

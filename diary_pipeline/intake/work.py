@@ -16,6 +16,7 @@ from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.catalogue.commit import commit_refusals
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.seal import Seal
+from diary_pipeline.intake import resumable
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.receive import Received, Rules, receive
 from diary_pipeline.intake.sources import Walk, WatchedFolder
@@ -179,6 +180,7 @@ class Intake:
             except FileNotFoundError:
                 continue  # another worker swept it
         self._store.sweep(_SCRATCH_KEPT_S)
+        resumable.sweep(self._ledger, self._store)
 
 
 def _wanted(folder: WatchedFolder) -> Options:

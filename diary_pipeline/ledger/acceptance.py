@@ -17,11 +17,14 @@ from diary_pipeline.core.errors import NotFound, PermanentError, TransientError,
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import tombstones
 from diary_pipeline.ledger.again import ready
-from diary_pipeline.ledger.connect import Ledger, insert_missing, now
+from diary_pipeline.ledger.connect import GaveWay, Ledger, insert_missing, now
+from diary_pipeline.ledger.job_versions import current
 from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.retention import GOING
 from diary_pipeline.ledger.tables import pointers, recordings, submissions, work
 
+CANCELLED = "cancelled"
+"""The reason of work that nobody waits for any more, because its last job was cancelled."""
 HOPELESS = frozenset({"audio_empty", "audio_unreadable", "audio_truncated"})
 """Failures that no setting and no second look at the same bytes could change."""
 
@@ -80,7 +83,9 @@ def _accept(  # noqa: PLR0917 - what `accept` was given, in its order
     stages = {
         row.stage: row for row in tx.execute(sa.select(work).where(todo).order_by(work.c.stage).with_for_update())
     }
-    there = tx.execute(sa.select(recordings).where(recordings.c.key == key).with_for_update()).one()
+    there = tx.execute(sa.select(recordings).where(recordings.c.key == key).with_for_update()).one_or_none()
+    if there is None:  # erased since its key was read
+        raise GaveWay
     if there.audio_removed_at == GOING:  # its object may go at any moment, also the one that was just stored
         raise AudioGoing("audio_going", f"The audio of {key} is just being removed; it is taken in again then.")
     if there.audio_removed_at is not None:  # whoever brings it again has it stored again
@@ -89,7 +94,8 @@ def _accept(  # noqa: PLR0917 - what `accept` was given, in its order
     if any(getattr(there, name) != wish for name, wish in _wishes(recording).items()):
         again: Stage | None = "transcript"
     else:
-        again = None if asked.source == "folder" else _failed_stage(there, stages["transcript"])
+        is_asked = asked.source != "folder" or there.status == "cancelled"
+        again = _failed_stage(there, stages["transcript"]) if is_asked else None
     if again is None:
         raised = work.update().where(todo, work.c.state == "ready", work.c.priority < priority)
         tx.execute(raised.values(priority=priority))
@@ -113,6 +119,8 @@ def _same_content(tx: sa.Connection, recording: Recording) -> str:
     same = (recordings.c.owner == recording.owner) & (recordings.c.content_sha256 == recording.content_sha256)
     key: str | None = tx.execute(sa.select(recordings.c.key).where(same)).scalar_one_or_none()
     if key is None:
+        if tx.execute(sa.select(recordings.c.id).where(recordings.c.key == recording.key)).first() is None:
+            raise GaveWay  # it was erased while this waited for its row
         raise PermanentError(
             "key_taken", f"Another recording has the key {recording.key}: rename the file, submit again."
         )
@@ -125,11 +133,14 @@ def _standing(tx: sa.Connection, there: sa.Row[tuple[object, ...]], at: float) -
     if there.status not in ENDED:
         return shared
     outcome = (pointers.c.subject == there.key) & (pointers.c.kind == "outcome")
-    return {**shared, "ended_at": at, "commit_seq": tx.execute(sa.select(pointers.c.seq).where(outcome)).scalar()}
+    seq = tx.execute(sa.select(pointers.c.seq).where(outcome)).scalar()
+    return {**shared, "ended_at": at, "commit_seq": seq, **current(there.key)}
 
 
 def _failed_stage(there: sa.Row[tuple[object, ...]], transcript: sa.Row[tuple[object, ...]]) -> Stage | None:
-    """Return the stage that went wrong and is worth another try; None: nothing, or nothing that could change."""
+    """Return the stage that went wrong, or was cancelled, and is worth another try; None: nothing could change."""
+    if there.status == "cancelled":
+        return "transcript" if transcript.reason_code == CANCELLED else "note"
     if there.status == "failed" and there.reason_code not in HOPELESS:
         return "note" if there.failed_stage == "note" else "transcript"
     # The model wanted now could not transcribe it, and the transcript of an earlier one stands.

@@ -41,7 +41,7 @@ def locked(tx: sa.Connection, keys: Sequence[str]) -> WorkRows:
 def ready(at: float) -> dict[str, str | float | bool | None]:
     """Return what work becomes that is to be done anew: waited for, untried, nobody's."""
     free = dict.fromkeys(("batch_id", "holder", "expires_at", "reason_code", "message"))
-    return {"state": "ready", "wanted": True, "ready_at": at, "attempts": 0, **free}
+    return {"state": "ready", "wanted": True, "ready_at": at, "attempts": 0, "retries": 0, **free}
 
 
 def after_what_is_new(stage: Stage, at: float) -> sa.Update:

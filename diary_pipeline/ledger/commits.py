@@ -10,7 +10,7 @@ commit order, so a reader that asks for `seq > watermark` can never miss a commi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
@@ -21,12 +21,13 @@ from diary_pipeline.core.note import DEGRADED
 from diary_pipeline.ledger.clock import next_seq, tick
 from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.endings import count_endings
+from diary_pipeline.ledger.retries import pause_s
 from diary_pipeline.ledger.settling import Settlement
 from diary_pipeline.ledger.stale import first_again_at
 from diary_pipeline.ledger.tables import commits, history, pointers, recordings, submissions
 
 PointerKind = Literal["transcript", "note", "outcome", "correction"]
-Verdict = Literal["new", "already", "kept", "fenced", "stale"]
+Verdict = Literal["new", "already", "kept", "fenced", "stale", "retried"]
 Seen = Mapping[PointerKind, str | None]
 """Versions of a recording's transcript, note and corrections; None: there is none."""
 
@@ -49,6 +50,8 @@ class Change:
     """Of a note: DiaryNote.made_with."""
     corrections: str | None = None
     """Of a note: version of the corrections that it is shown with; they must be the current ones too."""
+    retry_after_s: Sequence[float] = ()
+    """Of a failure that may go away: pauses after which it is tried again, the first one first. Empty: for good."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,13 @@ class Committed:
     kept: tuple[str, ...] = ()
     """What users see stays: an earlier good version of what failed now or is a stand-in now, or a recording that waits
     for another stage."""
+    retried: tuple[str, ...] = ()
+    """Failed, and tried again by themselves: nothing has ended."""
 
     @property
     def dropped(self) -> frozenset[str]:
         """The keys that must not be staged again."""
-        return frozenset((*self.already, *self.fenced, *self.stale, *self.kept))
+        return frozenset((*self.already, *self.fenced, *self.stale, *self.kept, *self.retried))
 
 
 @dataclass(frozen=True, slots=True)  # a rebuild holds one for everything there is
@@ -214,6 +219,8 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
     for change in changes:
         if verdicts[change.key] == "stale":
             settlement.plan_again(change.key)
+        elif verdicts[change.key] == "retried":
+            settlement.try_again(change)
         elif verdicts[change.key] in ("already", "kept"):
             if (change.key, kind) in current:
                 _find(settlement, change, current)
@@ -226,7 +233,8 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
     def of(verdict: Verdict) -> tuple[str, ...]:
         return tuple(k for k in keys if verdicts[k] == verdict)
 
-    return Committed(0, already=of("already"), fenced=of("fenced"), stale=of("stale"), kept=of("kept"))
+    dropped = {verdict: of(verdict) for verdict in get_args(Verdict) if verdict != "new"}
+    return Committed(0, **dropped)
 
 
 def _record_corrections(tx: sa.Connection, object_id: str, size_bytes: int, wanted: Correcting) -> int:
@@ -271,13 +279,18 @@ def _verdict(
         if not is_there or _seen(current, change.key)["correction"] != change.corrections:
             return "stale"
     there = current.get((change.key, kind))
-    if kind == "note" and change.version is None and not mine.wanted and (change.key, "transcript") not in current:
-        return "kept"  # asked for by hand before there is a transcript: the recording goes its way
-    if there is None or there.object_id is None:
-        return "new"
-    if change.version is None or _stands_in_for_good(change, there, current):
+    if there is not None and there.object_id is None:
+        there = None
+    if change.version is None:
+        if mine.wanted and pause_s(mine.retries, change.retry_after_s) is not None:
+            return "retried"
+        # A note that was asked for by hand before there is a transcript: the recording goes its way.
+        is_early = kind == "note" and not mine.wanted and (change.key, "transcript") not in current
+        return "kept" if there or is_early else "new"
+    if there and _stands_in_for_good(change, there, current):
         return "kept"
-    return "already" if there.version == change.version and there.made_with in (change.made_with, None) else "new"
+    same = there and there.version == change.version and there.made_with in (change.made_with, None)
+    return "already" if same else "new"
 
 
 def _stands_in_for_good(change: Change, there: Pointer, current: Mapping[tuple[str, str], Pointer]) -> bool:

@@ -78,7 +78,33 @@ def hide(ledger: Ledger, seal: Seal, scope: Scope, target: str) -> Erasure:
     `target`: a recording key, the id of a refused submission, or an owner. Work in flight can no longer commit.
     NotFound when there is nothing of that name; asked again before it is finished, it answers with the same erasure.
     """
-    return ledger.write(lambda tx: _hide(tx, seal, scope, target))
+    return ledger.write(lambda tx: hide_now(tx, seal, scope, target))
+
+
+def hide_now(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasure:
+    """Hide as `hide` does, in a transaction that has no lock yet, or that of the clock first."""
+    hash = target_hash(seal, scope, target)
+    # The first look is before the clock's lock: asking again must find what a rival has just written.
+    seq = next_seq(tx)
+    same = tx.execute(_ROWS.where(erasures.c.target_hash == hash, UNFINISHED)).first()
+    about = hiding.owned_by(tx, target) if scope == "user" else hiding.one(tx, target)
+    if not about:
+        if same is not None:
+            return _erasure(same)
+        raise NotFound("nothing_to_erase", f"There is no {scope} {target} in this diary; `diary notes` shows what is.")
+    id = uuid.uuid4().hex
+    hidden = hiding.hide(tx, about, seq)
+    if scope == "user":
+        hiding.lock_out(tx, target)
+        about.append({"subject": "", "owner": target, "content_sha256": None, "object_key": None, "names": []})
+    tx.execute(erasure_subjects.insert(), [{"erasure_id": id, **row} for row in about])
+    brought = [row for row in about if row["content_sha256"]]
+    hashes = [tombstones.tombstone(seal, str(row["owner"]), str(row["content_sha256"])) for row in brought]
+    tombstones.set_up(tx, seal, id, hashes)
+    begun = {"subjects": sorted(subject_hash(seal, str(row["subject"])) for row in about if row["subject"])}
+    erasure = Erasure(id, scope, hash, now(tx), hidden.seq, hidden.holders, {"ledger": hidden.rows}, None, begun)
+    tx.execute(erasures.insert().values(**_row(erasure)))
+    return erasure
 
 
 def about(conn: sa.Connection, scope: Scope, target: str) -> list[Subject]:
@@ -230,27 +256,3 @@ def _let_go(tx: sa.Connection, id: str) -> None:
     seq = tx.execute(sa.select(erasures.c.hidden_seq).where(erasures.c.id == id)).scalar_one()
     hiding.delete_hidden(tx, subjects, seq)
     tx.execute(erasure_subjects.delete().where(mine))
-
-
-def _hide(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasure:
-    hash = target_hash(seal, scope, target)
-    # The first look is before the clock's lock: asking again must find what a rival has just written.
-    seq = next_seq(tx)
-    same = tx.execute(_ROWS.where(erasures.c.target_hash == hash, UNFINISHED)).first()
-    about = hiding.owned_by(tx, target) if scope == "user" else hiding.one(tx, target)
-    if not about:
-        if same is not None:
-            return _erasure(same)
-        raise NotFound("nothing_to_erase", f"There is no {scope} {target} in this diary; `diary notes` shows what is.")
-    id = uuid.uuid4().hex
-    hidden = hiding.hide(tx, about, seq)
-    if scope == "user":
-        about.append({"subject": "", "owner": target, "content_sha256": None, "object_key": None, "names": []})
-    tx.execute(erasure_subjects.insert(), [{"erasure_id": id, **row} for row in about])
-    brought = [row for row in about if row["content_sha256"]]
-    hashes = [tombstones.tombstone(seal, str(row["owner"]), str(row["content_sha256"])) for row in brought]
-    tombstones.set_up(tx, seal, id, hashes)
-    begun = {"subjects": sorted(subject_hash(seal, str(row["subject"])) for row in about if row["subject"])}
-    erasure = Erasure(id, scope, hash, now(tx), hidden.seq, hidden.holders, {"ledger": hidden.rows}, None, begun)
-    tx.execute(erasures.insert().values(**_row(erasure)))
-    return erasure

@@ -27,16 +27,24 @@ from diary_pipeline.ledger.tables import (
     submissions,
     work,
 )
+from diary_pipeline.ledger.tables_jobs import api_keys, idempotency_keys, jobs, outbox, source_cursors
 
 Row = Mapping[str, object]
 
+OF_SUBMISSIONS: Sequence[sa.Column[str]] = (
+    seen_files.c.submission_id,
+    jobs.c.submission_id,
+    idempotency_keys.c.submission_id,
+    outbox.c.submission_id,
+)
+"""Where a submission stands, of which a subject may have had several."""
 AT_ONCE: Sequence[sa.Column[str]] = (
+    *OF_SUBMISSIONS,
     work.c.recording_key,
     batch_items.c.recording_key,
     recordings.c.key,
     submissions.c.recording_key,
     submissions.c.id,
-    seen_files.c.submission_id,
     llm_calls.c.recording_key,
 )
 """Where a subject stands in what people and workers are told; gone with the transaction that hides it."""
@@ -46,6 +54,11 @@ OF_OWNERS: Sequence[sa.Column[str]] = (
     seen_files.c.owner,
     llm_holds.c.owner,
 )
+OF_OWNERS_AT_ONCE: Sequence[sa.Column[str]] = (
+    idempotency_keys.c.owner,
+    api_keys.c.owner,
+)
+"""What a person could still ask with; whoever has a key made for that name later keeps it."""
 KEPT: Mapping[str, str] = {
     "batches": "counts and run ids",
     "holders": "run ids",
@@ -54,6 +67,7 @@ KEPT: Mapping[str, str] = {
     "replaced_objects": "names of objects whose bytes are about to go",
     "publications": "numbers, a host and a path of the deployment",
     "llm_routes": "how routes do",
+    "source_cursors": "how far a bucket was listed: a name that the next look replaces; emptied for a whole person",
     "llm_route_days": "sums over everybody",
     "erasures": "hashes and counts",
     "erasure_subjects": "emptied by erasures.clear",
@@ -101,6 +115,13 @@ def hide(tx: sa.Connection, about: Sequence[Row], seq: int) -> Hidden:
     return Hidden(seq if moved else 0, holders, rows)
 
 
+def lock_out(tx: sa.Connection, owner: str) -> None:
+    """Delete what an owner could still ask with; where buckets were listed to is forgotten, which may be their name."""
+    for column in OF_OWNERS_AT_ONCE:
+        tx.execute(column.table.delete().where(column == owner))
+    tx.execute(source_cursors.delete())
+
+
 def delete_all(tx: sa.Connection, subjects: Sequence[str], owners: Collection[str]) -> None:
     """Delete whatever names these subjects and owners, what late workers wrote since included."""
     _delete(tx, (*AT_ONCE, *AT_LAST), subjects)
@@ -121,10 +142,12 @@ def delete_hidden(tx: sa.Connection, subjects: Sequence[str], seq: int) -> None:
 def count(conn: sa.Connection, subjects: Sequence[str]) -> dict[str, int]:
     """Count by table the rows that still name these subjects."""
     found: dict[str, int] = {}
+    handed_in = _ids_of(conn, subjects)
     for column in (*AT_ONCE, *AT_LAST):
+        known = [*subjects, *handed_in] if column in OF_SUBMISSIONS else subjects
         rows = sum(
             int(conn.execute(sa.select(sa.func.count()).select_from(column.table).where(column.in_(some))).scalar_one())
-            for some in chunks(subjects)
+            for some in chunks(known)
         )
         if rows:
             found[column.table.name] = found.get(column.table.name, 0) + rows
@@ -182,11 +205,13 @@ def _unaccepted(conn: sa.Connection, which: sa.ColumnElement[bool]) -> list[Row]
     return [{"subject": row.id, "owner": row.owner, "names": sorted({row.uri, row.file_name}), **empty} for row in rows]
 
 
+def _ids_of(conn: sa.Connection, keys: Sequence[str]) -> list[str]:
+    return [row.id for row in each(conn, sa.select(submissions.c.id), submissions.c.recording_key, keys)]
+
+
 def _delete(tx: sa.Connection, columns: Sequence[sa.Column[str]], subjects: Sequence[str]) -> None:
     """Delete by subject; what hangs on a submission goes before it."""
-    for some in chunks(subjects):
-        handed_in = sa.select(submissions.c.id).where(submissions.c.recording_key.in_(some))
-        if seen_files.c.submission_id in columns:
-            tx.execute(seen_files.delete().where(seen_files.c.submission_id.in_(handed_in)))
-        for column in columns:
-            tx.execute(column.table.delete().where(column.in_(some)))
+    handed_in = _ids_of(tx, subjects)
+    for column in columns:
+        known = [*subjects, *handed_in] if column in OF_SUBMISSIONS else subjects
+        each(tx, column.table.delete(), column, known)

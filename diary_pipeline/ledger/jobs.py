@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.ledger.connect import Ledger, insert_missing, now
+from diary_pipeline.ledger.connect import CHUNK, GaveWay, Ledger, each, insert_all_missing, insert_missing, now
 from diary_pipeline.ledger.jobs_end import Gone, cancel_or_remove
 from diary_pipeline.ledger.jobs_read import Cursor, Job, find, page
 from diary_pipeline.ledger.jobs_results import Result, Results, results
@@ -35,6 +35,11 @@ __all__ = [
     "page",
     "results",
 ]
+
+KEYS_KEPT_S = 24 * 3600.0
+"""Idempotency keys are remembered at least so long; who sends a request again does so within minutes."""
+FORGOTTEN_PER_KEY = 2
+"""Old keys that a new one takes along: so they go as they came, and no request pays for a year of them."""
 
 
 @dataclass(frozen=True)
@@ -106,37 +111,76 @@ def open_job(
 
 
 def open_jobs(ledger: Ledger, asked: Sequence[NewJob]) -> list[Opened]:
-    """Open many jobs in one transaction: all of them, or with an error none."""
-    return ledger.write(lambda tx: [_open(tx, job, now(tx)) for job in asked])
+    """Open many jobs in one transaction, all of them or with an error none; the answers come in their order.
+
+    UsageError as from `open_job`. One whose id is known already is left as it is.
+    """
+    ranks = [priority_rank(job.priority) for job in asked]
+    return ledger.write(lambda tx: _open_all(tx, asked, ranks))
 
 
-def _open(tx: sa.Connection, asked: NewJob, at: float) -> Opened:
-    if asked.idempotency is not None:
-        key, request = asked.idempotency
-        row = {"owner": asked.owner, "key": key, "request_sha256": request, "submission_id": asked.id}
-        if not insert_missing(tx, idempotency_keys, {**row, "created_at": at}):
-            mine = (idempotency_keys.c.owner == asked.owner) & (idempotency_keys.c.key == key)
-            before = tx.execute(sa.select(idempotency_keys).where(mine)).one()
-            if before.request_sha256 != request:
-                raise UsageError(
-                    "idempotency_conflict",
-                    "This Idempotency-Key came with another request before: give each request a key of its own.",
-                )
-            return Opened(before.submission_id, is_new=False)
-    submission = {
-        "id": asked.id,
-        "owner": asked.owner,
-        "source": asked.source,
-        "uri": asked.uri,
-        "file_name": asked.file_name,
-        "options": dict(asked.options),
-        "priority": priority_rank(asked.priority),
+def _open_all(tx: sa.Connection, asked: Sequence[NewJob], ranks: Sequence[int]) -> list[Opened]:
+    at = now(tx)
+    ids = _ids(tx, asked, at)
+    known = {row.id for row in each(tx, sa.select(submissions.c.id), submissions.c.id, ids)}
+    new = {job.id: (job, rank) for job, rank, id in zip(asked, ranks, ids, strict=True) if id == job.id}
+    # In one order, or of two that open the same jobs the database ends one.
+    fresh = [new[id] for id in sorted(new.keys() - known)]
+    if fresh:
+        if insert_all_missing(tx, submissions, [_submission(job, rank, at) for job, rank in fresh]) < len(fresh):
+            raise GaveWay  # a rival has just opened some of them
+        said = [{"submission_id": job.id, "said": job.said, "callback_url": job.callback_url} for job, _ in fresh]
+        tx.execute(jobs.insert(), said)
+    opened: list[Opened] = []
+    for job, id in zip(asked, ids, strict=True):
+        opened.append(Opened(id, is_new=id == job.id and id not in known))
+        known.add(id)  # asked for twice, it is new once
+    return opened
+
+
+def _ids(tx: sa.Connection, asked: Sequence[NewJob], at: float) -> list[str]:
+    """Return the ids of the jobs: their own, or of those that the same requests have opened before."""
+    ids = [job.id for job in asked]
+    keyed = [(job.owner, *job.idempotency, n) for n, job in enumerate(asked) if job.idempotency is not None]
+    for owner, key, request, n in sorted(keyed):  # an insert waits for a rival's of the same key
+        row = {"owner": owner, "key": key, "request_sha256": request, "submission_id": ids[n], "created_at": at}
+        if insert_missing(tx, idempotency_keys, row):
+            continue
+        mine = (idempotency_keys.c.owner == owner) & (idempotency_keys.c.key == key)
+        before = tx.execute(sa.select(idempotency_keys).where(mine)).one()
+        if before.request_sha256 != request:
+            raise UsageError(
+                "idempotency_conflict",
+                "This Idempotency-Key came with another request before; give every request a key of its own.",
+            )
+        ids[n] = before.submission_id
+    if keyed:
+        _forget_old(tx, at, min(FORGOTTEN_PER_KEY * len(keyed), CHUNK // 2))
+    return ids
+
+
+def _forget_old(tx: sa.Connection, at: float, limit: int) -> None:
+    k = idempotency_keys.c
+    old = sa.select(k.owner, k.key).where(k.created_at < at - KEYS_KEPT_S).order_by(k.created_at).limit(limit)
+    found = [tuple(row) for row in tx.execute(old.with_for_update(skip_locked=True))]
+    if found:
+        tx.execute(idempotency_keys.delete().where(sa.tuple_(k.owner, k.key).in_(found)))
+
+
+def _submission(job: NewJob, rank: int, at: float) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "owner": job.owner,
+        "source": job.source,
+        "uri": job.uri,
+        "file_name": job.file_name,
+        "options": dict(job.options),
+        "priority": rank,
         "status": "pending",
         "duplicate": False,
         "created_at": at,
-        "not_before": asked.not_before,
-        "expected_bytes": asked.expected_bytes,
+        "not_before": job.not_before,
+        "expected_bytes": job.expected_bytes,
+        # Whoever says how many bytes there will be is sending them.
+        "fetching_since": None if job.expected_bytes is None else at,
     }
-    is_new = insert_missing(tx, submissions, submission)
-    insert_missing(tx, jobs, {"submission_id": asked.id, "said": asked.said, "callback_url": asked.callback_url})
-    return Opened(asked.id, is_new)

@@ -6,14 +6,16 @@ What surprises: a job is a submission that may have come in any way, so one of a
 too; it has said nothing and wants no call. And the status shown is an expression that two indices hold, word for word.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.batch import PRIORITIES
-from diary_pipeline.ledger.tables import submissions
-from diary_pipeline.ledger.tables_jobs import jobs
+from diary_pipeline.core.batch import ENDED, PRIORITIES
+from diary_pipeline.ledger.connect import each
+from diary_pipeline.ledger.job_progress import DONE, Standing, stages, whole
+from diary_pipeline.ledger.tables import submissions, work
+from diary_pipeline.ledger.tables_jobs import jobs, shown_status
 
 Cursor = tuple[float, str]
 """`created_at` and `id` of the last job of a page: the next one begins behind it."""
@@ -33,7 +35,7 @@ class Job:
     status: str
     """pending | downloading | transcribing | generating_notes | completed | degraded | failed | cancelled."""
     progress: int
-    """0 to 100, of the whole."""
+    """0 to 100, of the whole; job_progress.py says how it comes about."""
     stages: Mapping[str, int]
     """download | transcription | notes -> 0 to 100."""
     reason_code: str | None
@@ -48,6 +50,9 @@ class Job:
     created_at: float
     ended_at: float | None
     commit_seq: int | None
+    transcript_version: str | None
+    """What it got when it ended; see jobs_results.py."""
+    note_version: str | None
     received_bytes: int | None
     expected_bytes: int | None
 
@@ -64,6 +69,11 @@ def find(conn: sa.Connection, id: str, owner: str | None = None) -> Job | None:
     return None if row is None else _job(row)
 
 
+def find_all(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Job]:
+    """Return these jobs by id, whoever's they are; unknown ones are left out."""
+    return {row.id: _job(row) for row in each(conn, _ROWS, submissions.c.id, ids)}
+
+
 def page(
     conn: sa.Connection,
     *,
@@ -78,44 +88,57 @@ def page(
     if owner is not None:
         chosen = chosen.where(s.owner == owner)
     if status is not None:
-        chosen = chosen.where(_SHOWN.op("=")(status))
+        chosen = chosen.where(shown_status == status)
     if before is not None:
         chosen = chosen.where(sa.tuple_(s.created_at, s.id) < sa.tuple_(*map(sa.literal, before)))
     return [_job(row) for row in conn.execute(chosen)]
 
 
-_SHOWN = sa.case(
-    (submissions.c.status == "refused", "failed"),
-    (
-        (submissions.c.status == "pending")
-        & submissions.c.recording_key.is_(None)
-        & submissions.c.fetching_since.is_not(None),
-        "downloading",
-    ),
-    else_=submissions.c.status,
-)
-_OF_SUBMISSIONS = (
+_heard, _noted = work.alias(), work.alias()
+_AS_THEY_ARE = (
     *("id", "owner", "source", "uri", "file_name", "reason_code", "message", "recording_key", "duplicate", "options"),
-    *("created_at", "ended_at", "commit_seq", "received_bytes", "expected_bytes"),
+    *("created_at", "ended_at", "commit_seq", "transcript_version", "note_version", "received_bytes", "expected_bytes"),
 )
 _ROWS = sa.select(
-    *(submissions.c[name] for name in _OF_SUBMISSIONS),
-    submissions.c.priority.label("rank"),
-    _SHOWN.label("shown"),
+    *(submissions.c[name] for name in _AS_THEY_ARE),
+    submissions.c.priority,
+    shown_status.label("shown"),
     jobs.c.said,
     jobs.c.callback_url,
-).select_from(submissions.outerjoin(jobs, jobs.c.submission_id == submissions.c.id))
+    _heard.c.wanted.label("transcript_wanted"),
+    _heard.c.done_s,
+    _heard.c.audio_s,
+    _noted.c.wanted.label("note_wanted"),
+).select_from(
+    submissions.outerjoin(jobs, jobs.c.submission_id == submissions.c.id)
+    .outerjoin(_heard, (_heard.c.recording_key == submissions.c.recording_key) & (_heard.c.stage == "transcript"))
+    .outerjoin(_noted, (_noted.c.recording_key == submissions.c.recording_key) & (_noted.c.stage == "note"))
+)
 
 
 def _job(row: sa.Row[tuple[object, ...]]) -> Job:
     is_well = row.shown in ("completed", "degraded")
-    done = 100 if is_well else 0
+    of_stages = DONE if is_well else stages(_standing(row))
     return Job(
-        **{name: getattr(row, name) for name in _OF_SUBMISSIONS},
+        **{name: getattr(row, name) for name in _AS_THEY_ARE},
         status=row.shown,
-        progress=done,
-        stages=dict.fromkeys(("download", "transcription", "notes"), done),
-        priority=WORDS[row.rank],
+        progress=100 if is_well else whole(of_stages),
+        stages=of_stages,
+        priority=WORDS[row.priority],
         said=row.said,
         callback_url=row.callback_url,
+    )
+
+
+def _standing(row: sa.Row[tuple[object, ...]]) -> Standing:
+    return Standing(
+        has_ended=row.shown in ENDED,
+        is_taken_in=row.recording_key is not None,
+        received_bytes=row.received_bytes,
+        expected_bytes=row.expected_bytes,
+        has_transcript=row.transcript_version is not None,
+        transcript_wanted=row.transcript_wanted,
+        transcript_s=row.done_s,
+        audio_s=row.audio_s,
+        note_wanted=row.note_wanted,
     )

@@ -1,15 +1,16 @@
 """What a job led to: the transcript and the note that it got when it ended, whatever was made of the recording since.
 
-Reading the objects is the catalogue's business.
+Reading the objects is the catalogue's business, laying the owner's corrections over them too.
 
-What surprises: only the current version and the one before are kept (see versions.py). A job whose own is gone is shown
-the current one, and says so.
+What surprises: only the current version and the one before are kept for long (see catalogue/merge.py). A job whose own
+is gone is shown the current one, and says so.
 """
 
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from diary_pipeline.core.batch import ENDED
 from diary_pipeline.ledger.commits import PointerKind, pointer
 from diary_pipeline.ledger.jobs_read import Job
 from diary_pipeline.ledger.tables import history
@@ -35,21 +36,32 @@ class Results:
 
 
 def results(conn: sa.Connection, job: Job) -> Results:
-    """Return the versions a job got; one that has not ended has what is current of its recording."""
+    """Return the versions a job got; one that has not ended has a transcript once that is what it asked for."""
     if job.recording_key is None:
         return Results(None, None)
-    return Results(_result(conn, job, "transcript"), _result(conn, job, "note"))
+    if job.status not in ENDED:
+        is_heard = job.stages["transcription"] == 100
+        return Results(_current(conn, job.recording_key, "transcript", is_own=True) if is_heard else None, None)
+    return Results(
+        _kept(conn, job.recording_key, "transcript", job.transcript_version),
+        _kept(conn, job.recording_key, "note", job.note_version),
+    )
 
 
-def _result(conn: sa.Connection, job: Job, kind: PointerKind) -> Result | None:
+def _kept(conn: sa.Connection, key: str, kind: PointerKind, version: str | None) -> Result | None:
+    if version is None:
+        return None
     h = history.c
-    if job.commit_seq is not None:
-        mine = (h.subject == job.recording_key) & (h.kind == kind) & (h.seq <= job.commit_seq)
-        newest = sa.select(h.version, h.object_id, h.seq).where(mine).order_by(h.seq.desc()).limit(1)
-        row = conn.execute(newest).one_or_none()
-        if row is not None:
-            return Result(row.version, row.object_id, row.seq, is_own=True)
-    there = pointer(conn, job.recording_key or "", kind)
+    same = (h.subject == key) & (h.kind == kind) & (h.version == version)
+    # Whoever went back to it has written it down once more; the object is the same.
+    row = conn.execute(sa.select(h.object_id, h.seq).where(same).order_by(h.seq.desc()).limit(1)).one_or_none()
+    if row is None:
+        return _current(conn, key, kind, is_own=False)
+    return Result(version, row.object_id, row.seq, is_own=True)
+
+
+def _current(conn: sa.Connection, key: str, kind: PointerKind, *, is_own: bool) -> Result | None:
+    there = pointer(conn, key, kind)
     if there is None or there.object_id is None or there.version is None:
         return None
-    return Result(there.version, there.object_id, there.seq, is_own=job.commit_seq is None)
+    return Result(there.version, there.object_id, there.seq, is_own)

@@ -8,8 +8,8 @@ off: its row runs out, so that a run between its commit and its last event is no
 """
 
 import threading
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import sqlalchemy as sa
@@ -42,6 +42,7 @@ def take(
                 epoch=work.c.epoch + 1,
                 holder=holder,
                 expires_at=at + lease_s,
+                done_s=None,
                 attempts=sa.case((ended, 1), else_=work.c.attempts + 1),  # asked for anew, not tried once more
             )
         )
@@ -49,9 +50,12 @@ def take(
     return [Lease(key, epochs[key], holder) for key in keys]
 
 
-def heartbeat(ledger: Ledger, holder: str, lease_s: float) -> int:
-    """Extend a holder's life and all its leases; return how many leases those are."""
-    return ledger.write(lambda tx: _beat(tx, holder, lease_s))
+def heartbeat(ledger: Ledger, holder: str, lease_s: float, reached: Mapping[str, float] = MappingProxyType({})) -> int:
+    """Extend a holder's life and all its leases; return how many leases those are.
+
+    `reached`: how many seconds of a recording's audio it has come through.
+    """
+    return ledger.write(lambda tx: _beat(tx, holder, lease_s, reached))
 
 
 def sign_on(tx: sa.Connection, holder: str, lease_s: float) -> None:
@@ -81,6 +85,7 @@ class Heartbeat:
 
     def __init__(self, ledger: Ledger, holder: str, lease_s: float) -> None:
         self.ledger, self.holder, self.lease_s = ledger, holder, lease_s
+        self._reached: dict[str, float] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat-{holder}", daemon=True)
 
@@ -97,10 +102,16 @@ class Heartbeat:
         self._ended.set()
         self._thread.join()
 
+    def reached(self, key: str, at_s: float) -> None:
+        """Note how many seconds of a recording are done; the next beat tells, and nobody waits for it."""
+        self._reached[key] = at_s
+
     def beat(self) -> bool:
         """Beat once; False when the database did not answer, which the next beat may put right."""
+        # Taken out one by one, while the worker may put in more: dict.popitem cannot be interrupted.
+        reached = dict(self._reached.popitem() for _ in range(len(self._reached)))
         try:
-            heartbeat(self.ledger, self.holder, self.lease_s)
+            heartbeat(self.ledger, self.holder, self.lease_s, reached)
         except sa.exc.SQLAlchemyError as error:
             logger.warning("heartbeat_failed", holder=self.holder, error=type(error).__name__)
             return False
@@ -111,12 +122,14 @@ class Heartbeat:
             self.beat()
 
 
-def _beat(tx: sa.Connection, holder: str, lease_s: float) -> int:
+def _beat(tx: sa.Connection, holder: str, lease_s: float, reached: Mapping[str, float] = MappingProxyType({})) -> int:
     theirs = (work.c.holder == holder) & work.c.expires_at.is_not(None)
     # Locked in everybody's order first: an UPDATE locks in whatever order it finds the rows.
     tx.execute(
         sa.select(work.c.epoch).where(theirs).order_by(work.c.recording_key, work.c.stage).with_for_update()
     ).all()
     extended = tx.execute(work.update().where(theirs).values(expires_at=now(tx) + lease_s)).rowcount
+    for key, at_s in sorted(reached.items()):
+        tx.execute(work.update().where(theirs, work.c.recording_key == key).values(done_s=at_s))
     sign_on(tx, holder, lease_s)
     return extended

@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger.connect import Ledger, queue
 from diary_pipeline.ledger.identity import begin_identity
+from diary_pipeline.ledger.job_versions import at_their_end
 from diary_pipeline.ledger.tables import (
     ERASURE_TABLES,
+    LANES,
     LLM_TABLES,
     batch_items_recording,
     clock,
@@ -29,10 +31,11 @@ from diary_pipeline.ledger.tables import (
     replaced_objects,
     schema_version,
     submissions,
-    submissions_listed,
+    submissions_waiting,
     work,
 )
-from diary_pipeline.ledger.tables_jobs import JOB_TABLES
+from diary_pipeline.ledger.tables_jobs import JOB_INDICES, JOB_TABLES
+from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES
 
 Step = Callable[[sa.Connection], None]
 
@@ -101,20 +104,28 @@ def _which_publications_are_compacted(tx: sa.Connection) -> None:
 
 
 def _jobs(tx: sa.Connection) -> None:
+    kept = "VIRTUAL" if tx.dialect.name == "sqlite" else "STORED"  # the one that each can add
     added = (
         (submissions.c.not_before, "FLOAT NOT NULL DEFAULT 0"),
         (submissions.c.attempts, "INTEGER NOT NULL DEFAULT 0"),
         (submissions.c.fetching_since, "FLOAT"),
         (submissions.c.received_bytes, "BIGINT"),
         (submissions.c.expected_bytes, "BIGINT"),
+        (submissions.c.lane, f"INTEGER GENERATED ALWAYS AS ({LANES}) {kept}"),
+        (submissions.c.transcript_version, "TEXT"),
+        (submissions.c.note_version, "TEXT"),
         (work.c.retries, "INTEGER NOT NULL DEFAULT 0"),
         (work.c.done_s, "FLOAT"),
     )
     for column, kind in added:
         if not _has(tx, column):
             tx.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
-    submissions_listed.create(tx, checkfirst=True)
-    metadata.create_all(tx, tables=JOB_TABLES)
+    tx.execute(sa.schema.DropIndex(submissions_waiting, if_exists=True))  # of one lane, as it was before
+    tx.execute(sa.schema.CreateIndex(submissions_waiting))
+    metadata.create_all(tx, tables=(*JOB_TABLES, *UPLOAD_TABLES))
+    for index in JOB_INDICES:  # not by looking first: SQLAlchemy cannot read back an index of an expression
+        tx.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+    tx.execute(submissions.update().where(submissions.c.commit_seq.is_not(None)).values(at_their_end()))
 
 
 STEPS: Sequence[Step] = (

@@ -9,6 +9,7 @@ import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
@@ -90,6 +91,7 @@ def _row(event: str, url: str, body: Mapping[str, object], at: float, submission
         "submission_id": submission_id,
         "event": event,
         "url": url,
+        "host": urlsplit(url).netloc.rpartition("@")[2].lower(),
         "body": said,
         "created_at": at,
         "next_at": at,

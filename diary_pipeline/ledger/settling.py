@@ -17,7 +17,9 @@ from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.ledger.again import ready
 from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.connect import GaveWay, each, insert_all_missing, now
+from diary_pipeline.ledger.job_versions import NOTHING, Versions, current, current_transcript
 from diary_pipeline.ledger.outbox import listeners, tell_ended
+from diary_pipeline.ledger.retries import RETRY, pause_s
 from diary_pipeline.ledger.tables import batches, recordings, submissions, work
 
 Reason = Mapping[str, str | None]
@@ -36,6 +38,8 @@ class Change(Protocol):
     def reason_code(self) -> str | None: ...
     @property
     def message(self) -> str: ...
+    @property
+    def retry_after_s(self) -> Sequence[float]: ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Work:
     priority: int
     audio_s: float
     reason_code: str | None
+    retries: int
 
 
 class Settlement:
@@ -70,7 +75,7 @@ class Settlement:
             self._finish(keys, "failed" if failed else "done", "failed" if failed else "committed", reason)
             told = self._told(keys)
             self._show(told, status, reason, self.stage if failed else None)
-            self._answer(told, status, reason, seq)
+            self._answer(told, status, reason, seq, current(submissions.c.recording_key))
         if self.stage == "transcript":
             self.want_notes([c.key for c in changes if c.version is not None])
 
@@ -98,12 +103,29 @@ class Settlement:
         self._show(key, status, standing if failed_stage else {**standing, "message": None}, failed_stage)
         if kept:  # who asked for the version that failed gets an honest answer, although the good one stays
             status, standing = "failed", reason
-        self._answer(key, status, standing, seq)
+            got = NOTHING if self.stage == "transcript" else current_transcript(submissions.c.recording_key)
+        else:
+            got = current(submissions.c.recording_key)
+        self._answer(key, status, standing, seq, got)
 
     def put_aside(self, change: Change) -> None:
         """Note a failure that nobody waited for and that changes nothing else."""
         reason = {"reason_code": change.reason_code, "message": change.message or None}
         self._finish([change.key], "failed", "failed", reason)
+
+    def try_again(self, change: Change) -> None:
+        """Let a failure that may go away wait for its retry: for users the recording is still on its way."""
+        mine = self.work[change.key, self.stage]
+        at = self.at + (pause_s(mine.retries, change.retry_after_s) or 0.0)
+        reason = {"reason_code": change.reason_code, "message": change.message or None}
+        again = {**ready(at), "state": RETRY, "retries": mine.retries + 1, **reason}
+        todo = (work.c.recording_key == change.key) & (work.c.stage == self.stage)
+        self.tx.execute(work.update().where(todo).values(again))
+        self._mark_items(self.stage, [change.key], "failed")
+        shown = {"status": "pending" if self.stage == "transcript" else "generating_notes", **reason}
+        for key in self._told([change.key]):
+            for table, column in ((recordings, recordings.c.key), (submissions, submissions.c.recording_key)):
+                self.tx.execute(table.update().where(column == key, table.c.ended_at.is_(None)).values(shown))
 
     def plan_again(self, key: str) -> None:
         """Give work back that was done from something no longer current."""
@@ -135,7 +157,9 @@ class Settlement:
             raise GaveWay  # somebody asked for the note by hand since the rows were locked
 
     def _finish(self, keys: Sequence[str], state: str, outcome: str, reason: Reason) -> None:
-        done = {"state": state, "wanted": False, "holder": None, "expires_at": None, **reason}
+        done: dict[str, object] = {"state": state, "wanted": False, "holder": None, "expires_at": None, **reason}
+        if state == "done":
+            done["retries"] = 0
         each(self.tx, work.update().where(work.c.stage == self.stage).values(**done), work.c.recording_key, keys)
         self._mark_items(self.stage, keys, outcome)
 
@@ -159,13 +183,13 @@ class Settlement:
         shown = recordings.update().values(status=status, failed_stage=failed_stage, ended_at=ended_at, **reason)
         each(self.tx, shown, recordings.c.key, keys)
 
-    def _answer(self, keys: Sequence[str], status: str, reason: Reason, seq: int) -> None:
+    def _answer(self, keys: Sequence[str], status: str, reason: Reason, seq: int, got: Versions) -> None:
         """Open submissions follow their recording; ended ones keep their answer, but a failure since put right, and a
         stand-in that the note itself has replaced.
 
         The note of an older transcript does not put right that another one could not be made.
         """
-        ending = {"ended_at": self.at, "commit_seq": seq} if status in ENDED else {}
+        ending = {"ended_at": self.at, "commit_seq": seq, **got} if status in ENDED else {}
         told = submissions.update().values(status=status, **reason, **ending)
         listening = listeners(self.tx, keys) if ending else []
         each(self.tx, told.where(submissions.c.ended_at.is_(None)), submissions.c.recording_key, keys)

@@ -1,7 +1,8 @@
 """Submissions: what somebody asked for, and what became of it; and the files that were seen already.
 
-It becomes a recording in acceptance.py, and ends with that recording (settling.py), or here, when it is refused.
-The surprise: a submission without a recording is the queue of intake; nothing else is written to put it there.
+It becomes a recording in acceptance.py, and ends with that recording (settling.py), or here, when it is refused; how
+far its bytes have come stands in fetching.py. The surprise: a submission without a recording is the queue of intake;
+nothing else is written to put it there. The queue has two lanes, because what is here must not wait for what is far.
 """
 
 import uuid
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.batch import priority_rank
+from diary_pipeline.core.batch import PRIORITIES, priority_rank
 from diary_pipeline.ledger.connect import Ledger, chunks, insert_missing, now, upsert
 from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.outbox import tell_ended
@@ -37,6 +38,11 @@ class Submission:
     ended_at: float | None
     commit_seq: int | None
     """The commit that ended it; users see the result once the published watermark has reached it."""
+    attempts: int
+    """To fetch it, in vain."""
+    fetching_since: float | None
+    received_bytes: int | None
+    expected_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ def submit(
     priority: str = "medium",
     id: str | None = None,
 ) -> str:
-    """Put a file in the queue of intake and return the submission's id; a known `id` is left as it is."""
+    """Put what lies at `uri` in the queue of intake and return the submission's id; a known `id` is left as it is."""
     id = id or uuid.uuid4().hex
     row = {
         "id": id,
@@ -93,10 +99,22 @@ def starting(conn: sa.Connection, beginning: str, limit: int) -> list[str]:
     return list(conn.execute(ids.limit(limit)).scalars())
 
 
-def waiting(conn: sa.Connection, limit: int) -> list[Submission]:
-    """Return what intake has not looked at yet: the highest priority first, then the oldest."""
-    ordered = _ROWS.where(WAITING).order_by(submissions.c.priority.desc(), submissions.c.created_at)
-    return [_submission(row) for row in conn.execute(ordered.limit(limit))]
+def waiting(conn: sa.Connection, limit: int, *, far: bool = False) -> list[Submission]:
+    """Return what intake may look at now: the highest priority first, then the oldest.
+
+    `far`: what must be fetched, without what somebody is fetching or what pauses after a failure; otherwise what is
+    here: files and uploads.
+    """
+    found: list[Submission] = []
+    due = _ROWS.where(WAITING, submissions.c.lane == int(far), submissions.c.not_before <= now(conn))
+    for priority in sorted(PRIORITIES.values(), reverse=True):  # one range of the index each
+        ordered = due.where(submissions.c.priority == priority).order_by(
+            submissions.c.not_before, submissions.c.created_at
+        )
+        found += map(_submission, conn.execute(ordered.limit(limit - len(found))))
+        if len(found) == limit:
+            break
+    return found
 
 
 def waiting_owners(conn: sa.Connection) -> set[str]:

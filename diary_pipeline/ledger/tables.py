@@ -8,12 +8,19 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
+NOT_WHOLE = 4_102_444_800.0
+"""As `not_before`, or anything later (the year 2100): an upload whose last byte is not here yet."""
+LANES = (
+    f"CASE WHEN not_before >= {NOT_WHOLE} THEN 2"
+    " WHEN substr(uri, 1, 5) = 'file:' OR substr(uri, 1, 7) = 'upload:' THEN 0 ELSE 1 END"
+)
+
 submissions = sa.Table(
     "submissions",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("owner", sa.Text, nullable=False),
-    sa.Column("source", sa.Text, nullable=False),  # cli | folder | graphql
+    sa.Column("source", sa.Text, nullable=False),  # cli | folder | graphql | api | queue | ...
     sa.Column("uri", sa.Text, nullable=False),
     sa.Column("file_name", sa.Text, nullable=False),
     sa.Column("options", sa.JSON, nullable=False),  # what intake/options.py names
@@ -26,12 +33,17 @@ submissions = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float),
     sa.Column("commit_seq", sa.BigInteger),  # the commit that ended it; published when the watermark reaches it
+    sa.Column("transcript_version", sa.Text),  # what it got when it ended, whatever is made of its recording since;
+    sa.Column("note_version", sa.Text),  # NULL: nothing
     # Fetching: not to be looked at before (a worker at it, a pause after a failure, an upload that is not whole yet).
     sa.Column("not_before", sa.Float, nullable=False, default=0.0, server_default="0"),
     sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),  # to fetch it
     sa.Column("fetching_since", sa.Float),  # its bytes are on the way here: shown as `downloading`
     sa.Column("received_bytes", sa.BigInteger),  # so far, of
     sa.Column("expected_bytes", sa.BigInteger),
+    # 0: here, a file or an upload; 1: far, to be fetched; 2: not whole. Slow addresses and half uploads must not lie
+    # between a worker and the files behind them.
+    sa.Column("lane", sa.Integer, sa.Computed(LANES)),
 )
 sa.Index("submissions_status", submissions.c.status)
 submissions_listed = sa.Index("submissions_listed", submissions.c.owner, submissions.c.created_at, submissions.c.id)
@@ -40,10 +52,12 @@ sa.Index("submissions_recording", submissions.c.recording_key)
 # `status` leads, and `submissions_status` holds no time, or SQLite tosses a coin between the two.
 WAITING = sa.text("status = 'pending' AND recording_key IS NULL")
 REFUSED_UNCOMMITTED = sa.text("status = 'refused' AND commit_seq IS NULL")
-sa.Index(
+submissions_waiting = sa.Index(
     "submissions_waiting",
     submissions.c.status,
-    submissions.c.priority.desc(),
+    submissions.c.lane,
+    submissions.c.priority,
+    submissions.c.not_before,
     submissions.c.created_at,
     sqlite_where=WAITING,
     postgresql_where=WAITING,
@@ -115,7 +129,7 @@ work = sa.Table(  # one row for each (recording, stage): what is to do, and the 
     metadata,
     sa.Column("recording_key", sa.Text, primary_key=True),
     sa.Column("stage", sa.Text, primary_key=True),  # transcript | note
-    sa.Column("state", sa.Text, nullable=False),  # ready | planned | done | failed
+    sa.Column("state", sa.Text, nullable=False),  # ready | planned | done | failed | retry (see retries.py)
     sa.Column("model", sa.Text, nullable=False),  # what the planner groups by; '' for notes
     # Its result is still waited for. Set when it is asked for, cleared by the commit of that or of its failure;
     # somebody who does finished work again by hand leaves it as it is.

@@ -5,7 +5,7 @@ A job *is* a submission: one id, one status. What stands here is what only some 
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.tables import metadata
+from diary_pipeline.ledger.tables import batches, metadata, submissions, submissions_listed
 
 jobs = sa.Table(  # what an application said of its submission, beside what intake needs
     "jobs",
@@ -49,6 +49,7 @@ outbox = sa.Table(  # calls that somebody asked for; one sender works them off
     sa.Column("submission_id", sa.Text),  # NULL: an event of the deployment, such as a run that failed
     sa.Column("event", sa.Text, nullable=False),  # job.completed | job.degraded | job.failed | job.upgraded | ...
     sa.Column("url", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),  # of the URL: one slow receiver does not hold up the others
     sa.Column("body", sa.JSON, nullable=False),  # ids, statuses and codes, never diary text
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("next_at", sa.Float, nullable=False),  # not to be tried before; a sender at work pushes it ahead
@@ -59,7 +60,7 @@ outbox = sa.Table(  # calls that somebody asked for; one sender works them off
     sqlite_autoincrement=True,  # `id` is the order of a job's events, which a number used twice would turn round
 )
 UNSENT = sa.text("delivered_at IS NULL AND given_up_at IS NULL")
-sa.Index("outbox_unsent", outbox.c.next_at, sqlite_where=UNSENT, postgresql_where=UNSENT)
+sa.Index("outbox_unsent", outbox.c.host, outbox.c.next_at, sqlite_where=UNSENT, postgresql_where=UNSENT)
 sa.Index("outbox_submission", outbox.c.submission_id, outbox.c.id)
 
 source_cursors = sa.Table(  # how far a source that is looked through bit by bit has been looked through
@@ -78,4 +79,36 @@ endings = sa.Table(  # running sums over submissions and recordings that ended
     sa.Column("n", sa.BigInteger, nullable=False),
 )
 
+
+def _word(said: str) -> sa.ColumnElement[str]:
+    return sa.literal_column(f"'{said}'")  # a parameter would hide from the databases that the index has the same
+
+
+_s = submissions.c
+# A function around it, because PostgreSQL wants other expressions of an index in brackets, and SQLAlchemy sets none.
+shown_status: sa.ColumnElement[str] = sa.func.coalesce(
+    sa.case(
+        (_s.status == _word("refused"), _word("failed")),
+        (
+            (_s.status == _word("pending")) & _s.recording_key.is_(None) & _s.fetching_since.is_not(None),
+            _word("downloading"),
+        ),
+        else_=_s.status,
+    ),
+    _word(""),
+)
+"""The status that an application sees of a submission; the pages of one status are found by it, so it is in indices."""
+BATCH_ENDED = sa.text("state = 'closed'")
+JOB_INDICES = (
+    submissions_listed,
+    sa.Index("submissions_shown", _s.owner, shown_status, _s.created_at, _s.id),
+    sa.Index("submissions_listed_all", _s.created_at, _s.id),
+    sa.Index("submissions_shown_all", shown_status, _s.created_at, _s.id),
+    sa.Index(  # backlog.py asks how fast the last ones were
+        "batches_closed",
+        *(batches.c.stage, batches.c.closed_at),
+        sqlite_where=BATCH_ENDED,
+        postgresql_where=BATCH_ENDED,
+    ),
+)
 JOB_TABLES = (endings, jobs, idempotency_keys, api_keys, outbox, source_cursors)

@@ -11,7 +11,7 @@ what is finished is committed, the error leaves the batch, and the rest is given
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from diary_pipeline.catalogue.commit import Failed, FinishedNote, commit_notes
+from diary_pipeline.catalogue.commit import TRIED_AGAIN, Failed, FinishedNote, commit_notes
 from diary_pipeline.catalogue.overlay import corrected_note, corrected_transcript
 from diary_pipeline.catalogue.read import corrections_of, heard_of, written_of
 from diary_pipeline.core.batch import Batch, Lease, Result, StageReport
@@ -43,12 +43,16 @@ class WriteNotes:
         writer: NoteWriter,
         note_dir: Path | None = None,
         usd_per_audio_hour: float = 0.0,
+        *,
+        retry_after_s: Sequence[float] = (),
     ) -> None:
+        """`retry_after_s`: pauses after which a crash is tried again."""
         self.ledger = ledger
         self.store = store
         self.writer = writer
         self.note_dir = note_dir
         self.usd_per_audio_hour = usd_per_audio_hour
+        self.retry_after_s = retry_after_s
 
     def __call__(self, batch: Batch, on_result: Callable[[Result], None] = lambda _: None) -> StageReport:
         """Write, check and commit; one bad recording fails alone.
@@ -142,7 +146,7 @@ class WriteNotes:
             return Failed(recording, lease, "note", error.code, error.message)
         logger.exception("note_crashed", error, key=lease.key)  # noqa: PLE1205
         message = f"Writing the note of {lease.key} stopped at {type(error).__name__}; see the log of this run."
-        return Failed(recording, lease, "note", "internal_error", message)
+        return Failed(recording, lease, "note", "internal_error", message, self.retry_after_s)
 
     def _finished(self, lease: Lease, asked: ToWrite, written: Written) -> FinishedNote:
         recording, transcript, note = asked.recording, asked.transcript, written.note
@@ -175,7 +179,8 @@ class WriteNotes:
         if key in committed.stale:
             return Result(key, "skipped", "transcript_replaced", f"{key} was heard anew or corrected; planned again.")
         if isinstance(tried, Failed):
-            return Result(key, "failed", tried.code, tried.message)
+            again = TRIED_AGAIN if key in committed.retried else ""
+            return Result(key, "failed", tried.code, f"{tried.message}{again}")
         if key in committed.kept:
             return Result(key, "skipped", "better_kept", f"No route gave a note of {key}; the good one stays.")
         return Result(

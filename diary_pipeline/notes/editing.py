@@ -65,14 +65,17 @@ class EditDiary:
         by: str,
         revert: Collection[str] = (),
         seen: Seen | None = None,
+        *,
+        alone: bool = False,
     ) -> Edited:
         """Correct one recording and take corrections back: those with the ids in `revert`, or `all`.
 
         `seen`: versions of the transcript and note from which the numbers were read. NotFound and UsageError say which
-        place or word is wrong; `correction_stale`: what it was corrected from is there no more.
+        place or word is wrong; `correction_stale`: what it was corrected from is there no more, or with `alone`,
+        somebody else has corrected it since.
         """
         before = correctable(self.ledger, self.store, recording)
-        if seen is not None and _is_made_anew(seen, before.seen):
+        if seen is not None and (_is_made_anew(seen, before.seen) or (alone and seen != before.seen)):
             raise _stale(recording)
         wanted = [placed(before, edit, by) for edit in edits]
         reverted = taken_back(before, revert)
@@ -90,7 +93,7 @@ class EditDiary:
                     self.on_said_anew(recording, after.transcript)
                 return Edited(seq, is_said_anew, after)
             now = correctable(self.ledger, self.store, recording)
-            if _is_made_anew(before.seen, now.seen):
+            if alone or _is_made_anew(before.seen, now.seen):
                 raise _stale(recording)
             before = now
         raise TransientError("correction_crowded", f"{recording.key} is being corrected by many; try again.")

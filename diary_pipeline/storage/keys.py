@@ -19,6 +19,8 @@ CATALOGUE = "catalogue/"
 AUDIO = "audio/"
 CHECKPOINTS = "checkpoints/"
 ANSWERS = "answers/"
+UPLOADS = "uploads/"
+UPLOAD_PARTS = "upload-parts/"
 PUBLISHED_PREFIX = "published/"
 LEDGER_ID = "ledger-id"
 """The id of the ledger whose objects these are."""
@@ -36,6 +38,11 @@ def audio_key(owner: str, content_sha256: str) -> str:
 def audio_prefix(owner: str) -> str:
     """Name what all audio keys of one owner begin with."""
     return f"{AUDIO}{owner_hash(owner)}/"
+
+
+def upload_key(id: str) -> str:
+    """Name what was uploaded for one submission, until intake has stored it as audio or refused it."""
+    return checked_key(f"{UPLOADS}{id}")
 
 
 def checkpoint_prefix(owner: str, content_sha256: str, version: str) -> str:
@@ -56,6 +63,11 @@ def answers_prefix(owner: str, recording_key: str) -> str:
 def answers_of_owner_prefix(owner: str) -> str:
     """Name what all kept answers of one owner begin with; the owner leads, so that either can be erased."""
     return f"{ANSWERS}{owner_hash(owner)}/"
+
+
+def upload_part_key(submission_id: str) -> str:
+    """Name a part of an upload that is not whole yet; every call gives another one."""
+    return checked_key(f"{UPLOAD_PARTS}{submission_id}/{uuid.uuid4().hex}")
 
 
 def owner_hash(owner: str) -> str:

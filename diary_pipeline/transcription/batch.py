@@ -20,7 +20,7 @@ from diary_pipeline.audio.decode import Decoder
 from diary_pipeline.audio.levels import LevelMeter
 from diary_pipeline.audio.limits import DEFAULT_LIMITS, AudioLimits
 from diary_pipeline.audio.soundness import judge, measured
-from diary_pipeline.catalogue.commit import Failed, FinishedTranscript, commit_transcripts
+from diary_pipeline.catalogue.commit import TRIED_AGAIN, Failed, FinishedTranscript, commit_transcripts
 from diary_pipeline.catalogue.overlay import corrected_transcript
 from diary_pipeline.catalogue.read import corrections_of, heard_of
 from diary_pipeline.core.batch import Batch, Check, Lease, Result, StageReport
@@ -104,9 +104,12 @@ class TranscribeBatch:
         limits: AudioLimits = DEFAULT_LIMITS,
         *,
         files: TranscriptFiles | None = None,
+        retry_after_s: Sequence[float] = (),
         on_progress: Callable[[Recording, float], None] = lambda _recording, _at_s: None,
     ) -> None:
         """`transcribers` gives the engine of a model name, `owners` what is known about a user.
+
+        `retry_after_s`: pauses after which a crash is tried again.
 
         `on_progress` hears, after each window, how many seconds of a recording are transcribed.
         """
@@ -116,17 +119,24 @@ class TranscribeBatch:
         self.owners = owners
         self.limits = limits
         self.files = files
+        self.retry_after_s = retry_after_s
         self.on_progress = on_progress
 
-    def __call__(self, batch: Batch, on_result: Callable[[Result], None] = lambda _: None) -> StageReport:
+    def __call__(
+        self,
+        batch: Batch,
+        on_result: Callable[[Result], None] = lambda _: None,
+        on_reached: Callable[[str, float], None] = lambda _key, _at_s: None,
+    ) -> StageReport:
         """Do the batch; one bad recording fails alone. `on_result` hears of each recording, before the one commit.
 
+        `on_reached` hears, after each window, of how many seconds of which recording have been heard.
         A TransientError, of the surroundings or of `on_result`, ends the batch: what is finished is committed first.
         """
         tried: list[_Done | Failed | Result] = []
         broken: TransientError | None = None
         try:
-            for outcome in self._outcomes(batch.leases):
+            for outcome in self._outcomes(batch.leases, on_reached):
                 tried.append(outcome)
                 on_result(_result(outcome, Committed(0), {}))
         except TransientError as error:
@@ -154,7 +164,9 @@ class TranscribeBatch:
         put_right = corrections_of(self.ledger, self.store, [recording.key for recording, _ in good])
         return [(r, corrected_transcript(t, put_right.get(r.key, Corrections()).made)) for r, t in good]
 
-    def _outcomes(self, leases: Sequence[Lease]) -> Iterator[_Done | Failed | Result]:
+    def _outcomes(
+        self, leases: Sequence[Lease], on_reached: Callable[[str, float], None]
+    ) -> Iterator[_Done | Failed | Result]:
         keys = [lease.key for lease in leases]
         with self.ledger.reading() as conn:
             known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
@@ -168,13 +180,13 @@ class TranscribeBatch:
             try:
                 found = self._found_or_job(lease, recording, current.get(lease.key))
             except PermanentError as error:
-                found = _failed(lease, recording, error)
+                found = self._failed(lease, recording, error)
             if isinstance(found, _Job):
                 jobs[recording.whisper_model].append(found)
             else:
                 yield found
         for model, some in jobs.items():  # the planner puts one model into a batch; a backfill may hold several
-            yield from self._heard(self.transcribers(model), some)
+            yield from self._heard(self.transcribers(model), some, on_reached)
 
     def version_of(self, recording: Recording) -> str:
         """Return the version that a transcript of this recording would have today; loads its model once."""
@@ -213,12 +225,14 @@ class TranscribeBatch:
             job.checkpoints = StoredCheckpoints(self.store, prefix)
         return job
 
-    def _heard(self, transcriber: Transcriber, jobs: Sequence[_Job]) -> Iterator[_Done | Failed]:
+    def _heard(
+        self, transcriber: Transcriber, jobs: Sequence[_Job], on_reached: Callable[[str, float], None]
+    ) -> Iterator[_Done | Failed]:
         by_key = {job.recording.key: job for job in jobs}
         # Long ones first: our own weights hear their windows one after the other, beside those of all the others.
         first = sorted(jobs, key=lambda job: job.checkpoints is None)
         asked = (
-            ToHear(job.recording.key, job.blocks, job.hints, job.checkpoints, partial(self._progress, job))
+            ToHear(job.recording.key, job.blocks, job.hints, job.checkpoints, partial(self._progress, job, on_reached))
             for job in first
         )
         for key, heard in transcriber.transcribe(asked):
@@ -226,19 +240,29 @@ class TranscribeBatch:
         for job in by_key.values():
             yield self._judged(job, LookupError("the engine never gave it back"), transcriber.engine)
 
-    def _progress(self, job: _Job, at_s: float) -> None:
+    def _progress(self, job: _Job, on_reached: Callable[[str, float], None], at_s: float) -> None:
         job.finished_up_to(at_s)
+        on_reached(job.recording.key, at_s)
         self.on_progress(job.recording, at_s)
 
     def _judged(self, job: _Job, heard: Heard | Exception, engine: Engine) -> _Done | Failed:
         if isinstance(heard, Exception):
-            return _failed(job.lease, job.recording, heard)
+            return self._failed(job.lease, job.recording, heard)
         try:
             return self._done(job, heard, engine)
         except TransientError:
             raise
         except Exception as error:  # noqa: BLE001 - one bad recording never sinks its batch
-            return _failed(job.lease, job.recording, error)
+            return self._failed(job.lease, job.recording, error)
+
+    def _failed(self, lease: Lease, recording: Recording, error: Exception) -> Failed:
+        bound = logger.bind(key=recording.key)
+        if isinstance(error, PermanentError):
+            bound.warning("transcript_failed", code=error.code)
+            return Failed(recording, lease, "transcript", error.code, error.message)
+        bound.exception("transcription_crashed", error)
+        message = f"Transcribing {recording.key} stopped at {type(error).__name__}; see the log of this run."
+        return Failed(recording, lease, "transcript", "internal_error", message, self.retry_after_s)
 
     def _done(self, job: _Job, heard: Heard, engine: Engine) -> _Done:
         recording, decoder = job.recording, job.decoder
@@ -267,16 +291,6 @@ class TranscribeBatch:
         return _Done(FinishedTranscript(recording, job.lease, transcript, (complete, *_checks(transcript))), effort)
 
 
-def _failed(lease: Lease, recording: Recording, error: Exception) -> Failed:
-    bound = logger.bind(key=recording.key)
-    if isinstance(error, PermanentError):
-        bound.warning("transcript_failed", code=error.code)
-        return Failed(recording, lease, "transcript", error.code, error.message)
-    bound.exception("transcription_crashed", error)
-    message = f"Transcribing {recording.key} stopped at {type(error).__name__}; see the log of this run."
-    return Failed(recording, lease, "transcript", "internal_error", message)
-
-
 def _checks(transcript: Transcript) -> tuple[Check, ...]:
     return (transcript_covers_audio(transcript), transcript_is_plausible(transcript), language_is_certain(transcript))
 
@@ -292,7 +306,8 @@ def _result(tried: _Done | Failed | Result, committed: Committed, filed: Mapping
     if recording.key in committed.fenced:
         return Result(recording.key, "skipped", "fenced", f"Another run took {recording.key} over; its result counts.")
     if isinstance(tried, Failed):
-        return Result(recording.key, "failed", tried.code, tried.message)
+        again = TRIED_AGAIN if recording.key in committed.retried else ""
+        return Result(recording.key, "failed", tried.code, f"{tried.message}{again}")
     transcript = tried.finished.transcript
     return Result(
         recording.key,

@@ -18,7 +18,7 @@ from diary_pipeline.core.errors import TransientError
 from diary_pipeline.ledger import log_objects
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Subject
-from diary_pipeline.storage.keys import answers_prefix, audio_prefix, checkpoints_prefix
+from diary_pipeline.storage.keys import answers_prefix, audio_prefix, checkpoints_prefix, upload_key
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.upkeep.exports import forget_recordings, forget_user
 from diary_pipeline.upkeep.partitions import Named, Partitions
@@ -46,7 +46,7 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class StoredObjects:
-    """Audio, finished windows and paid answers. A source that lies in somebody's own bucket is not ours to delete."""
+    """Audio, uploads, windows, paid answers. A source that lies in somebody's own bucket is not ours to delete."""
 
     store: ObjectStore
     name: str = "store"
@@ -71,8 +71,15 @@ class StoredObjects:
             audio = subject.object_key
             if audio and audio.startswith(audio_prefix(subject.owner)) and self.store.exists(audio):
                 yield "audio", audio
+            if _is_submission(subject) and self.store.exists(upload_key(subject.subject)):
+                yield "uploads", upload_key(subject.subject)
             for kind, prefix in _prefixes(subject).items():
                 yield from ((kind, key) for key in self.store.list(prefix))
+
+
+def _is_submission(subject: Subject) -> bool:
+    """Tell whether it never became a recording; what was uploaded of one that did is no longer there."""
+    return bool(subject.subject) and subject.content_sha256 is None
 
 
 def _prefixes(subject: Subject) -> Mapping[str, str]:

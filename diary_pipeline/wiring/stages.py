@@ -9,6 +9,7 @@ from functools import cached_property
 from diary_pipeline.core.batch import Result, Stage
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
+from diary_pipeline.intake.resumable import Resumable
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.notes.batch import WriteNotes
@@ -60,6 +61,12 @@ class Stages(Ears):
         )
 
     @cached_property
+    def resumable(self) -> Resumable:
+        """Uploads that come in parts."""
+        s = self.settings
+        return Resumable(self.ledger, self.store, s.home / "scratch", s.upload_kept_hours * 3600)
+
+    @cached_property
     def transcribe(self) -> TranscribeBatch:
         """The speech stage."""
         return TranscribeBatch(
@@ -69,6 +76,7 @@ class Stages(Ears):
             self.settings.owner,
             self.audio_limits,
             files=self.files.transcripts,
+            retry_after_s=self.settings.retries,
             on_progress=self._told_progress,
         )
 
@@ -85,6 +93,7 @@ class Stages(Ears):
             self.note_writer,
             note_dir=self.files.note_dir,
             usd_per_audio_hour=s.llm.policy.audio_hour_budget_usd,
+            retry_after_s=s.retries,
         )
 
     @property
@@ -169,11 +178,15 @@ class Stages(Ears):
     def limits(self) -> Mapping[Stage, PlanLimits]:
         """How large batches may become, by stage."""
         s = self.settings
+        step_s = s.priority_step_minutes * 60
         return {
             "transcript": PlanLimits(
-                s.transcript_batch_audio_minutes, s.transcript_batch_recordings, s.transcript_batches_open
+                s.transcript_batch_audio_minutes,
+                s.transcript_batch_recordings,
+                s.transcript_batches_open,
+                step_s=step_s,
             ),
-            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open),
+            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open, step_s=step_s),
         }
 
     @property

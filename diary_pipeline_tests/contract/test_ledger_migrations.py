@@ -22,6 +22,7 @@ from diary_pipeline.ledger.tables import (
     replaced_objects,
     schema_version,
 )
+from diary_pipeline.ledger.tables_jobs import JOB_INDICES, JOB_TABLES
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
 
@@ -75,6 +76,18 @@ def _without_compactions(tx: sa.Connection) -> None:
     tx.exec_driver_sql("ALTER TABLE publications DROP COLUMN compacted_seq")
 
 
+def _without_jobs(tx: sa.Connection) -> None:
+    for index in JOB_INDICES:
+        index.drop(tx)
+    metadata.drop_all(tx, tables=JOB_TABLES)
+    for (
+        name
+    ) in "not_before attempts fetching_since received_bytes expected_bytes transcript_version note_version".split():
+        tx.exec_driver_sql(f"ALTER TABLE submissions DROP COLUMN {name}")
+    for name in ("retries", "done_s"):
+        tx.exec_driver_sql(f"ALTER TABLE work DROP COLUMN {name}")
+
+
 UNDO: Sequence[Undo] = (
     _without_vocabulary,
     _without_language_models,
@@ -86,17 +99,21 @@ UNDO: Sequence[Undo] = (
     _without_erasures,
     _without_identity,
     _without_compactions,
+    _without_jobs,
 )
 """What steps 2, 3, ... brought, taken away: the ledger that a program of the version before knew."""
 
 
 def shape(conn: sa.Connection) -> dict[str, Any]:
-    """Give tables, columns and indexes, whatever their order."""
+    """Give tables, columns and indexes, whatever their order; SQLAlchemy cannot read back an index of expressions."""
     inspector = sa.inspect(conn)
+    where = "sqlite_master WHERE type = 'index'" if conn.dialect.name == "sqlite" else "pg_indexes"
+    table_of, name_of = ("tbl_name", "name") if conn.dialect.name == "sqlite" else ("tablename", "indexname")
+    indexes = conn.exec_driver_sql(f"SELECT {table_of}, {name_of} FROM {where}").tuples().all()
     return {
         table: (
             {c["name"]: (str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)},
-            sorted(str(index["name"]) for index in inspector.get_indexes(table)),
+            sorted(index for of, index in indexes if of == table),
         )
         for table in inspector.get_table_names()
     }

@@ -1,4 +1,4 @@
-"""Applications are told of the end of their jobs exactly once each, in the transaction that ends them; both databases."""
+"""Applications are told once of the end of each job, in the transaction that ends it; on both databases."""
 
 from pathlib import Path
 from typing import Any

@@ -39,7 +39,7 @@ SAID = (
 )
 
 
-AT_ONCE = ("DIARY_SETTLE_S", "DIARY_RETRY_S")
+AT_ONCE = ("DIARY_SETTLE_S", "DIARY_RETRY_S", "DIARY_RETRY_AFTER_S")
 
 
 class CountingTranscriber:
@@ -155,6 +155,7 @@ class House:
             self.wiring.store,
             lease_s=self.settings.lease_s,
             max_attempts=self.settings.max_attempts,
+            retry_after_s=self.settings.retries,
             clock=lambda: time.time() + self.later_s,
         )
         dispatcher = Dispatcher(self.ledger, self.recovery, self.wiring.limits)

@@ -1,0 +1,210 @@
+"""`POST /v1/audio/transcriptions` as OpenAI answers it, so that its official clients work with another `base_url`.
+
+The request is a job like any other, of source `openai`: durable, listed, de-duplicated, its note is written too. How an
+answer is written stands in openai_answers.py, how it is waited for in waiting.py.
+
+What surprises: there is no other way to hear something, so a worker must be alive, and a request that waited too long
+is answered 504 with the job's id, whose transcript can be fetched later.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from diary_pipeline.api.auth import Asking
+from diary_pipeline.api.incoming import Incoming, most_bytes, scratch_of, shown_name
+from diary_pipeline.api.models import Wishes
+from diary_pipeline.api.multipart import is_form, read_form
+from diary_pipeline.api.openai_answers import FORMATS, GRANULARITIES, Answer, written
+from diary_pipeline.api.parts import Given, Parts
+from diary_pipeline.api.problems import Problem, problem_of
+from diary_pipeline.api.uploads import opened
+from diary_pipeline.api.waiting import Waiting
+from diary_pipeline.api.wishes import wishes_of
+from diary_pipeline.catalogue.read import transcript_of
+from diary_pipeline.core.errors import DiaryError
+from diary_pipeline.intake.options import MAX_TAG, MAX_TERMS
+from diary_pipeline.ledger import recordings
+from diary_pipeline.ledger.submissions import Submission
+
+SOURCE = "openai"
+USUAL = "whisper-1"
+"""OpenAI's name for its model, which clients have written into them: here the deployment's usual one."""
+IGNORED = frozenset({"temperature", "stream", "chunking_strategy", "include[]", "include"})
+"""Fields of OpenAI's that change nothing here; `stream` is refused when it is asked for."""
+_KINDS: Mapping[int, str] = {401: "invalid_api_key", 403: "insufficient_permissions", 429: "rate_limit_exceeded"}
+
+
+class OpenAIRoute(APIRoute):
+    """Tells every refusal as OpenAI does: `{"error": {"message", "type", "param", "code"}}`."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        """Wrap what answers."""
+        answered = super().get_route_handler()
+
+        async def told(request: Request) -> Response:
+            try:
+                return await answered(request)
+            except RequestValidationError:
+                return refusal(Problem(400, "request_invalid", "The request does not fit."))
+            except (Problem, DiaryError, HTTPException) as error:
+                return refusal(problem_of(error))
+
+        return told
+
+
+router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
+
+
+@router.post(
+    "/audio/transcriptions",
+    operation_id="openaiTranscription",
+    response_class=Response,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["file", "model"],
+                        "properties": {
+                            "file": {"type": "string", "format": "binary"},
+                            "model": {"type": "string", "example": USUAL},
+                            "language": {"type": "string", "example": "en"},
+                            "prompt": {"type": "string", "description": "Names and terms, as hints."},
+                            "response_format": {"type": "string", "enum": list(FORMATS), "default": "json"},
+                            "timestamp_granularities[]": {
+                                "type": "array",
+                                "items": {"type": "string", "enum": list(GRANULARITIES)},
+                            },
+                        },
+                    }
+                }
+            },
+        }
+    },
+)
+async def transcribe(request: Request, parts: Given, who: Asking) -> Response:
+    """Take a recording and answer with what was said in it, once that is heard."""
+    who.require("submit")
+    who.require("read")
+    content_type = request.headers.get("content-type")
+    if not is_form(content_type):
+        raise Problem(400, "form_invalid", "The recording comes as multipart/form-data, in the field file.")
+    async with Incoming(scratch_of(parts), most_bytes(parts)) as file:
+        form = await read_form(content_type, request.stream(), file)
+        wishes, answer = _asked(form.fields, parts)
+        key = request.headers.get("idempotency-key")
+        job = await asyncio.to_thread(opened, parts, who, wishes, file, shown_name(form.file_name), key, SOURCE)
+    most_s = parts.settings.openai_wait_s
+    try:
+        ended = await _waiting(request, parts).heard(job.id, most_s)
+    except TimeoutError as error:
+        told = f"It is not heard after {most_s:g} s; GET /jobs/{job.id}/transcription gives it later."
+        raise Problem(504, "transcript_not_ready", told, {"X-Job-Id": job.id}) from error
+    return await asyncio.to_thread(_answered, parts, job.id, ended, answer)
+
+
+@router.get("/models", operation_id="openaiModels")
+def models(parts: Given, who: Asking) -> JSONResponse:
+    """List the models that a recording may ask for."""
+    who.require("read")
+    return JSONResponse({"object": "list", "data": [_model(name) for name in _models(parts)]})
+
+
+@router.get("/models/{model}", operation_id="openaiModel")
+def model(model: str, parts: Given, who: Asking) -> JSONResponse:
+    """Tell of one model."""
+    who.require("read")
+    if model not in _models(parts):
+        raise _no_model(model)
+    return JSONResponse(_model(model))
+
+
+def refusal(problem: Problem) -> Response:
+    """Write a problem as OpenAI's clients read it."""
+    kind = _KINDS.get(problem.status, "invalid_request_error" if problem.status < 500 else "server_error")
+    param = "model" if problem.code == "model_not_found" else None
+    error = {"message": problem.message, "type": kind, "param": param, "code": problem.code}
+    # What we refused once we refuse again, and what took too long goes on: sending half a gigabyte anew helps nobody.
+    retried = "true" if problem.status in (429, 503) else "false"
+    return JSONResponse({"error": error}, problem.status, {**problem.headers, "x-should-retry": retried})
+
+
+def _asked(fields: Mapping[str, Sequence[str]], parts: Parts) -> tuple[Wishes, Answer]:
+    said = {name: list(texts) for name, texts in fields.items() if name not in IGNORED}
+    if (fields.get("stream") or ["false"])[0].lower() == "true":
+        raise Problem(400, "stream_unsupported", "Transcripts are not streamed here; leave `stream` out.")
+    [form] = said.pop("response_format", ["json"])[:1]
+    if form not in FORMATS:
+        raise Problem(400, "response_format_unsupported", f"response_format is one of {', '.join(FORMATS)}.")
+    pieces = said.pop("timestamp_granularities[]", []) + said.pop("timestamp_granularities", [])
+    if set(pieces) - set(GRANULARITIES):
+        raise Problem(400, "timestamp_granularities_unsupported", f"They are {' and '.join(GRANULARITIES)}.")
+    name = (said.pop("model", None) or [""])[0]
+    if not name:
+        raise Problem(400, "model_missing", "The field model says which model is to hear it.")
+    if name not in _models(parts):
+        raise _no_model(name)
+    if name != USUAL:
+        said["whisper_model"] = [name]
+    if hints := _hints(said.pop("prompt", [])):
+        said["vocabulary"] = [*hints, *said.get("vocabulary", [])]
+    try:
+        return wishes_of(said, "form"), Answer(form, frozenset(pieces))
+    except Problem as problem:
+        raise Problem(400, problem.code, problem.message) from problem
+
+
+def _hints(prompts: Sequence[str]) -> list[str]:
+    """Give what a prompt names: its pieces between commas, and of sentences the words that look like names."""
+    pieces = [piece.strip() for prompt in prompts for piece in re.split(r"[,;:\n.!?]+", prompt)]
+    short = [piece for piece in pieces if piece and len(piece) <= MAX_TAG]
+    words = [word for piece in pieces if len(piece) > MAX_TAG for word in piece.split() if word[:1].isupper()]
+    return [*short, *(word for word in words if len(word) <= MAX_TAG)][:MAX_TERMS]
+
+
+def _answered(parts: Parts, id: str, job: Submission | None, answer: Answer) -> Response:
+    if job is None or job.recording_key is None or job.status in ("failed", "refused", "cancelled"):
+        raise _unheard(id, job)
+    with parts.ledger.reading() as conn:
+        recording = recordings.get(conn, job.recording_key)
+    transcript = transcript_of(parts.ledger, parts.store, job.recording_key)
+    if transcript is None:
+        raise _unheard(id, job)
+    return written(answer, recording, transcript, id)
+
+
+def _unheard(id: str, job: Submission | None) -> Problem:
+    if job is None or job.status == "cancelled":
+        return Problem(409, "job_cancelled", f"Job {id} was cancelled before it was heard.", {"X-Job-Id": id})
+    status = 400 if (job.reason_code or "").startswith("audio_") else 500
+    told = job.message or f"Job {id} has no transcript."
+    return Problem(status, job.reason_code or "transcript_missing", told, {"X-Job-Id": id})
+
+
+def _waiting(request: Request, parts: Parts) -> Waiting:
+    state = request.app.state
+    if not hasattr(state, "waiting"):
+        state.waiting = Waiting(parts.ledger)
+    waiting: Waiting = state.waiting
+    return waiting
+
+
+def _models(parts: Parts) -> list[str]:
+    return [USUAL, *parts.settings.allowed_models]
+
+
+def _model(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "diary_pipeline"}
+
+
+def _no_model(name: str) -> Problem:
+    return Problem(404, "model_not_found", f"The model {name[:80]!r} does not exist here; GET /v1/models lists them.")

@@ -1,0 +1,137 @@
+"""Uploads that come in parts: how far each has come, which objects hold its parts, and until when it is waited for.
+
+The job itself is a submission, opened by jobs.py; storing bytes is intake/resumable.py's business. A row here ends with
+the upload: one that is whole, cancelled or expired has none.
+
+What surprises: nobody holds an upload. Its length so far is moved by whoever finds it as they saw it, so of two
+replicas that are sent the same part one is told that it came too late, and a killed one leaves nothing locked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.tables import WAITING, submissions
+from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
+
+NOT_BEFORE_WHOLE = 253_402_300_799.0
+"""The end of the year 9999: intake never looks at an upload that is not whole."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload as it stands."""
+
+    id: str
+    owner: str
+    file_name: str
+    is_open: bool
+    """It waits for more; False: it is whole, or its job has ended."""
+    is_whole: bool
+    received_bytes: int
+    expected_bytes: int
+    said: str = ""
+    content_sha256: str | None = None
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True)
+class UploadPart:
+    """Bytes that are stored, from `start_byte` on."""
+
+    start_byte: int
+    size_bytes: int
+    object_key: str
+
+
+def expect(ledger: Ledger, id: str, said: str, content_sha256: str | None, kept_s: float) -> None:
+    """Note what an upload is, before its job is opened: a job without this could never be finished."""
+    with ledger.writing() as tx:
+        row = {"submission_id": id, "said": said, "content_sha256": content_sha256, "expires_at": now(tx) + kept_s}
+        tx.execute(uploads.insert().values(**row))
+
+
+def find(conn: sa.Connection, id: str, owner: str | None = None) -> Upload | None:
+    """Return an upload that a job was opened for, or None; `owner` None: anybody's."""
+    s, u = submissions.c, uploads.c
+    columns = (s.id, s.owner, s.file_name, s.status, s.recording_key, s.received_bytes, s.expected_bytes)
+    chosen = (
+        sa.select(*columns, u.said, u.content_sha256, u.expires_at)
+        .select_from(submissions.outerjoin(uploads, u.submission_id == s.id))
+        .where(s.id == id, s.expected_bytes.is_not(None))
+    )
+    row = conn.execute(chosen if owner is None else chosen.where(s.owner == owner)).one_or_none()
+    if row is None:
+        return None
+    waits = row.status == "pending" and row.recording_key is None
+    return Upload(
+        id=row.id,
+        owner=row.owner,
+        file_name=row.file_name,
+        is_open=waits and row.expires_at is not None,
+        is_whole=row.expires_at is None and row.received_bytes == row.expected_bytes,
+        received_bytes=row.received_bytes or 0,
+        expected_bytes=row.expected_bytes,
+        said=row.said or "",
+        content_sha256=row.content_sha256,
+        expires_at=row.expires_at,
+    )
+
+
+def parts(conn: sa.Connection, id: str) -> list[UploadPart]:
+    """Return what is stored of an upload, in the order of its bytes."""
+    p = upload_parts.c
+    chosen = sa.select(p.start_byte, p.size_bytes, p.object_key).where(p.submission_id == id).order_by(p.start_byte)
+    return [UploadPart(*row) for row in conn.execute(chosen)]
+
+
+def add(ledger: Ledger, id: str, part: UploadPart, kept_s: float) -> float | None:
+    """Append a part and return until when the next is waited for; None: the upload is not as it was any more."""
+
+    def added(tx: sa.Connection) -> float | None:
+        if not _moved(tx, id, part, {}):
+            return None
+        row = {"submission_id": id, "start_byte": part.start_byte, "size_bytes": part.size_bytes}
+        tx.execute(upload_parts.insert().values(**row, object_key=part.object_key))
+        expires_at = now(tx) + kept_s
+        tx.execute(uploads.update().where(uploads.c.submission_id == id).values(expires_at=expires_at))
+        return expires_at
+
+    return ledger.write(added)
+
+
+def complete(ledger: Ledger, id: str, last: UploadPart) -> bool:
+    """Hand an upload to intake with its last bytes, all of it being stored as one; False as in `add`."""
+
+    def completed(tx: sa.Connection) -> bool:
+        ready = {"not_before": 0.0, "fetching_since": None}
+        return _moved(tx, id, last, ready) and _forgotten(tx, id)
+
+    return ledger.write(completed)
+
+
+def expired(conn: sa.Connection, limit: int) -> list[str]:
+    """Return uploads that nobody goes on with, the longest forgotten first."""
+    due = sa.select(uploads.c.submission_id).where(uploads.c.expires_at < now(conn))
+    return list(conn.execute(due.order_by(uploads.c.expires_at).limit(limit)).scalars())
+
+
+def forget(ledger: Ledger, id: str) -> None:
+    """Forget the parts of an upload, whose objects its caller removes; its job ended, or was never opened."""
+    ledger.write(lambda tx: _forgotten(tx, id))
+
+
+def _moved(tx: sa.Connection, id: str, part: UploadPart, values: Mapping[str, object]) -> bool:
+    """Count the bytes of a part; False when others came first, and for an upload that is waited for no more."""
+    as_seen = (submissions.c.id == id) & (sa.func.coalesce(submissions.c.received_bytes, 0) == part.start_byte)
+    waited_for = sa.exists().where(uploads.c.submission_id == id)
+    longer = {"received_bytes": part.start_byte + part.size_bytes, **values}
+    return tx.execute(submissions.update().where(as_seen, waited_for, WAITING).values(**longer)).rowcount > 0
+
+
+def _forgotten(tx: sa.Connection, id: str) -> bool:
+    for column in (upload_parts.c.submission_id, uploads.c.submission_id):
+        tx.execute(column.table.delete().where(column == id))
+    return True
