@@ -22,6 +22,10 @@ ABOUT = (
 )
 _THEIRS = "HTTPValidationError"
 _NAMED_BY_US = (ProblemDocument, Submission, Batch)
+KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `diary keys create`."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+}
 _WHERE = "#/components/schemas/{model}"
 
 
@@ -45,6 +49,7 @@ def _document(app: FastAPI, name: str) -> dict[str, Any]:
     for path, operations in made["paths"].items():
         for operation in operations.values():
             _add_refusals(path, operation)
+    made["components"]["securitySchemes"] = KEYS
     for unused in (_THEIRS, "ValidationError"):  # the framework's own words for a refusal
         schemas.pop(unused, None)
     return made
@@ -62,6 +67,8 @@ def _add_refusals(path: str, operation: dict[str, Any]) -> None:
     for status, described in answers(*statuses).items():
         told.setdefault(str(status), described)
     operation["responses"] = dict(sorted(told.items()))
+    if path not in OPEN:
+        operation["security"] = [*({name: []} for name in KEYS), {}]  # the last: none, as on loopback
 
 
 def _version() -> str:

@@ -33,7 +33,8 @@ class Deployment:
     """Ledger, objects and stages of one home."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        self.wiring = ScriptedWiring(load_settings({"DIARY_HOME": str(home), "DIARY_TIME_ZONE": "UTC", **environment}))
+        usual = {"DIARY_HOME": str(home), "DIARY_TIME_ZONE": "UTC", "DIARY_RATE_LIMITS": "none"}
+        self.wiring = ScriptedWiring(load_settings({**usual, **environment}))
         self.wiring.ears = ScriptedTranscriber()
         self.parts: Parts = parts_of(self.wiring)
         self.scratch = home / "scratch"
