@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from diary_pipeline.api.models import Batch, Submission
 from diary_pipeline.api.door import FREE, OPEN
+from diary_pipeline.api.models import Batch, Submission
 from diary_pipeline.api.problems import ProblemDocument, answers
 
 TITLES = {"ingestion": "Diary ingestion API", "status": "Diary status API", "all": "Diary API"}
