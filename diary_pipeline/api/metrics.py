@@ -35,7 +35,8 @@ class Metrics(Collector):
 
     def __init__(self, parts: Parts, api: str) -> None:
         """`api`: which of the apps it is, for whoever adds them up."""
-        disable_created_metrics()  # a second series for each, with the time at which the first began
+        # They would be a second series for each, with the time at which the first one began.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._parts, self._api = parts, api
         self._requests = Counter(HTTP_REQUESTS.name, HTTP_REQUESTS.help, HTTP_REQUESTS.labels, registry=self.registry)

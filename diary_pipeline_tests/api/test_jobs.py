@@ -207,12 +207,18 @@ def test_an_unfinished_job_is_cancelled_and_an_ended_one_removed(own: Home) -> N
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("PUT", "/jobs/x"), ("POST", "/health"), ("PATCH", "/jobs"), ("TRACE", "/jobs")]
+    ("method", "path", "right"),
+    [
+        ("PUT", "/jobs/x", "DELETE, GET"),
+        ("POST", "/health", "GET"),
+        ("PATCH", "/jobs", "GET, POST"),
+        ("TRACE", "/jobs", "GET, POST"),
+    ],
 )
-def test_a_wrong_method_is_told_which_are_right(home: Home, method: str, path: str) -> None:
+def test_a_wrong_method_is_told_which_are_right(home: Home, method: str, path: str, right: str) -> None:
     answer = home.client.request(method, path, json={})
     assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
-    assert answer.headers["allow"]
+    assert answer.headers["allow"] == right
 
 
 def test_an_address_that_does_not_exist_is_a_problem_too(home: Home) -> None:
