@@ -29,7 +29,7 @@ def _rates(said: str) -> str:
 
 def _tiers(said: tuple[str, ...]) -> tuple[str, ...]:
     read = [(name.strip(), _rates(rates)) for name, _, rates in (tier.partition("=") for tier in said)]
-    for name, rates in read:
+    for name, _ in read:
         if not _TIER.fullmatch(name):
             raise ValueError("each tier must read like gold=600/minute;20000/hour, its name in small letters")
     if len({name for name, _ in read}) != len(read):

@@ -1,7 +1,7 @@
 """Which route takes which kind of body, and how large: one table, read before the first byte.
 
-What surprises: `PUT /jobs/upload` takes any media type, JSON's too: what a file is, its bytes say (FEATURES 2). Parts of
-an upload (tus.py) have one of their own, which their route wants in the words of its protocol.
+What surprises: `PUT /jobs/upload` takes any media type, JSON's too: what a file is, its bytes say (FEATURES 2). The
+parts of an upload (tus.py) have one of their own, which their route asks for in the words of its protocol.
 """
 
 import re

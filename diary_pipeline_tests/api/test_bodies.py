@@ -18,7 +18,7 @@ from diary_pipeline.api.body_rules import rules_of
 from diary_pipeline.api.guards import GRACE_S, Bodies, Pace
 from diary_pipeline.api.headers import SecurityHeaders
 from diary_pipeline.api.problems import install
-from diary_pipeline_tests.serving import served
+from diary_pipeline_tests.api.serving import served
 
 JSON_BYTES = 10_000
 FILE_BYTES = 100_000
@@ -70,7 +70,8 @@ class Door:
 @pytest.fixture(scope="module")
 def serving() -> Iterator[Door]:
     door = Door()
-    with served(door.app) as door.port:
+    with served(door.app) as address:
+        door.port = int(address.rpartition(":")[2])
         yield door
 
 
