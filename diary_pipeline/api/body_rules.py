@@ -59,7 +59,7 @@ def rules_of(json_bytes: int, file_bytes: int) -> tuple[Rule, ...]:
         ("PUT", r"/jobs/upload", {ANY: file_bytes}),
         ("POST", r"/jobs", {**json, **form}),
         ("POST", r"/v1/audio/transcriptions", form),
-        ("POST PATCH", r"/uploads(/.*)?", {TUS_PART: file_bytes}),
+        ("PATCH", r"/files/.*", {TUS_PART: file_bytes}),
         ("", r".*", json),
     )
     return tuple(Rule(frozenset(methods.split()), re.compile(path), takes) for methods, path, takes in table)
