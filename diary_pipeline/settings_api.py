@@ -13,21 +13,24 @@ from diary_pipeline.settings_kinds import Words, setting
 _RATES = re.compile(
     r"[1-9]\d*/([1-9]\d* )?(second|minute|hour|day)s?(;[1-9]\d*/([1-9]\d* )?(second|minute|hour|day)s?)*"
 )
+UNLIMITED = "none"
 _TIER = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 def _rates(said: str) -> str:
-    """Read how often something may be done, such as `60/minute;1000/hour`; empty: as often as one likes."""
+    """Read how often something may be done, such as `60/minute;1000/hour`; `none`: as often as one likes."""
     plain = re.sub(r"\s*([;/])\s*", r"\1", said.strip())
-    if plain and not _RATES.fullmatch(plain):
-        raise ValueError("it must read like 60/minute;1000/hour: a number, a slash and second, minute, hour or day")
+    if plain != UNLIMITED and not _RATES.fullmatch(plain):
+        raise ValueError(
+            "it must be none, or read like 60/minute;1000/hour: a number, a slash and second, minute, hour or day"
+        )
     return plain
 
 
 def _tiers(said: tuple[str, ...]) -> tuple[str, ...]:
     read = [(name.strip(), _rates(rates)) for name, _, rates in (tier.partition("=") for tier in said)]
     for name, rates in read:
-        if not _TIER.fullmatch(name) or not rates:
+        if not _TIER.fullmatch(name):
             raise ValueError("each tier must read like gold=600/minute;20000/hour, its name in small letters")
     if len({name for name, _ in read}) != len(read):
         raise ValueError("a tier is named twice")
@@ -111,7 +114,7 @@ class ApiSettings(BaseModel):
     rate_limits: Rates = setting(
         "Rate limits",
         "60/minute;1000/hour",
-        "Requests of one user, and of one address, that are taken; empty: as many as come.",
+        "Requests of one user, and of one address, that are taken; none: as many as come.",
     )
     rate_tiers: Tiers = setting(
         "Rate limits",

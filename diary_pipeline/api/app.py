@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 from diary_pipeline.api import (
     corrections,
+    events,
     health,
     jobs,
     metrics,
@@ -21,6 +22,7 @@ from diary_pipeline.api import (
     submit,
     tus,
     uploads,
+    webhook_routes,
 )
 from diary_pipeline.api.browsers import origins
 from diary_pipeline.api.document import describe
@@ -38,7 +40,9 @@ INGESTION: tuple[APIRouter, ...] = (submit.router, uploads.router, tus.router, o
 STATUS: tuple[APIRouter, ...] = (
     jobs.listing,
     jobs.one,
+    events.router,
     results.router,
+    webhook_routes.router,
     corrections.router,
     search.router,
     people.router,
@@ -76,7 +80,7 @@ def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
         openapi_url="/openapi.json" if shown else None,
         redoc_url=None,
     )
-    app.state.parts, app.state.metrics = parts, counted
+    app.state.parts, app.state.metrics, app.state.watch = parts, counted, events.Watch(parts.ledger)
     install(app)
     for router in routers:
         app.include_router(router)

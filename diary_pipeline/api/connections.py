@@ -24,8 +24,14 @@ HEADERS_S = 15.0
 class Connection(H11Protocol):
     """One client's connection."""
 
-    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, object]) -> None:
-        super().__init__(config, server_state, app_state)
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
         self._most, self.limit_concurrency = config.limit_concurrency, None
         self._given_up: asyncio.TimerHandle | None = None
 
@@ -50,7 +56,7 @@ class Connection(H11Protocol):
         self._wait_no_more()
         super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
         """Tell a client that it speaks no HTTP, or more of it than is read."""
         self._end(HTTPStatus.BAD_REQUEST, "http_invalid", "This is no HTTP request, or its headers are too long.")
 

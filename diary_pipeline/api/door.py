@@ -18,16 +18,21 @@ from diary_pipeline.api.guards import refuse
 from diary_pipeline.api.keys import KeyRing
 from diary_pipeline.api.limits import Rates, Standing
 from diary_pipeline.api.parts import Parts
-from diary_pipeline.api.problems import Problem
+from diary_pipeline.api.problems import Problem, unavailable
+from diary_pipeline.ledger.api_keys import ApiKey
+from diary_pipeline.observability.logs import log
 from diary_pipeline.settings import Settings
 
 FREE = frozenset({"/health", "/ready", "/metrics"})
 """Asked by machines of the deployment, often, and telling nothing of anybody."""
-OPEN = FREE | {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+OPEN = FREE | {"/docs", "/openapi.json"}
 """Need no key."""
 LONGEST_TARGET = 8_192
 MOST_HEADER_BYTES = 32_768
 """Servers for Python take 64 KiB (h11) or as much as is sent (httptools) before they ask us."""
+
+
+logger = log(__name__)
 
 
 @dataclass(frozen=True)
@@ -113,13 +118,24 @@ class Door:
             raise key_problem("key_missing", "Send a key: `Authorization: Bearer dk_...`, or `X-API-Key: dk_...`.")
         if not rules.keys.knows(text) and not await rules.rates.may_guess(address):
             await rules.rates.take_guess(address)  # which refuses, and says when to come back
-        key = await rules.keys.find(text)
+        key = await _found(rules.keys, text)
         if key is not None and key.state == "good":
             return Caller(key.owner, key.scopes, key.id, key.tier)
         await rules.rates.take_guess(address)
         if key is None:
             raise key_problem("key_invalid", "There is no such key; `diary keys create` makes one.")
         raise key_problem(f"key_{key.state}", f"This key is {key.state}; `diary keys create` makes a new one.")
+
+
+async def _found(keys: KeyRing, text: str) -> ApiKey | None:
+    from sqlalchemy.exc import InterfaceError, OperationalError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+    try:
+        return await keys.find(text)
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        logger.warning("keys_unavailable", error=error)
+        raise unavailable("ledger_unavailable", "Keys cannot be looked up at the moment; ask again soon.") from error
 
 
 def check_size(scope: Scope) -> None:

@@ -6,7 +6,7 @@ frameworks turn what goes wrong while they read a body into an answer of their o
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
@@ -44,10 +44,13 @@ def bodies(parts: Parts) -> Middleware:
 class Bodies:
     """ASGI middleware: refuses a body by what it says of itself, and then counts what really comes."""
 
-    def __init__(self, app: ASGIApp, rules: Sequence[Rule], pace: Pace) -> None:
+    def __init__(
+        self, app: ASGIApp, rules: Sequence[Rule], pace: Pace, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.app = app
         self.rules = rules
         self.pace = pace
+        self.clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse its body."""
@@ -59,7 +62,7 @@ class Bodies:
         except Problem as problem:
             await refuse(scope, receive, send, problem)
             return
-        body = _Watched(scope, receive, send, most, self.pace)
+        body = _Watched(scope, receive, send, most, self.pace, self.clock)
         try:
             await self.app(scope, body.receive, body.send)
         except (Problem, ClientDisconnect):
@@ -72,8 +75,11 @@ class Bodies:
 class _Watched:
     """One body on its way in, and the answer on its way out."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_bytes: int, pace: Pace) -> None:
-        self.scope, self._receive, self._send, self._max_bytes, self._pace = scope, receive, send, max_bytes, pace
+    def __init__(  # noqa: PLR0917 - a request in ASGI is three things already
+        self, scope: Scope, receive: Receive, send: Send, max_bytes: int, pace: Pace, clock: Callable[[], float]
+    ) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self._max_bytes, self._pace, self._clock = max_bytes, pace, clock
         self.verdict: Problem | None = None
         self.gone = False
         self._whole = False
@@ -86,13 +92,13 @@ class _Watched:
             raise self.verdict
         if self._whole:  # what still comes is the end of the connection, which may take hours
             return await self._receive()
-        began = time.monotonic()
+        began = self._clock()
         try:
             message = await asyncio.wait_for(self._receive(), self._pace.idle_s)
         except TimeoutError:
             self.verdict = _too_slow(f"nothing came for {self._pace.idle_s:g} s")
             raise self.verdict from None
-        self._waited_s += time.monotonic() - began
+        self._waited_s += self._clock() - began
         if message["type"] == "http.disconnect":
             self.gone = True
             return message

@@ -16,7 +16,7 @@ PRIVATE = {
     "Cache-Control": "no-store",
 }
 NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-DOCS = frozenset({"/docs", "/redoc"})
+DOCS = "/docs"
 CDN = "https://cdn.jsdelivr.net"
 # 'unsafe-inline': FastAPI writes its start-up script into the page. Nothing that anybody sent is ever part of it.
 DOCS_POLICY = (
@@ -38,7 +38,7 @@ class SecurityHeaders:
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                policy = DOCS_POLICY if scope["path"] in DOCS and message["status"] == 200 else NOTHING
+                policy = DOCS_POLICY if scope["path"] == DOCS and message["status"] == 200 else NOTHING
                 for name, value in {**PRIVATE, "Content-Security-Policy": policy}.items():
                     headers.setdefault(name, value)
                 del headers["server"]

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from diary_pipeline.api.problems import Problem
 from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.observability.logs import log
+from diary_pipeline.settings_api import UNLIMITED
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from redis.asyncio import ConnectionPool
 
 Who = tuple[str, ...]
+USUAL = ""
+"""Stands for the tier of those who have none."""
 Answer = TypeVar("Answer")
 ITEMS_A_REQUEST = 50
 """So many items of a batch count as one request: a batch of 1,000 as 20, three of which fit into a minute of 60."""
@@ -31,8 +34,10 @@ AWAY_S = 5.0
 SAID_EVERY_S = 60.0
 REDIS_PATIENCE_S = 0.5
 """A request waits no longer than that for Redis, and once in AWAY_S."""
-MOST_COUNTED = 20_000
-"""Counts in memory before all are dropped: the library walks through them, and many addresses make many."""
+MOST_COUNTED = 50_000
+"""Counts in memory, some 15 MB, before all are dropped: who has many addresses would fill it."""
+WALK_EVERY_S = 10.0
+"""The library walks through all counts with each request that it counts (7 ms at 10,000): it is let do so that often."""
 
 logger = log(__name__)
 
@@ -66,12 +71,14 @@ class Rates:
         tiers: Mapping[str, str],
         redis_url: str | None,
         clock: Callable[[], float] = time.monotonic,
+        most_counted: int = MOST_COUNTED,
     ) -> None:
         from limits import parse_many
         from limits.aio.storage import MemoryStorage, RedisStorage
         from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-        self._limits = {name: parse_many(said) for name, said in {"": usual, **tiers}.items() if said}
+        said = {USUAL: usual, **tiers}
+        self._limits = {name: [] if rates == UNLIMITED else parse_many(rates) for name, rates in said.items()}
         self._memory = MemoryStorage()
         self._alone = SlidingWindowCounterRateLimiter(self._memory)
         self._pool = _pool(redis_url) if redis_url else None
@@ -81,6 +88,7 @@ class Rates:
             storage = RedisStorage(f"async+{redis_url}", True, "redispy", "diary-rates", **shared)
             self._together = SlidingWindowCounterRateLimiter(storage)
         self._clock = clock
+        self._most_counted = most_counted
         self._away_until = -math.inf
         self._said_at = -math.inf
 
@@ -89,18 +97,18 @@ class Rates:
 
         A tier holds for its users' addresses too, which are counted for it apart. None: nothing is limited.
         """
-        tier = tier if tier in self._limits else ""
+        tier = tier if tier in self._limits else None
         # The user goes first: what is refused for them is not counted against others at the same address.
         whom: list[Who] = [*([("user", user)] if user else []), ("address", address, *([tier] if tier else []))]
-        return await self._take(whom, self._limits.get(tier or "", []), cost)
+        return await self._take(whom, self._limits[tier or USUAL], cost)
 
     async def take_guess(self, address: str) -> None:
         """Count a request with a key that is none."""
-        await self._take([("guess", address)], self._limits.get("", []), 1)
+        await self._take([("guess", address)], self._limits[USUAL], 1)
 
     async def may_guess(self, address: str) -> bool:
         """Tell whether an address may still show keys that nobody has seen."""
-        limits = self._limits.get("", [])
+        limits = self._limits[USUAL]
         return await self._asked(lambda limiter: _all_open(limiter, limits, ("guess", address)))
 
     async def close(self) -> None:
@@ -126,9 +134,17 @@ class Rates:
             except StorageError as error:
                 self._away_until = self._clock() + AWAY_S
                 self._say_away(error)
-        if len(self._memory.storage) > MOST_COUNTED:
-            await self._memory.reset()
-        return await verb(self._alone)
+        return await self._counted_alone(verb)
+
+    async def _counted_alone(self, verb: Callable[["Limiter"], Awaitable[Answer]]) -> Answer:
+        memory = self._memory
+        if len(memory.storage) > self._most_counted:
+            await memory.reset()
+        walks = memory.timer is None or memory.timer.done()
+        answer = await verb(self._alone)
+        if walks:  # it forgets what is over as long as no task of its own is under way
+            memory.timer = asyncio.create_task(asyncio.sleep(WALK_EVERY_S))
+        return answer
 
     def _say_away(self, error: Exception) -> None:
         if self._clock() >= self._said_at + SAID_EVERY_S:
@@ -169,7 +185,8 @@ async def _all_open(limiter: "Limiter", limits: Sequence["RateLimitItem"], who: 
 
 
 def _too_many(limit: "RateLimitItem", standing: Standing, cost: int) -> Problem:
-    said = f"{limit.amount} a {limit.GRANULARITY.name}" if limit.multiples == 1 else str(limit)
+    article = "an" if limit.GRANULARITY.name == "hour" else "a"
+    said = f"{limit.amount} {article} {limit.GRANULARITY.name}" if limit.multiples == 1 else str(limit)
     what = "This batch is too much at once; send a smaller one, or ask" if cost > 1 else "Ask"
     return Problem(
         429,

@@ -14,6 +14,7 @@ from diary_pipeline.catalogue.search import Found, search
 from diary_pipeline.catalogue.search_ranking import Filters
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.seal import Seal
+from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.resumable import Resumable
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.notes.editing import EditDiary
@@ -32,7 +33,7 @@ class Parts:
     seal: Seal
     check_url: Callable[[str], None]
     """Refuses what can be no address of audio, without looking it up: DiaryError."""
-    check_callback: Callable[[str], None]
+    check_callback: Callable[[str], object]
     """The same for an address that is to be told of a job's end."""
     resumable: Resumable
     """Uploads that come in parts."""
@@ -51,11 +52,16 @@ def parts_of(wiring: Wiring) -> Parts:
         store=wiring.store,
         seal=wiring.seal,
         check_url=_web_address,
-        check_callback=_web_address,
+        check_callback=guard_of(s).target,
         resumable=wiring.resumable,
         edit=wiring.edit,
         search=lambda typed, filters, limit: search(s.search_file, s.catalogue_file, typed, filters, limit=limit),
     )
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Give what judges the addresses of receivers of webhooks."""
+    return Guard(allowed=settings.webhook_allowed_hosts)
 
 
 def _web_address(url: str) -> None:

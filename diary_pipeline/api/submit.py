@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from diary_pipeline.api.auth import Asking, Caller
 from diary_pipeline.api.bodies import checked, read_json
+from diary_pipeline.api.limits import take_items
 from diary_pipeline.api.models import Accepted, Batch, BatchAccepted, BatchAnswer, Submission
 from diary_pipeline.api.multipart import is_form
 from diary_pipeline.api.opening import IdempotencyKey, answer_opened, new_job, told
@@ -83,6 +84,7 @@ async def create_jobs(request: Request, parts: Given, caller: Asking, key: Idemp
     said = await read_json(request, Batch, parts.settings.api_json_kb * 1000)
     if len(said.jobs) > MOST_JOBS:
         raise Problem(422, "batch_too_large", f"A batch takes at most {MOST_JOBS} recordings; send several.")
+    await take_items(request, len(said.jobs))
     return await run_sync(lambda: _open_batch(parts, caller, said, key))
 
 

@@ -17,12 +17,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from diary_pipeline.api.parts import Parts, guard_of
 from diary_pipeline.core.errors import DiaryError
+from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.guarded_http import GuardedHttp
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.deliveries import Delivery, delivered, forget_old, give_up, put_off, take_due
 from diary_pipeline.observability.logs import log
+from diary_pipeline.storage.private import secret_in
 
 POLL_S = 1.0
 AT_ONCE = 16
@@ -33,6 +37,7 @@ LONGEST_WISH_S = 86_400.0
 """Longest Retry-After that is taken at its word."""
 KEPT_S = 30 * 86_400.0
 """Seconds for which events that were delivered or given up can be sent again."""
+KEY_FILE = "webhook.key"
 _SWEEP_S = 3_600.0
 _GONE = 410
 logger = log(__name__)
@@ -169,6 +174,21 @@ class Sender:
         pause = max(pause_s(delivery.attempts, random.random()), wished_s or 0.0)
         put_off(self._ledger, delivery, answer, pause)
         logger.info("webhook_put_off", **told, pause_s=round(pause))
+
+
+def sender_of(parts: Parts) -> Sender:
+    """Make the sender of a deployment."""
+    s = parts.settings
+    to_strangers = GuardedHttp(guard_of(s))
+    # Its operator knows where this one leads, which is often a machine of their own network.
+    operators_own = urlsplit(s.run_failure_webhook or "").netloc.rpartition("@")[2]
+    to_operator = GuardedHttp(Guard(allowed=(*s.webhook_allowed_hosts, *filter(None, [operators_own]))))
+    secrets = s.webhook_secret or (secret_in(s.home / KEY_FILE),)
+    return Sender(
+        parts.ledger,
+        lambda delivery: to_operator if delivery.submission_id is None else to_strangers,
+        Sending(secrets, s.webhook_timeout_s, s.webhook_attempts),
+    )
 
 
 def _wished_s(headers: Mapping[str, str], at: float) -> float | None:

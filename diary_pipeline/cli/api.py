@@ -45,6 +45,7 @@ def api(
     from diary_pipeline.api.auth import auth_mode
     from diary_pipeline.api.parts import parts_of
     from diary_pipeline.api.serving import listen, serve
+    from diary_pipeline.api.webhooks import sender_of
     from diary_pipeline.wiring.deployment import Wiring
 
     mode = auth_mode(settings.api_auth, settings.api_host, settings.trusted_proxies)
@@ -61,7 +62,9 @@ def api(
     for name, bound in at.items():
         shown = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
         say(f"{name}: http://{shown}:{bound.getsockname()[1]}")
-    serve({bound: made[name][0](parts) for name, bound in at.items()}, settings.api_connections, settings.api_stop_s)
+    apps = {bound: made[name][0](parts) for name, bound in at.items()}
+    with sender_of(parts):
+        serve(apps, settings.api_connections, settings.api_stop_s)
 
 
 def _demand_key(ledger: "Ledger", host: str) -> None:

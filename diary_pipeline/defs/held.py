@@ -46,15 +46,17 @@ class Leases:
         return Heartbeat(self.ledger, run_id, self.lease_s)
 
     @contextmanager
-    def batch(self, context: dg.AssetExecutionContext, config: BatchConfig, stage: Stage) -> Iterator[Batch]:
+    def batch(
+        self, context: dg.AssetExecutionContext, config: BatchConfig, stage: Stage
+    ) -> Iterator[tuple[Batch, Heartbeat]]:
         """Claim this run's recordings and keep the leases alive; what was not committed is given back at the end."""
-        with self.alive(context.run.run_id):
+        with self.alive(context.run.run_id) as heart:
             batch = self._claim(context, config, stage)
             if batch.held:
                 context.log.info(f"{len(batch.held)} recordings are held by another live run and were left to it")
             reason, tried = None, True
             try:
-                yield batch
+                yield batch, heart
             except DiaryError as error:
                 reason, tried = (error.code, error.message), not isinstance(error, Stopped)
                 raise

@@ -40,7 +40,7 @@ def note(
     write_note: dg.ResourceParam[WriteNotes],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """What each recording says, as a note whose claims were all said."""
-    with leases.batch(context, config, "note") as batch:
+    with leases.batch(context, config, "note") as (batch, _):
         report = write_note(batch, leases.progress(context, batch))
         yield from reporter.partitions(context, batch, report)
 

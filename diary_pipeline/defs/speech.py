@@ -47,8 +47,8 @@ def speech(
     transcribe: dg.ResourceParam[TranscribeBatch],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """What was said in each recording, with times and checks."""
-    with leases.batch(context, config, "transcript") as batch:
-        report = transcribe(batch, leases.progress(context, batch))
+    with leases.batch(context, config, "transcript") as (batch, heart):
+        report = transcribe(batch, leases.progress(context, batch), heart.reached)
         yield from reporter.partitions(context, batch, report)
 
 

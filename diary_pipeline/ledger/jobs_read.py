@@ -6,12 +6,13 @@ What surprises: a job is a submission that may have come in any way, so one of a
 too; it has said nothing and wants no call. And the status shown is an expression that two indices hold, word for word.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, PRIORITIES
+from diary_pipeline.ledger.connect import each
 from diary_pipeline.ledger.job_progress import DONE, Standing, stages, whole
 from diary_pipeline.ledger.tables import submissions, work
 from diary_pipeline.ledger.tables_jobs import jobs, shown_status
@@ -66,6 +67,11 @@ def find(conn: sa.Connection, id: str, owner: str | None = None) -> Job | None:
     chosen = _ROWS.where(submissions.c.id == id)
     row = conn.execute(chosen if owner is None else chosen.where(submissions.c.owner == owner)).one_or_none()
     return None if row is None else _job(row)
+
+
+def find_all(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Job]:
+    """Return these jobs by id, whoever's they are; unknown ones are left out."""
+    return {row.id: _job(row) for row in each(conn, _ROWS, submissions.c.id, ids)}
 
 
 def page(

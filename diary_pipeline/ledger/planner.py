@@ -3,9 +3,10 @@
 Reading the rows and writing the batches is batches.py's business. The rule, in order:
 
 1. A batch has one stage and one model, because a run loads one model.
-2. The level of an item is its priority, one more for each hour it waited, but no more than `high`; whatever waited a
-   day is as good as `urgent`. So nothing waits for ever, and a backlog of hours does not stand before what is urgent.
-3. Higher levels first. Within a level, owners take turns, each with what they find most important, then what is oldest.
+2. The level of an item is its priority, one more for each step of waiting (an hour), but no more than `high`; whatever
+   waited a day of such steps is as good as `urgent`. So a backlog of hours does not stand before what is urgent.
+3. Higher levels first. Within a level, owners take turns; within an owner's, what is of that level by itself and what
+   has come to it by waiting, the oldest of each first. So nothing waits for ever, whoever else asks for what.
 4. `urgent` and `high` each fill batches of their own, because a batch is committed at its end; below that, all levels
    share. A batch is full when the next item would exceed the minutes or the count.
 5. A recording longer than the limit makes a batch of its own. A recording of unknown length counts as DEFAULT_AUDIO_S.
@@ -22,8 +23,8 @@ from diary_pipeline.core.batch import PRIORITIES, Stage
 
 DEFAULT_AUDIO_S = 360.0
 """The usual voice memo of the load we plan for: six minutes."""
-LEVEL_UP_S = 3600.0
-LONGEST_WAIT_S = 86_400.0
+STEP_S = 3600.0
+STEPS_TO_URGENT = 24
 SHARED = PRIORITIES["high"] - 1
 """Levels up to this one share batches."""
 
@@ -52,6 +53,8 @@ class PlanLimits:
     """Batches planned, requested or at work; nothing more is planned while there are so many."""
     max_batches: int = 4
     """In one plan. Batches planned at the rate they are drained leave less to regret than twenty at once."""
+    step_s: float = STEP_S
+    """Of waiting, which lifts an item by one level."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def plan(waiting: Sequence[Waiting], limits: PlanLimits) -> list[PlannedBatch]:
     """Return at most `max_batches` batches, the most important first; what is in none of them goes on waiting."""
     batches: list[_Filling] = []
     filling: dict[tuple[Stage, str, int], _Filling] = {}
-    for level, item in _in_order(waiting):
+    for level, item in _in_order(waiting, limits.step_s):
         group = (item.stage, item.model, max(level, SHARED))
         batch = filling.get(group)
         if batch is None or not batch.takes(item, limits):
@@ -82,21 +85,27 @@ def plan(waiting: Sequence[Waiting], limits: PlanLimits) -> list[PlannedBatch]:
     return [batch.planned() for batch in batches[: limits.max_batches]]
 
 
-def level_of(item: Waiting) -> int:
+def level_of(item: Waiting, step_s: float = STEP_S) -> int:
     """Return how important an item has become by waiting: a priority, 0 to 3."""
-    if item.waited_s >= LONGEST_WAIT_S:
+    steps = int(item.waited_s // step_s)
+    if steps >= STEPS_TO_URGENT:
         return PRIORITIES["urgent"]
-    aged = min(item.priority + int(item.waited_s // LEVEL_UP_S), PRIORITIES["high"])
-    return max(item.priority, aged)
+    return max(item.priority, min(item.priority + steps, PRIORITIES["high"]))
 
 
-def _in_order(waiting: Sequence[Waiting]) -> Iterator[tuple[int, Waiting]]:
-    levels: dict[int, dict[str, list[Waiting]]] = {}
-    for item in sorted(waiting, key=lambda w: (-w.priority, -w.waited_s, w.key)):
-        levels.setdefault(level_of(item), {}).setdefault(item.owner, []).append(item)
+def _in_order(waiting: Sequence[Waiting], step_s: float) -> Iterator[tuple[int, Waiting]]:
+    levels: dict[int, dict[str, tuple[list[Waiting], list[Waiting]]]] = {}
+    for item in sorted(waiting, key=lambda w: (-w.waited_s, -w.priority, w.key)):
+        level = level_of(item, step_s)
+        by_itself, by_waiting = levels.setdefault(level, {}).setdefault(item.owner, ([], []))
+        (by_itself if item.priority == level else by_waiting).append(item)
     for level in sorted(levels, reverse=True):
-        for round_ in zip_longest(*levels[level].values()):  # owners stand in the order of their first items
-            yield from ((level, item) for item in round_ if item is not None)
+        turns = [_in_turn(by_itself, by_waiting) for by_itself, by_waiting in levels[level].values()]
+        yield from ((level, item) for item in _in_turn(*turns))  # owners stand in the order of their first items
+
+
+def _in_turn(*some: Sequence[Waiting]) -> list[Waiting]:
+    return [item for round_ in zip_longest(*some) for item in round_ if item is not None]
 
 
 def _audio_s(item: Waiting) -> float:

@@ -122,15 +122,21 @@ class TranscribeBatch:
         self.retry_after_s = retry_after_s
         self.on_progress = on_progress
 
-    def __call__(self, batch: Batch, on_result: Callable[[Result], None] = lambda _: None) -> StageReport:
+    def __call__(
+        self,
+        batch: Batch,
+        on_result: Callable[[Result], None] = lambda _: None,
+        on_reached: Callable[[str, float], None] = lambda _key, _at_s: None,
+    ) -> StageReport:
         """Do the batch; one bad recording fails alone. `on_result` hears of each recording, before the one commit.
 
+        `on_reached` hears, after each window, of how many seconds of which recording have been heard.
         A TransientError, of the surroundings or of `on_result`, ends the batch: what is finished is committed first.
         """
         tried: list[_Done | Failed | Result] = []
         broken: TransientError | None = None
         try:
-            for outcome in self._outcomes(batch.leases):
+            for outcome in self._outcomes(batch.leases, on_reached):
                 tried.append(outcome)
                 on_result(_result(outcome, Committed(0), {}))
         except TransientError as error:
@@ -158,7 +164,9 @@ class TranscribeBatch:
         put_right = corrections_of(self.ledger, self.store, [recording.key for recording, _ in good])
         return [(r, corrected_transcript(t, put_right.get(r.key, Corrections()).made)) for r, t in good]
 
-    def _outcomes(self, leases: Sequence[Lease]) -> Iterator[_Done | Failed | Result]:
+    def _outcomes(
+        self, leases: Sequence[Lease], on_reached: Callable[[str, float], None]
+    ) -> Iterator[_Done | Failed | Result]:
         keys = [lease.key for lease in leases]
         with self.ledger.reading() as conn:
             known = {row.recording.key: row.recording for row in recordings.rows(conn, keys)}
@@ -178,7 +186,7 @@ class TranscribeBatch:
             else:
                 yield found
         for model, some in jobs.items():  # the planner puts one model into a batch; a backfill may hold several
-            yield from self._heard(self.transcribers(model), some)
+            yield from self._heard(self.transcribers(model), some, on_reached)
 
     def version_of(self, recording: Recording) -> str:
         """Return the version that a transcript of this recording would have today; loads its model once."""
@@ -217,12 +225,14 @@ class TranscribeBatch:
             job.checkpoints = StoredCheckpoints(self.store, prefix)
         return job
 
-    def _heard(self, transcriber: Transcriber, jobs: Sequence[_Job]) -> Iterator[_Done | Failed]:
+    def _heard(
+        self, transcriber: Transcriber, jobs: Sequence[_Job], on_reached: Callable[[str, float], None]
+    ) -> Iterator[_Done | Failed]:
         by_key = {job.recording.key: job for job in jobs}
         # Long ones first: our own weights hear their windows one after the other, beside those of all the others.
         first = sorted(jobs, key=lambda job: job.checkpoints is None)
         asked = (
-            ToHear(job.recording.key, job.blocks, job.hints, job.checkpoints, partial(self._progress, job))
+            ToHear(job.recording.key, job.blocks, job.hints, job.checkpoints, partial(self._progress, job, on_reached))
             for job in first
         )
         for key, heard in transcriber.transcribe(asked):
@@ -230,8 +240,9 @@ class TranscribeBatch:
         for job in by_key.values():
             yield self._judged(job, LookupError("the engine never gave it back"), transcriber.engine)
 
-    def _progress(self, job: _Job, at_s: float) -> None:
+    def _progress(self, job: _Job, on_reached: Callable[[str, float], None], at_s: float) -> None:
         job.finished_up_to(at_s)
+        on_reached(job.recording.key, at_s)
         self.on_progress(job.recording, at_s)
 
     def _judged(self, job: _Job, heard: Heard | Exception, engine: Engine) -> _Done | Failed:

@@ -178,11 +178,15 @@ class Stages(Ears):
     def limits(self) -> Mapping[Stage, PlanLimits]:
         """How large batches may become, by stage."""
         s = self.settings
+        step_s = s.priority_step_minutes * 60
         return {
             "transcript": PlanLimits(
-                s.transcript_batch_audio_minutes, s.transcript_batch_recordings, s.transcript_batches_open
+                s.transcript_batch_audio_minutes,
+                s.transcript_batch_recordings,
+                s.transcript_batches_open,
+                step_s=step_s,
             ),
-            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open),
+            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open, step_s=step_s),
         }
 
     @property

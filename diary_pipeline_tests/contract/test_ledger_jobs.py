@@ -221,8 +221,9 @@ def test_every_page_is_read_from_an_index_and_not_sorted(
     assert not walks(said[0].replace("SCAN submissions USING INDEX submissions_listed_all", "")), said[0]
     assert "TEMP B-TREE" not in said[0], said[0]
     assert "Sort Key" not in said[0], said[0]
-    index = ("submissions_shown" if status else "submissions_listed") + ("" if owner else "_all")
-    assert index in said[0].replace("\n", " ").split(" "), said[0]
+    if ledger.engine.dialect.name == "sqlite":  # PostgreSQL chooses among indices by what it counted
+        index = ("submissions_shown" if status else "submissions_listed") + ("" if owner else "_all")
+        assert index in said[0].split(), said[0]
     assert not any(walks(plan) for plan in plans(ledger, lambda conn: jobs.find(conn, "a", "me")))
 
 

@@ -69,6 +69,14 @@ def planned(waiting: Sequence[Waiting], limits: PlanLimits = LIMITS) -> list[str
             [waits("a", waited_s=DAY), waits("b", waited_s=DAY, priority=2), waits("c", waited_s=DAY, owner="you")],
             ["bca"],
         ),
+        (
+            "what an owner asked for and what has come to it by waiting take turns, the oldest of each first",
+            [
+                *(waits(k, priority=2, waited_s=9) for k in "abc"),
+                *(waits(k, priority=0, waited_s=s * HOUR) for k, s in (("x", 2), ("y", 3))),
+            ],
+            ["aybx", "c"],
+        ),
         ("no more batches than asked for", [waits(k, model=k) for k in "abcdef"], ["a", "b", "c", "d"]),
     ],
     ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else "",
@@ -105,6 +113,39 @@ def test_under_an_endless_stream_of_urgent_work_whatever_waited_a_day_gets_its_t
     old = waits("old", priority=priority, waited_s=DAY, owner="patient")
     first = plan([*stream, old], replace(LIMITS, max_recordings=10, max_minutes=99))[0]
     assert "old" in first.keys
+
+
+@pytest.mark.parametrize(("step_s", "level"), [(60.0, 2), (3600.0, 0), (1.0, 3)])
+def test_how_long_a_step_of_waiting_is_can_be_said(step_s: float, level: int) -> None:
+    assert level_of(waits("a", priority=0, waited_s=200.0), step_s) == level
+
+
+@pytest.mark.parametrize("priority", [1, 2, 3])
+def test_low_gets_its_turn_within_a_day_of_steps_however_much_else_the_same_owner_asks_for(priority: int) -> None:
+    """A backlog by the minute: each minute ten new recordings and room for six."""
+    limits = replace(LIMITS, max_recordings=6, max_minutes=99, max_batches=1, step_s=60.0)
+    since = {f"low{n}": 0 for n in range(5)}
+    asked = dict.fromkeys(since, 0)
+    done: dict[str, int] = {}
+    for minute in range(60):
+        for n in range(10):
+            since[f"new{minute:02}-{n}"], asked[f"new{minute:02}-{n}"] = minute, priority
+        window = [waits(k, priority=asked[k], waited_s=(minute - at) * 60.0) for k, at in since.items()]
+        [batch] = plan(window, limits)
+        done |= {key: minute - since.pop(key) for key in batch.keys}
+    waited = [done[f"low{n}"] for n in range(5)]
+    assert max(waited) <= 28
+    assert min(waited) >= {1: 1, 2: 2, 3: 24}[priority], "what is more important goes first"
+
+
+def test_urgent_goes_first_through_a_backlog_of_any_age() -> None:
+    limits = replace(LIMITS, max_recordings=6, max_minutes=99, max_batches=1)
+    backlog = [waits(f"old{n}", waited_s=3 * DAY, priority=n % 3) for n in range(100)]
+    for n in range(20):
+        [batch] = plan([*backlog, waits("now", priority=3, waited_s=0)], limits)
+        assert batch.keys[0] == "now"
+        backlog = [w for w in backlog if w.key not in batch.keys]
+        assert len(backlog) == 100 - 5 * (n + 1), "and takes one place of six"
 
 
 ITEMS = st.lists(
