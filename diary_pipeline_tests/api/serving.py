@@ -34,7 +34,7 @@ class Deployment:
     """Ledger, objects and stages of one home."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        said = {"DIARY_HOME": str(home), "DIARY_TIME_ZONE": "UTC", "DIARY_RATE_LIMITS": ""}
+        said = {"DIARY_HOME": str(home), "DIARY_TIME_ZONE": "UTC", "DIARY_RATE_LIMITS": "1000000/minute"}
         self.wiring = ScriptedWiring(load_settings({**said, **environment}))
         self.wiring.ears = ScriptedTranscriber()
         self.parts: Parts = parts_of(self.wiring)

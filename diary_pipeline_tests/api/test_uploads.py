@@ -198,7 +198,7 @@ def test_a_client_that_breaks_off_leaves_nothing(client: httpx.Client, deploymen
     begun = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' if kind == "form" else b""
     at = urlsplit(str(client.base_url))
     with socket.create_connection((at.hostname or "", at.port or 0)) as broken:
-        broken.sendall(f"{head[kind]}Host: x\r\nContent-Length: 900000\r\n\r\n".encode() + begun + bytes(300_000))
+        broken.sendall(f"{head[kind]}Host: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n".encode() + begun + bytes(300_000))
     # The next request is answered after the server has seen the end of the other one: the loop serves both in turn.
     _answered_in_turn(client, deployment)
 
