@@ -172,7 +172,12 @@ def test_a_killed_server_loses_no_part_that_it_acknowledged(other: httpx.Client,
 def replica(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Serve a home from a process of its own; gives its address."""
     command = [sys.executable, "-m", "diary_pipeline.cli.main", "api", "--all", "--port", "0"]
-    environment = {**os.environ, "DIARY_HOME": str(home), "DIARY_RATE_LIMITS": "1000000/minute", "DIARY_LOG_LEVEL": "warning"}
+    environment = {
+        **os.environ,
+        "DIARY_HOME": str(home),
+        "DIARY_RATE_LIMITS": "1000000/minute",
+        "DIARY_LOG_LEVEL": "warning",
+    }
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from diary_pipeline_tests.api.serving import Deployment, asked
+from diary_pipeline_tests.builders import speech_like, write_audio
 
 MEMO = b"some bytes that intake will judge" * 100
 
@@ -198,7 +199,9 @@ def test_a_client_that_breaks_off_leaves_nothing(client: httpx.Client, deploymen
     begun = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' if kind == "form" else b""
     at = urlsplit(str(client.base_url))
     with socket.create_connection((at.hostname or "", at.port or 0)) as broken:
-        broken.sendall(f"{head[kind]}Host: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n".encode() + begun + bytes(300_000))
+        broken.sendall(
+            f"{head[kind]}Host: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n".encode() + begun + bytes(300_000)
+        )
     # The next request is answered after the server has seen the end of the other one: the loop serves both in turn.
     _answered_in_turn(client, deployment)
 
@@ -234,3 +237,24 @@ def test_an_application_can_read_how_files_are_handed_in(client: httpx.Client) -
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths["/jobs"]["post"]["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
     assert "application/octet-stream" in paths["/jobs/upload"]["put"]["requestBody"]["content"]
+
+
+def test_bad_audio_fails_the_job_and_good_audio_is_done_once(tmp_path: Path) -> None:
+    house = Deployment(tmp_path / "home", DIARY_WHISPER_MODEL="tiny.en")
+    memo = write_audio(tmp_path / "memo.wav", speech_like(2.0)).read_bytes()
+    with asked(house) as client:
+        handed_in = {
+            name: client.put("/jobs/upload", params={"filename": name}, content=data).headers["location"]
+            for name, data in {"empty.m4a": b"", "text.mp3": b"no audio" * 99, "a.wav": memo, "again.wav": memo}.items()
+        }
+        house.work()
+        ended = {name: client.get(path).json() for name, path in handed_in.items()}
+    assert {name: (job["status"], job["error"]) for name, job in ended.items()} == {
+        "empty.m4a": ("failed", "audio_empty"),
+        "text.mp3": ("failed", "audio_unreadable"),
+        "a.wav": ("completed", None),
+        "again.wav": ("completed", None),
+    }
+    assert ended["a.wav"]["recording_key"] == ended["again.wav"]["recording_key"]
+    assert (ended["a.wav"]["duplicate"], ended["again.wav"]["duplicate"]) == (False, True)
+    assert house.kept() == []
