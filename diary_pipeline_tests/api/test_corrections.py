@@ -56,6 +56,17 @@ def test_what_was_said_is_put_right_and_visible_at_once(client: httpx.Client, jo
     assert (again["changed"], again["note_is_written_again"]) == (False, False)
 
 
+def test_a_note_that_was_written_again_is_the_jobs_and_can_be_put_right(
+    client: httpx.Client, deployment: Deployment, job: str
+) -> None:
+    before = client.get(f"{job}/diary-note").json()["version"]
+    client.patch(f"{job}/transcription", json={"segments": [{"id": spoken(client, job)["id"], "text": "I met Priya."}]})
+    deployment.work()
+    assert client.get(f"{job}/diary-note").json()["version"] != before
+    assert client.patch(f"{job}/diary-note", json={"title": "Priya"}).status_code == 200
+    assert client.get(f"{job}/diary-note").json()["title"] == "Priya"
+
+
 def test_a_note_is_put_right_and_taken_back(client: httpx.Client, job: str) -> None:
     note = client.get(f"{job}/diary-note").json()
     first, *others = note["items"]
