@@ -59,7 +59,7 @@ class Incoming:
             self.path.unlink(missing_ok=True)
 
     async def write(self, data: bytes) -> None:
-        """Take bytes; Problem 413 `body_too_large` beyond the most, 503 `storage_full` when there is no room."""
+        """Take bytes; Problem 413 `audio_too_large` beyond the most, 503 `storage_full` when there is no room."""
         self.size_bytes += len(data)
         if self.size_bytes > self.most_bytes:
             raise too_large(self.most_bytes)
@@ -129,7 +129,7 @@ def unstored(code: str) -> Problem:
 
 def too_large(most_bytes: int) -> Problem:
     """Make the problem of a file beyond the limit."""
-    return Problem(413, "body_too_large", f"The file is larger than {most_bytes} bytes, the most that is taken here.")
+    return Problem(413, "audio_too_large", f"The file is larger than {most_bytes} bytes, the most that is taken here.")
 
 
 def announced_bytes(said: str | None) -> int | None:

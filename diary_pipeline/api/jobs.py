@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Path, Query
@@ -132,7 +133,7 @@ def _write(cursor: Cursor) -> str:
 def _read(cursor: str) -> Cursor:
     try:
         at, _, id = base64.urlsafe_b64decode(cursor.encode("ascii") + b"==").decode("ascii").partition("~")
-        if id.isalnum():
+        if id.isalnum() and math.isfinite(float(at)):
             return float(at), id
     except (ValueError, binascii.Error):
         pass

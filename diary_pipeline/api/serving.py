@@ -39,6 +39,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
+        bound.listen(BACKLOG)  # whoever is told the address may ask at once and waits here while the apps start
     except OSError as error:
         bound.close()
         raise UsageError(

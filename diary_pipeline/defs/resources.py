@@ -10,6 +10,7 @@ from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.report import Reporter
+from diary_pipeline.defs.run_failures import RunFailureWebhook
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.publications import place_of
 from diary_pipeline.storage.store import ObjectStore
@@ -80,6 +81,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "marts": lambda: wiring.marts,
         "publisher": lambda: wiring.publish,
         "eraser": lambda: eraser(wiring),
+        "run_failure_webhook": lambda: RunFailureWebhook(s.run_failure_webhook),
         "growth": lambda: wiring.growth(wiring.compact),
         "reconciler": lambda: Reconciler(wiring.ledger, wiring.store, s.catalogue_file),
     }

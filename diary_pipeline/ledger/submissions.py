@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import PRIORITIES, priority_rank
 from diary_pipeline.ledger.connect import Ledger, chunks, insert_missing, now, upsert
 from diary_pipeline.ledger.endings import count_endings
+from diary_pipeline.ledger.failures import Failure, note_failures
 from diary_pipeline.ledger.outbox import tell_ended
-from diary_pipeline.ledger.tables import REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
+from diary_pipeline.ledger.tables import FAR, NEAR, REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,22 @@ class Submission:
     fetching_since: float | None
     received_bytes: int | None
     expected_bytes: int | None
+    lane: int
+
+    @property
+    def waits(self) -> bool:
+        """Intake has neither accepted nor refused it."""
+        return self.status == "pending" and self.recording_key is None
+
+    @property
+    def is_near(self) -> bool:
+        """Its bytes are here, and whole."""
+        return self.lane == NEAR
+
+    @property
+    def is_far(self) -> bool:
+        """Its bytes must be fetched first."""
+        return self.lane == FAR
 
 
 @dataclass(frozen=True)
@@ -106,7 +123,7 @@ def waiting(conn: sa.Connection, limit: int, *, far: bool = False) -> list[Submi
     here: files and uploads.
     """
     found: list[Submission] = []
-    due = _ROWS.where(WAITING, submissions.c.lane == int(far), submissions.c.not_before <= now(conn))
+    due = _ROWS.where(WAITING, submissions.c.lane == (FAR if far else NEAR), submissions.c.not_before <= now(conn))
     for priority in sorted(PRIORITIES.values(), reverse=True):  # one range of the index each
         ordered = due.where(submissions.c.priority == priority).order_by(
             submissions.c.not_before, submissions.c.created_at
@@ -134,6 +151,7 @@ def refuse(ledger: Ledger, id: str, code: str, message: str) -> None:
         values = {"status": "refused", "reason_code": code, "message": message, "ended_at": now(tx)}
         if tx.execute(submissions.update().where(submissions.c.id == id, WAITING).values(**values)).rowcount:
             tell_ended(tx, [id])
+            note_failures(tx, [Failure(id, "intake", code, now(tx))])
             count_endings(tx, [("refused", code)])
 
 

@@ -18,13 +18,7 @@ from diary_pipeline.core.errors import TransientError
 from diary_pipeline.ledger import log_objects
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Subject
-from diary_pipeline.storage.keys import (
-    answers_prefix,
-    audio_prefix,
-    checkpoints_prefix,
-    upload_key,
-    upload_parts_prefix,
-)
+from diary_pipeline.storage.keys import UPLOAD_PARTS, answers_prefix, audio_prefix, checkpoints_prefix, upload_key
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.upkeep.exports import forget_recordings, forget_user
 from diary_pipeline.upkeep.partitions import Named, Partitions
@@ -78,9 +72,9 @@ class StoredObjects:
             if audio and audio.startswith(audio_prefix(subject.owner)) and self.store.exists(audio):
                 yield "audio", audio
             if _is_submission(subject):
-                if self.store.exists(upload_key(subject.subject)):
-                    yield "uploads", upload_key(subject.subject)
-                yield from (("uploads", key) for key in self.store.list(upload_parts_prefix(subject.subject)))
+                whole = upload_key(subject.subject)
+                parts = self.store.list(f"{UPLOAD_PARTS}{subject.subject}/")
+                yield from (("uploads", key) for key in (*parts, *([whole] if self.store.exists(whole) else ())))
             for kind, prefix in _prefixes(subject).items():
                 yield from ((kind, key) for key in self.store.list(prefix))
 

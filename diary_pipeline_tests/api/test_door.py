@@ -13,6 +13,7 @@ from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger import api_keys
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline_tests.api.served_home import Home, served_home
+from diary_pipeline_tests.servers import redis_server
 from diary_pipeline_tests.serving import served
 
 SUBMISSION = {"audio_url": "https://audio.example/a.mp3"}
@@ -140,6 +141,18 @@ def test_limits_are_told_and_kept(tmp_path: Path) -> None:
         assert home.client.get("/jobs", headers=ben).status_code == 429, "from the same address"
         for _ in range(9):
             assert "ratelimit-limit" not in home.client.get("/health").headers
+
+
+def test_two_replicas_share_one_count_until_redis_dies(tmp_path: Path) -> None:
+    with redis_server() as redis:
+        said = {"DIARY_API_AUTH": "keys", "DIARY_RATE_LIMITS": "4/hour", "DIARY_REDIS_URL": redis.url}
+        with served_home(tmp_path / "home", said) as one, served_home(tmp_path / "home", said) as other:
+            key = one.key("ada")
+            asked = [replica.client.get("/jobs", headers=key).status_code for replica in (one, other) * 3]
+            assert asked == [200] * 4 + [429] * 2
+            redis.kill()
+            alone = [one.client.post("/jobs", json=SUBMISSION, headers=key).status_code for _ in range(6)]
+            assert alone == [202] * 4 + [429] * 2, "what opens jobs is limited without Redis too"
 
 
 def test_a_large_batch_counts_for_more_than_one_request(tmp_path: Path) -> None:

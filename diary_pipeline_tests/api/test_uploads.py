@@ -149,8 +149,8 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "two priorities": ({"files": FORM, "data": {"priority": ["low", "high"]}}, 422, "field_repeated"),
     "metadata that is no JSON": ({"files": FORM, "data": {"metadata": "{"}}, 400, "json_invalid"),
     "a model that is not offered": ({"files": FORM, "data": {"whisper_model": "huge"}}, 422, "model_not_allowed"),
-    "a file a byte too large": ({"files": {"file": ("a.wav", bytes(1_000_001))}}, 413, "body_too_large"),
-    "a file far too large": ({"files": {"file": ("a.wav", bytes(2_000_000))}}, 413, "body_too_large"),
+    "a file a byte too large": ({"files": {"file": ("a.wav", bytes(1_000_001))}}, 413, "audio_too_large"),
+    "a file far too large": ({"files": {"file": ("a.wav", bytes(2_000_000))}}, 413, "audio_too_large"),
     "a novel as a title": ({"files": FORM, "data": {"title": "x" * 300_000}}, 413, "form_too_large"),
     "a thousand fields": ({"files": FORM, "data": {"tags": ["x"] * 1000}}, 413, "form_too_large"),
     "no boundary": ({"content": b"", "headers": {"Content-Type": "multipart/form-data"}}, 400, "form_invalid"),
@@ -179,7 +179,7 @@ def test_a_form_that_cannot_be_used_leaves_nothing(client: httpx.Client, case: s
 
 def test_size_is_counted_where_no_length_is_said(client: httpx.Client) -> None:
     answer = client.put("/jobs/upload", content=(bytes(100_000) for _ in range(11)))
-    assert (answer.status_code, answer.json()["error"]) == (413, "body_too_large")
+    assert (answer.status_code, answer.json()["error"]) == (413, "audio_too_large")
 
 
 def test_a_request_that_is_sent_again_has_one_job(client: httpx.Client) -> None:
@@ -200,7 +200,7 @@ def test_a_client_that_breaks_off_leaves_nothing(client: httpx.Client, deploymen
     at = urlsplit(str(client.base_url))
     with socket.create_connection((at.hostname or "", at.port or 0)) as broken:
         broken.sendall(
-            f"{head[kind]}Host: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n".encode() + begun + bytes(300_000)
+            f"{head[kind]}Host: localhost\r\nContent-Length: 900000\r\n\r\n".encode() + begun + bytes(300_000)
         )
     # The next request is answered after the server has seen the end of the other one: the loop serves both in turn.
     _answered_in_turn(client, deployment)
