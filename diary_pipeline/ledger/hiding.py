@@ -36,6 +36,7 @@ from diary_pipeline.ledger.tables_jobs import (
     outbox,
     source_cursors,
 )
+from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
 
 Row = Mapping[str, object]
 
@@ -44,6 +45,8 @@ OF_SUBMISSIONS: Sequence[sa.Column[str]] = (
     jobs.c.submission_id,
     idempotency_keys.c.submission_id,
     outbox.c.submission_id,
+    upload_parts.c.submission_id,
+    uploads.c.submission_id,
 )
 """Where a submission stands, of which a subject may have had several."""
 AT_ONCE: Sequence[sa.Column[str]] = (

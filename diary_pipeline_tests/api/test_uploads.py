@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from diary_pipeline_tests.api.serving import Deployment, asked
+from diary_pipeline_tests.builders import speech_like, write_audio
 
 MEMO = b"some bytes that intake will judge" * 100
 
@@ -148,7 +149,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "two priorities": ({"files": FORM, "data": {"priority": ["low", "high"]}}, 422, "field_repeated"),
     "metadata that is no JSON": ({"files": FORM, "data": {"metadata": "{"}}, 400, "json_invalid"),
     "a model that is not offered": ({"files": FORM, "data": {"whisper_model": "huge"}}, 422, "model_not_allowed"),
-    "a file too large": ({"files": {"file": ("a.wav", bytes(1_000_001))}}, 413, "audio_too_large"),
+    "a file a byte too large": ({"files": {"file": ("a.wav", bytes(1_000_001))}}, 413, "audio_too_large"),
     "a file far too large": ({"files": {"file": ("a.wav", bytes(2_000_000))}}, 413, "audio_too_large"),
     "a novel as a title": ({"files": FORM, "data": {"title": "x" * 300_000}}, 413, "form_too_large"),
     "a thousand fields": ({"files": FORM, "data": {"tags": ["x"] * 1000}}, 413, "form_too_large"),
@@ -236,3 +237,24 @@ def test_an_application_can_read_how_files_are_handed_in(client: httpx.Client) -
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths["/jobs"]["post"]["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
     assert "application/octet-stream" in paths["/jobs/upload"]["put"]["requestBody"]["content"]
+
+
+def test_bad_audio_fails_the_job_and_good_audio_is_done_once(tmp_path: Path) -> None:
+    house = Deployment(tmp_path / "home", DIARY_WHISPER_MODEL="tiny.en")
+    memo = write_audio(tmp_path / "memo.wav", speech_like(2.0)).read_bytes()
+    with asked(house) as client:
+        handed_in = {
+            name: client.put("/jobs/upload", params={"filename": name}, content=data).headers["location"]
+            for name, data in {"empty.m4a": b"", "text.mp3": b"no audio" * 99, "a.wav": memo, "again.wav": memo}.items()
+        }
+        house.work()
+        ended = {name: client.get(path).json() for name, path in handed_in.items()}
+    assert {name: (job["status"], job["error"]) for name, job in ended.items()} == {
+        "empty.m4a": ("failed", "audio_empty"),
+        "text.mp3": ("failed", "audio_unreadable"),
+        "a.wav": ("completed", None),
+        "again.wav": ("completed", None),
+    }
+    assert ended["a.wav"]["recording_key"] == ended["again.wav"]["recording_key"]
+    assert (ended["a.wav"]["duplicate"], ended["again.wav"]["duplicate"]) == (False, True)
+    assert house.kept() == []
