@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from diary_pipeline.audio.limits import AudioLimits
@@ -133,8 +132,15 @@ class Intake:
         new: list[str] = []
         for n, (folder, walk) in enumerate(walks.items()):
             if len(new) < max_files and (n == 0 or time.monotonic() < deadline):
-                submitted = submit_found(self._ledger, walk.until(deadline), folder.owner, "folder", _wanted(folder))
-                new.extend(islice((id for id, fresh in submitted if fresh), max_files - len(new)))
+                submitted = submit_found(
+                    self._ledger,
+                    walk.until(deadline),
+                    folder.owner,
+                    "folder",
+                    _wanted(folder),
+                    most=max_files - len(new),
+                )
+                new += [id for id, fresh in submitted if fresh]
                 if len(new) >= max_files:
                     continue  # submit_found had looked ahead: this folder begins anew
             if not walk.ended:
