@@ -2,7 +2,6 @@
 
 import datetime as dt
 import hashlib
-import os
 import ssl
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.fetch import FetchLimits
 from diary_pipeline.intake.fetch_http import HttpFetcher
 from diary_pipeline.intake.guarded_http import GuardedHttp
-from diary_pipeline.intake.uploads import sweep_uploads
 from diary_pipeline.intake.work import Intake, IntakeReport
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
@@ -250,7 +248,6 @@ from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.fetch_http import HttpFetcher
 from diary_pipeline.intake.guarded_http import GuardedHttp
-from diary_pipeline.intake.uploads import sweep_uploads
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.storage.folder import FolderStore
@@ -316,17 +313,6 @@ def test_an_upload_that_is_not_whole_is_not_looked_at(house: Doors) -> None:
     assert house.door.work(10, 10) == house.door.work(10, 10, ids=[id]) == IntakeReport()
     assert house.row(id).waits
     assert list(house.store.list("uploads/"))
-
-
-def test_uploads_that_nobody_will_come_for_are_swept(house: Doors) -> None:
-    ended, waiting = upload(house, b"ended", "e1"), upload(house, b"waits", "f1")
-    house.store.put(upload_key("being-accepted"), b"the row comes in a moment")
-    house.store.put(upload_key("left"), b"a killed process put it here")
-    os.utime(house.store.root / upload_key("left"), (0, 0))
-    with house.ledger.writing() as tx:
-        tx.execute(table.update().where(table.c.id == ended).values(status="cancelled"))
-    assert sweep_uploads(house.ledger, house.store) == 2
-    assert set(house.store.list("uploads/")) == {upload_key(waiting), upload_key("being-accepted")}
 
 
 @pytest.mark.parametrize("right", [True, False])
