@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.errors import ServiceMissing, UsageError
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.fetch import FetchLimits
 from diary_pipeline.intake.fetch_http import HttpFetcher
+from diary_pipeline.intake.fetcher import Order
 from diary_pipeline.intake.guarded_http import GuardedHttp
 from diary_pipeline.intake.work import Intake, IntakeReport
 from diary_pipeline.ledger import submissions
@@ -247,6 +248,7 @@ from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.fetch_http import HttpFetcher
+from diary_pipeline.intake.fetcher import Order
 from diary_pipeline.intake.guarded_http import GuardedHttp
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import open_ledger
@@ -356,3 +358,46 @@ def test_an_address_that_is_named_again_while_it_waits_answers_with_the_submissi
     again = house.address(whole(speech(house)))
     (row,) = house.until_ended(again)
     assert (again != first, row.duplicate) == (True, True)
+
+
+class Broken:
+    """Fetches nothing, in a way of its own."""
+
+    def __init__(self, fault: Callable[[Order], None]) -> None:
+        self._fault = fault
+
+    def check(self, uri: str) -> None:
+        """Take any address."""
+
+    def fetch(self, order: Order) -> float | None:
+        """Come to grief."""
+        self._fault(order)
+        return None
+
+
+def test_an_address_is_not_refused_because_the_ledger_was_away_for_a_moment(house: Doors) -> None:
+    def away(order: Order) -> None:
+        with house.ledger.writing() as tx:
+            tx.exec_driver_sql("ALTER TABLE submissions RENAME TO elsewhere")
+        try:
+            order.on_progress(1, 2)
+        finally:
+            with house.ledger.writing() as tx:
+                tx.exec_driver_sql("ALTER TABLE elsewhere RENAME TO submissions")
+
+    house.door = house.another_door(fetchers={"http": Broken(away)})
+    (id,) = house.submit("http://memos.test/a.wav")
+    with pytest.raises(ServiceMissing, match="ledger"):
+        house.door.work(10, 10, ids=[id])
+    assert (house.row(id).waits, house.row(id).attempts) == (True, 0)
+
+
+def test_a_defect_that_one_address_brings_out_is_a_refusal(house: Doors) -> None:
+    def defect(_: Order) -> None:
+        raise ZeroDivisionError("s3cret")
+
+    house.door = house.another_door(fetchers={"http": Broken(defect)})
+    (id,) = house.submit("http://memos.test/a.wav")
+    (row,) = house.until_ended(id)
+    assert row.reason_code == "fetch_failed"
+    assert "s3cret" not in (row.message or "")
