@@ -28,6 +28,7 @@
     language = "de"                     # forced; leave out to detect
     whisper_model = "small"
     tags = ["phone"]
+    template = "dreams"                 # of its notes; the recordings get a tag of that name
     vocabulary = ["Brenner"]            # beside the owner's
     ignore = ["*.tmp", "drafts/*"]
     not_older_than_days = 365
@@ -130,6 +131,7 @@ class _Folder(_Row):
     language: Language | None = None
     whisper_model: str | None = None
     tags: Tags = ()
+    template: str | None = None
     vocabulary: Vocabulary = ()
     ignore: tuple[str, ...] = ()
     not_older_than_days: float | None = Field(default=None, gt=0)
@@ -149,7 +151,15 @@ class _File(_Row):
             for named in (owner.template, *owner.tag_templates.values()):
                 if named not in (None, DEFAULT.name, *self.templates):
                     raise ValueError(f"owner {who} names the template {named!r}, and there is no table of it")
+        for folder in self.folders:
+            if folder.template not in (None, DEFAULT.name, *self.templates):
+                raise ValueError(f"folder {folder.path} names the template {folder.template!r}, and there is no table")
         return self
+
+    def tag_templates(self, owner: str, default_owner: str) -> Mapping[str, str]:
+        """Say which template a tag chooses: as the owner says, else as that owner's folders do."""
+        theirs = [f.template for f in self.folders if f.template and (f.owner or default_owner) == owner]
+        return {**{name: name for name in theirs}, **self.owners.get(owner, _Owner()).tag_templates}
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,7 @@ def read_people(path: Path, usual: Owner) -> People:
         file = _File.model_validate(said)
     except ValidationError as error:
         raise UsageError("config_invalid", f"{path}: {first_fault(error)}.") from error
+    of_folders = {folder.owner or usual.user_id: _Owner() for folder in file.folders if folder.template}
     owners = {
         name: Owner(
             user_id=name,
@@ -186,13 +197,13 @@ def read_people(path: Path, usual: Owner) -> People:
             replacements=tuple(sorted(owner.replacements.items())),
             note_language=owner.note_language,
             template=owner.template,
-            tag_templates=tuple(owner.tag_templates.items()),
+            tag_templates=tuple(file.tag_templates(name, usual.user_id).items()),
             local_only=owner.local_only,
             day_budget_usd=owner.day_budget_usd,
             keep_audio_days=usual.keep_audio_days if owner.keep_audio is None else audio_days(owner.keep_audio),
             keep_days=owner.keep_days or usual.keep_days,
         )
-        for name, owner in file.owners.items()
+        for name, owner in {**of_folders, **file.owners}.items()
     }
     folders = tuple(_watched(folder, path.parent, usual.user_id) for folder in file.folders)
     templates = {name: template_from(name, said) for name, said in file.templates.items()}
@@ -205,7 +216,7 @@ def _watched(folder: _Folder, beside: Path, default_owner: str) -> WatchedFolder
         owner=folder.owner or default_owner,
         language=folder.language,
         whisper_model=folder.whisper_model,
-        tags=folder.tags,
+        tags=tuple(dict.fromkeys((*folder.tags, *([folder.template] if folder.template else [])))),
         vocabulary=folder.vocabulary,
         ignore=folder.ignore,
         not_older_than_days=folder.not_older_than_days,
