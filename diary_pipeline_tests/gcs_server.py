@@ -184,7 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.state.lock:
             kept = self.state.buckets.get(bucket, {})
             after, prefix = query.get("pageToken", ""), query.get("prefix", "")
-            names = sorted(name for name in kept if name.startswith(prefix) and name > after)
+            start = query.get("startOffset", "")
+            names = sorted(name for name in kept if name.startswith(prefix) and name > after and name >= start)
             page = names[: int(query.get("maxResults", PAGE))]
             found = {"items": [_resource(bucket, name, kept[name]) for name in page]}
         more = {"nextPageToken": page[-1]} if len(names) > len(page) else {}
