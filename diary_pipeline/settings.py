@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, audio_days
+from diary_pipeline.intake.buckets import WatchedBucket
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import Template
 from diary_pipeline.settings_api import ApiSettings
@@ -34,7 +35,7 @@ from diary_pipeline.settings_kinds import (
 )
 from diary_pipeline.settings_llm import Llm, read_llm
 from diary_pipeline.settings_machine import of_machine
-from diary_pipeline.settings_sources import SourceSettings
+from diary_pipeline.settings_sources import SourceSettings, demand_usable
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
 from diary_pipeline.transcription.repair.rungs import LADDER, Rung
 from diary_pipeline.transcription.weights.hub import HUB_MODELS
@@ -247,6 +248,7 @@ class Settings(ApiSettings, SourceSettings):
     owners: Mapping[str, Owner] = Field(default_factory=dict)
     folders: tuple[WatchedFolder, ...] = ()
     """Folders to watch, the drop folder first."""
+    buckets: tuple[WatchedBucket, ...] = ()
     llm: Llm = Field(default_factory=Llm)
     templates: Mapping[str, Template] = Field(default_factory=dict)
     origins: Mapping[str, str] = Field(default_factory=dict, repr=False)
@@ -308,6 +310,8 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     for name in ("embedding_url", "embedding_model"):
         if settings.embedder == "openai-compatible" and not getattr(settings, name):
             raise UsageError("config_invalid", f"DIARY_EMBEDDER=openai-compatible needs DIARY_{name.upper()}.")
+    if settings.queue_needs:
+        raise UsageError("config_invalid", f"DIARY_UPLOAD_QUEUE={settings.upload_queue} needs {settings.queue_needs}.")
     if settings.transcript_dir == settings.note_dir:
         raise UsageError(
             "config_invalid",
@@ -360,17 +364,13 @@ def _with_file(settings: Settings, env: Mapping[str, str]) -> Settings:
     if settings.config_file is None:
         return settings.model_copy(update={"folders": (drop,)})
     people = read_people(settings.config_file, settings.usual_owner(settings.default_owner))
-    for folder in people.folders:
-        if folder.whisper_model and folder.whisper_model not in settings.allowed_models:
-            raise UsageError(
-                "config_invalid",
-                f"{settings.config_file}: folders.whisper_model {folder.whisper_model} is not in DIARY_ALLOWED_MODELS.",
-            )
+    demand_usable(people, settings.config_file, settings.allowed_models, settings.bucket)
     llm = read_llm(people.llm, settings.config_file, env)
     return settings.model_copy(
         update={
             "owners": people.owners,
             "folders": (drop, *people.folders),
+            "buckets": people.buckets,
             "llm": llm,
             "templates": people.templates,
         }

@@ -1,4 +1,4 @@
-"""The one configuration file: whose diaries these are, and which folders are watched for them (`DIARY_CONFIG`, TOML).
+"""The one configuration file (`DIARY_CONFIG`, TOML): whose diaries these are, and where recordings are looked for.
 
     [owners.anna]
     languages = ["de", "en"]            # ISO 639-1; detection chooses among them
@@ -32,6 +32,10 @@
     ignore = ["*.tmp", "drafts/*"]
     not_older_than_days = 365
 
+    [[buckets]]
+    url = "gs://voice-memos/anna/"      # what the names of its objects begin with
+    owner = "anna"                      # and whatever else a folder takes
+
 Settings of the deployment are `DIARY_*` variables and belong to settings.py, the table `llm` to settings_llm.py. An
 unknown key is an error: a misspelt `langauges` would else be a wrong language that nobody notices.
 """
@@ -48,6 +52,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import Owner, audio_days, owner_name
+from diary_pipeline.intake.buckets import WatchedBucket, place_in_bucket
 from diary_pipeline.intake.options import clean_language, clean_tags, clean_vocabulary
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import DEFAULT, Template, template_from
@@ -91,6 +96,11 @@ def _kept(said: str | float) -> str | float:
     return said
 
 
+def _in_bucket(said: str) -> str:
+    place_in_bucket(said)
+    return said
+
+
 TimeZone = Annotated[str, AfterValidator(known_zone)]
 Language = Annotated[str, AfterValidator(_as_at_the_door(clean_language))]
 Tags = Annotated[tuple[str, ...], AfterValidator(_as_at_the_door(clean_tags))]
@@ -124,8 +134,7 @@ class _Owner(_Row):
         return said
 
 
-class _Folder(_Row):
-    path: str = Field(min_length=1)
+class _Source(_Row):
     owner: UserId | None = None
     language: Language | None = None
     whisper_model: str | None = None
@@ -135,11 +144,27 @@ class _Folder(_Row):
     not_older_than_days: float | None = Field(default=None, gt=0)
 
 
+class _Folder(_Source):
+    path: str = Field(min_length=1)
+
+
+class _Bucket(_Source):
+    url: Annotated[str, AfterValidator(_in_bucket)]
+
+
 class _File(_Row):
     owners: Mapping[UserId, _Owner] = {}
     folders: tuple[_Folder, ...] = ()
+    buckets: tuple[_Bucket, ...] = ()
     llm: Mapping[str, Any] = {}
     templates: Mapping[str, Mapping[str, Any]] = {}
+
+    @field_validator("buckets")
+    @classmethod
+    def _each_once(cls, said: tuple[_Bucket, ...]) -> tuple[_Bucket, ...]:
+        if twice := [one.url for n, one in enumerate(said) if one.url in [before.url for before in said[:n]]]:
+            raise ValueError(f"{twice[0]} is named twice, and its objects can be one owner's only")
+        return said
 
     @model_validator(mode="after")
     def _templates_can_be_used(self) -> "_File":
@@ -158,6 +183,7 @@ class People:
 
     owners: Mapping[str, Owner]
     folders: tuple[WatchedFolder, ...]
+    buckets: tuple[WatchedBucket, ...]
     llm: Mapping[str, Any]
     """Unread; see settings_llm.py."""
     templates: Mapping[str, Template]
@@ -195,21 +221,20 @@ def read_people(path: Path, usual: Owner) -> People:
         for name, owner in file.owners.items()
     }
     folders = tuple(_watched(folder, path.parent, usual.user_id) for folder in file.folders)
+    buckets = tuple(
+        WatchedBucket(*place_in_bucket(bucket.url), **_rules(bucket, usual.user_id)) for bucket in file.buckets
+    )
     templates = {name: template_from(name, said) for name, said in file.templates.items()}
-    return People(owners, folders, file.llm, templates)
+    return People(owners, folders, buckets, file.llm, templates)
 
 
 def _watched(folder: _Folder, beside: Path, default_owner: str) -> WatchedFolder:
-    return WatchedFolder(
-        path=(beside / Path(folder.path).expanduser()).absolute(),
-        owner=folder.owner or default_owner,
-        language=folder.language,
-        whisper_model=folder.whisper_model,
-        tags=folder.tags,
-        vocabulary=folder.vocabulary,
-        ignore=folder.ignore,
-        not_older_than_days=folder.not_older_than_days,
-    )
+    return WatchedFolder((beside / Path(folder.path).expanduser()).absolute(), **_rules(folder, default_owner))
+
+
+def _rules(source: _Source, default_owner: str) -> dict[str, Any]:
+    said = {name: getattr(source, name) for name in _Source.model_fields}
+    return {**said, "owner": source.owner or default_owner}
 
 
 def first_fault(error: ValidationError) -> str:

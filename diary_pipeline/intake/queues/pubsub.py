@@ -126,7 +126,7 @@ class PubSubQueue:
         except NotFound as error:
             raise ServiceMissing(
                 "queue_unreachable",
-                f"There is no subscription {self._subscription} or no topic {self._dead}: create both (docs/queues.md).",
+                f"{self._subscription} or {self._dead} is not there: create both, see docs/queues.md.",
             ) from error
         except PermissionDenied as error:
             raise ServiceMissing(
