@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.core.errors import ServiceMissing, TransientError
 from diary_pipeline.storage.bucket import Bucket, Stored
 
 PATIENCE_S = 15.0
@@ -17,7 +17,7 @@ PATIENCE_S = 15.0
 
 
 class ForeignBucket:
-    """Objects of somebody else's, by their whole names; ServiceMissing `source_unreachable`."""
+    """Objects of somebody else's, by their whole names; TransientError `source_unreachable`."""
 
     def __init__(self, name: str, patience_s: float = PATIENCE_S) -> None:
         """Nothing is opened before it is used."""
@@ -47,7 +47,8 @@ class ForeignBucket:
             yield
         except ServiceMissing as error:
             why = type(error.__cause__).__name__ if error.__cause__ else error.code
-            raise ServiceMissing(
+            # No ServiceMissing: of many buckets one that is closed to us must not stop the work on the others.
+            raise TransientError(
                 "source_unreachable",
                 f"gs://{self.name} cannot be read ({why}): see that the bucket is there and that these credentials "
                 "have the role Storage Object Viewer on it; it is tried again.",

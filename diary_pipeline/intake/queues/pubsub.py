@@ -19,6 +19,8 @@ LEAST_WAIT_S = 1.0
 """A pull that is given up sooner may be handed messages that it never sees, and they wait for their deadline."""
 ANSWER_S = 10.0
 MOST_AT_ONCE = 1000
+# The SDK would try for a minute, which a tick has not: what was not acknowledged comes again.
+_ONCE: dict[str, Any] = {"timeout": ANSWER_S, "retry": None}
 _LONGEST_REASON = 1000  # bytes; an attribute holds 1,024
 
 
@@ -52,14 +54,14 @@ class PubSubQueue:
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Move their deadlines."""
-        self._due(messages, self._again_after_s)
+        self._due(messages, round(AGAIN_AFTER_S))
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge."""
         if messages:
             ids = [m.receipt for m in messages]
             with self._answers():
-                self._client().acknowledge(subscription=self._subscription, ack_ids=ids, timeout=ANSWER_S)
+                self._client().acknowledge(subscription=self._subscription, ack_ids=ids, **_ONCE)
 
     def later(self, messages: Sequence[Message]) -> None:
         """Let their deadlines run out, those of the subscription's own choice being too short or too long."""
@@ -82,9 +84,9 @@ class PubSubQueue:
         with self._answers():
             from google.cloud import pubsub_v1
 
-            found = self._client().get_subscription(subscription=self._subscription, timeout=ANSWER_S)
+            found = self._client().get_subscription(subscription=self._subscription, **_ONCE)
             with pubsub_v1.PublisherClient() as publisher:
-                publisher.get_topic(topic=self._dead, timeout=ANSWER_S)
+                publisher.get_topic(topic=self._dead, **_ONCE)
         counted = "counts deliveries" if found.dead_letter_policy.dead_letter_topic else "counts no deliveries"
         return f"{self.name} of {found.topic} answers and {counted}; dead letters go to {self._dead}."
 
@@ -101,7 +103,7 @@ class PubSubQueue:
             ids = [m.receipt for m in messages]
             with self._answers():
                 self._client().modify_ack_deadline(
-                    subscription=self._subscription, ack_ids=ids, ack_deadline_seconds=in_s, timeout=ANSWER_S
+                    subscription=self._subscription, ack_ids=ids, ack_deadline_seconds=in_s, **_ONCE
                 )
 
     def _client(self) -> Any:

@@ -150,6 +150,8 @@ class RedisQueue:
         if self._opened is None:
             try:
                 from redis import Redis
+                from redis.backoff import ExponentialBackoff
+                from redis.retry import Retry
             except ModuleNotFoundError as error:
                 raise ServiceMissing(
                     "queue_unreachable", f"{self.name} needs the Python package redis: install diary-pipeline[redis]."
@@ -159,6 +161,8 @@ class RedisQueue:
                 socket_connect_timeout=ANSWER_S,
                 socket_timeout=ANSWER_S + LONGEST_WAIT_S,
                 health_check_interval=30,
+                # A server that is started anew is back at once or for long: a tick waits for the first kind only.
+                retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
             )
         return self._opened
 
