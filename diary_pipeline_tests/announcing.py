@@ -7,11 +7,13 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
+from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.bucket_scan import BucketScan
 from diary_pipeline.intake.buckets import WatchedBucket
+from diary_pipeline.intake.fetch_http import HttpFetcher
+from diary_pipeline.intake.guarded_http import GuardedHttp
 from diary_pipeline.intake.listen import Heard, listen
 from diary_pipeline.intake.queues.messages import Admission
 from diary_pipeline.intake.queues.protocol import Message, UploadNotifications
@@ -22,7 +24,8 @@ from diary_pipeline_tests.gcs_server import GcsServer
 from diary_pipeline_tests.pubsub_emulator import PROJECT, PubSubEmulator
 
 RULE = WatchedBucket("voice-memos", "anna/", owner="anna", language="de", tags=("phone",))
-ADMISSION = Admission("me", ("tiny.en", "base"), (RULE,), "gs://our-own/diary")
+WEB = HttpFetcher(GuardedHttp(Guard(), connect_s=5, idle_s=5))
+ADMISSION = Admission("me", ("tiny.en", "base"), (RULE,), {"https": WEB, "http": WEB}, "gs://our-own/diary")
 
 
 class Way(Protocol):

@@ -63,7 +63,10 @@ class PubSubEmulator:
         with self.clients() as (publisher, subscriber):
             for topic in (name, f"{name}-dead", f"{name}-policy"):
                 publisher.create_topic(name=publisher.topic_path(PROJECT, topic))
-            policy = {"dead_letter_topic": publisher.topic_path(PROJECT, f"{name}-policy"), "max_delivery_attempts": 100}
+            policy = {
+                "dead_letter_topic": publisher.topic_path(PROJECT, f"{name}-policy"),
+                "max_delivery_attempts": 100,
+            }
             for topic, more in ((name, {"dead_letter_policy": policy} if counts else {}), (f"{name}-dead", {})):
                 request = {
                     "name": subscriber.subscription_path(PROJECT, topic),

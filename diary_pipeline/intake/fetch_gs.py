@@ -7,12 +7,12 @@ is no loss, because its newer generation has an announcement of its own.
 
 import time
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 from diary_pipeline.audio.probe import refuse_by_size
 from diary_pipeline.core.errors import NotFound, PermanentError, TransientError
 from diary_pipeline.intake.buckets import object_of
-from diary_pipeline.intake.fetch import Order
+from diary_pipeline.intake.fetcher import Order
 from diary_pipeline.storage.bucket import PATIENCE_S, Stored
 from diary_pipeline.storage.foreign import ForeignBucket
 
@@ -35,7 +35,8 @@ class GsFetcher:
         refuse_by_size(order.file_name, there.size_bytes, order.limits)
         order.on_progress(0, there.size_bytes)
         with order.into.open("r+b") as file:
-            if not bucket.read(name, there.generation, _Watched(file, order, there.size_bytes)):
+            told: Any = _Watched(file, order, there.size_bytes)
+            if not bucket.read(name, there.generation, told):
                 _wanted(order, bucket.stat(name), there.generation)
                 raise TransientError("source_unreachable", f"{order.file_name} was not there for a moment; try later.")
         return there.written_at

@@ -9,10 +9,12 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
+from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes, urlsplit
 
 from diary_pipeline.core.errors import UsageError
 
+_LONGEST_NAME = 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f/]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -32,6 +34,20 @@ def uris_of(paths: Iterable[Path]) -> list[str]:
         # What Path.as_uri does, without a Path for each of a folder's ten thousand files.
         uris.append(f"file://{quote_from_bytes(resolved[folder] + b'/' + os.fsencode(name))}")
     return uris
+
+
+def scheme_of(place: str) -> str:
+    """Give the scheme of a place, in lower case; a path without one is a file's."""
+    if place.startswith("upload:"):
+        return "upload"
+    return place.partition(":")[0].lower() if _SCHEME.match(place) else "file"
+
+
+def name_in(url: str) -> str:
+    """Give the file name that a URL names: the last part of its path, never its query; else its host."""
+    parts = urlsplit(url)
+    last = unquote(parts.path.rstrip("/").rpartition("/")[2])
+    return storable(_CONTROL.sub("", last).strip()[:_LONGEST_NAME]) or parts.hostname or "recording"
 
 
 def path_of(place: str | Path) -> Path:

@@ -23,6 +23,7 @@ MAX_TAG = 64
 MAX_TERMS = 100
 """Far more than a model reads of its hints (Whisper: some 220 tokens, the first ones)."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _EARLIEST_YEAR = 1877  # nothing was recorded before the phonograph; a wrong clock gives 0001 or 0
 
 
@@ -39,6 +40,8 @@ class Options:
     tags: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
     """Names and terms that are said in it, beside those of the owner: hints for the model."""
+    sha256: str | None = None
+    """What the bytes must be, in 64 hex digits; others are refused."""
 
     @classmethod
     def read(cls, said: Mapping[str, object]) -> "Options":
@@ -59,13 +62,14 @@ class Options:
             title=clean_text(said.get("title"), "title", MAX_TITLE),
             tags=clean_tags(said.get("tags")),
             vocabulary=clean_vocabulary(said.get("vocabulary")),
+            sha256=clean_sha256(said.get("sha256")),
         )
 
     def as_json(self) -> dict[str, object]:
         """Only what was asked for."""
         wishes = {"whisper_model": self.whisper_model, "language": self.language, "recorded_at": self.recorded_at}
         lists = {"tags": list(self.tags), "vocabulary": list(self.vocabulary)}
-        return {k: v for k, v in {**wishes, "title": self.title, **lists}.items() if v}
+        return {k: v for k, v in {**wishes, "title": self.title, **lists, "sha256": self.sha256}.items() if v}
 
 
 def clean_text(value: object, name: str, longest: int) -> str | None:
@@ -119,6 +123,14 @@ def clean_vocabulary(value: object) -> tuple[str, ...]:
     if len(terms) > MAX_TERMS:
         raise UsageError("option_invalid", f"A vocabulary has at most {MAX_TERMS} names and terms.")
     return terms
+
+
+def clean_sha256(value: object) -> str | None:
+    """Give a checksum in lower case, or None when there is none."""
+    digits = clean_text(value, "sha256", MAX_TITLE)
+    if digits is not None and not _SHA256.fullmatch(digits):
+        raise UsageError("option_invalid", "sha256 must be the 64 hex digits of the file's SHA-256.")
+    return digits.lower() if digits else None
 
 
 def instant(text: str, zone: str) -> dt.datetime:

@@ -5,13 +5,12 @@ shows is found by the transcription. The order makes a crash harmless at every p
 the audio is durable in the object store before the recording row names it, and a second try finds the same content
 under the same name.
 
-The surprise: the bytes go through a scratch file. An object is named after its content, so its name is known only after
-the last byte, and the source, which may be a slow share or still growing, is read exactly once: the copy is what is
-probed. An error of the source concerns one file; one of the scratch folder or the store is ours, and refuses nothing.
+Where the bytes are, and how to read them, is near.py's business and fetch.py's. The surprise: they lie in a local file
+before anything is stored, because an object is named after its content, which is known only after the last byte. An
+error of the source concerns one file; one of the scratch folder or the store is ours, and refuses nothing.
 """
 
 import datetime as dt
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -21,16 +20,16 @@ from pathlib import Path
 from typing import Literal
 
 from diary_pipeline.audio.limits import AudioLimits
-from diary_pipeline.audio.probe import probe, refuse_by_size
+from diary_pipeline.audio.probe import probe
 from diary_pipeline.audio.recorded_at import recorded_at
-from diary_pipeline.core.errors import AudioRefused, NotFound, PermanentError, ServiceMissing, TransientError
+from diary_pipeline.core.errors import DiaryError, PermanentError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import AudioFacts, RecordedAt, Recording, partition_key
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.intake.names import path_of, storable
+from diary_pipeline.intake.buckets import SOURCE as IN_BUCKET
+from diary_pipeline.intake.names import storable
+from diary_pipeline.intake.near import GONE, NotNow, Source, source_of, unwritable
 from diary_pipeline.intake.options import DETECT, NOTHING, Options, instant
-from diary_pipeline.intake.sidecar import read_sidecar
-from diary_pipeline.intake.sources import FoundFile, look
 from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger import recordings, submissions, tombstones
 from diary_pipeline.ledger.acceptance import AudioGoing
@@ -40,10 +39,10 @@ from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.keys import audio_key
 from diary_pipeline.storage.store import ObjectStore
 
-_BLOCK = 1024 * 1024
 _GUESSED_BYTES_PER_S = 8_000  # 64 kbit/s speech, for planning a batch when the header names no duration
 _LATEST_S = 4_102_444_800.0  # the year 2100; file systems hold times that no calendar does
-_GONE = "source_gone"
+_UNDATED = 0.1
+"""Confidence in a date that says only: not later."""
 logger = log(__name__)
 
 
@@ -58,7 +57,7 @@ class Rules:
     seal: Seal
     """Recognises audio that was erased."""
     scratch: Path
-    """Private local folder for one copy at a time; anything old in it is what a killed process left."""
+    """Private local folder; anything old in it is what a killed process left."""
 
 
 @dataclass(frozen=True)
@@ -76,85 +75,91 @@ class Received:
 
 @dataclass(frozen=True)
 class _Taken:
-    file: FoundFile
+    path: Path
     wanted: Options
     facts: AudioFacts
     spoken: RecordedAt
     sha256: str
 
 
-class _NotNow(TransientError):
-    """The file may be fine, but not at this moment."""
+def receive(
+    ledger: Ledger, store: ObjectStore, submission: Submission, rules: Rules, fetched: Source | None = None
+) -> Received:
+    """Look at the bytes of a submission and accept it, refuse it, or leave it for a later call.
+
+    `fetched`: where they are now; without it they are here since it was submitted.
+    """
+    source = fetched
+    try:
+        with scratch_file(rules.scratch) as copy:
+            source = source or source_of(submission, store)
+            taken = _take(submission, rules, source, copy)
+            received = _keep(ledger, store, submission, taken, rules)
+    except (NotNow, AudioGoing) as error:
+        logger.warning("source_not_ready", submission=submission.id, code=error.code)
+        return Received(submission.id, submission.file_name, "waiting", code=error.code, message=error.message)
+    except PermanentError as error:
+        received = refuse(ledger, submission, error)
+    else:
+        if source.seen:
+            _remember(ledger, submission, source.seen.size_bytes, source.seen.mtime_ns)
+    if source:
+        source.end()
+    return received
 
 
-def receive(ledger: Ledger, store: ObjectStore, submission: Submission, rules: Rules) -> Received:
-    """Look at the file of a submission and accept it, refuse it, or leave it for a later call."""
-    with _scratch(rules.scratch) as copy:
-        try:
-            taken = _take(submission, rules, copy)
-            with ledger.reading() as conn:
-                if tombstones.stands(conn, rules.seal, submission.owner, taken.sha256):
-                    raise tombstones.refusal(submission.file_name, submission.owner)
-            if not store.exists(object_key := audio_key(submission.owner, taken.sha256)):
-                store.put_file(object_key, copy)
-            try:
-                return _accept(ledger, submission, taken, object_key, rules)
-            except PermanentError:
-                # Erased meanwhile, or its submission was: the bytes that were just stored must not stay.
-                with ledger.reading() as conn:
-                    if recordings.find(conn, submission.owner, taken.sha256) is None:
-                        store.delete(object_key)
-                raise
-        except (_NotNow, AudioGoing) as error:
-            logger.warning("source_not_ready", submission=submission.id, code=error.code)
-            return Received(submission.id, submission.file_name, "waiting", code=error.code, message=error.message)
-        except PermanentError as error:
-            return _refuse(ledger, submission, error)
+def refuse(ledger: Ledger, submission: Submission, error: DiaryError) -> Received:
+    """End a submission that cannot become a recording."""
+    if error.code == tombstones.AUDIO_ERASED and submission.source in ("folder", IN_BUCKET):
+        # Nobody handed it in: the file lies there still, and its name is not to be told again. That it was seen is
+        # remembered, or it would be read at every look into the folder or the bucket.
+        submissions.drop(ledger, submission.id)
+        logger.info("erased_file_left_out", submission=submission.id)
+        return Received(submission.id, submission.file_name, "refused", code=error.code, message=error.message)
+    message = storable(error.message)
+    submissions.refuse(ledger, submission.id, error.code, message)
+    if error.code == GONE:
+        # The disk may come back with the file as it was: make a scan take it for a changed one.
+        _remember(ledger, submission, -1, -1)
+    logger.warning("refused", submission=submission.id, code=error.code)
+    return Received(submission.id, submission.file_name, "refused", code=error.code, message=message)
 
 
-def _take(submission: Submission, rules: Rules, copy: Path) -> _Taken:
+def _take(submission: Submission, rules: Rules, source: Source, copy: Path) -> _Taken:
     asked = Options.read(submission.options)
     check_model(asked.whisper_model, rules.allowed_models)
-    path = path_of(submission.uri)
-    before = look(path)
-    if before is None:
-        raise NotFound(_GONE, f"{submission.file_name} is no longer where it was submitted from; submit it again.")
     owner = rules.owners(submission.owner)
-    sidecar = read_sidecar(path)
-    wanted = sidecar.under(asked)
+    wanted = source.sidecar.under(asked)
+    path, sha256 = source.bring(copy, rules.limits)
+    if asked.sha256 not in {None, sha256}:
+        raise PermanentError(
+            "checksum_mismatch", f"{submission.file_name} is not what its sha256 says; send the file again."
+        )
     try:
-        refuse_by_size(submission.file_name, before.size_bytes, rules.limits)
-        sha256 = _copy(path, copy)
-    except (OSError, AudioRefused) as error:
-        if look(path) != before:
-            raise _changing(submission) from error
-        if isinstance(error, OSError):
-            raise _unreadable(submission, error) from error
-        raise
-    if look(path) != before or copy.stat().st_size != before.size_bytes:
-        raise _changing(submission)  # also because a header half written reads like a broken one
-    try:
-        facts = probe(copy, rules.limits, submission.file_name)
-        spoken = _spoken(submission, before, facts, wanted.recorded_at, owner.time_zone)
+        facts = probe(path, rules.limits, submission.file_name)
+        spoken = _spoken(submission, source, facts, wanted.recorded_at, owner.time_zone)
     except PermanentError:
         raise
     except OSError as error:
-        raise _unwritable(rules.scratch, error) from error
+        raise unwritable(rules.scratch, error) from error
     except Exception as error:
         # A defect of ours or of a library that one odd file brings out must not hold up the files behind it.
         logger.exception("intake_failed", submission=submission.id)
         raise PermanentError(
             "intake_failed", f"{submission.file_name} could not be examined ({type(error).__name__}, see the log)."
         ) from error
-    if sidecar.code:
-        logger.warning("sidecar_ignored", submission=submission.id, code=sidecar.code)
-        spoken = replace(spoken, note=f"{spoken.note} The sidecar file was left out ({sidecar.code}).".strip())
-    return _Taken(before, wanted, facts, spoken, sha256)
+    if source.sidecar.code:
+        logger.warning("sidecar_ignored", submission=submission.id, code=source.sidecar.code)
+        spoken = replace(spoken, note=f"{spoken.note} The sidecar file was left out ({source.sidecar.code}).".strip())
+    return _Taken(path, wanted, facts, spoken, sha256)
 
 
-def _spoken(submission: Submission, file: FoundFile, facts: AudioFacts, told: str | None, zone: str) -> RecordedAt:
-    changed_s = min(max(file.mtime_ns / 1e9, 0.0), _LATEST_S)
-    return recorded_at(
+def _spoken(submission: Submission, source: Source, facts: AudioFacts, told: str | None, zone: str) -> RecordedAt:
+    modified_s = source.modified_s
+    if source.seen is None and modified_s is not None and modified_s >= submission.created_at:
+        modified_s = None  # a server that stamps every answer with the time of the answer
+    changed_s = min(max(submission.created_at if modified_s is None else modified_s, 0.0), _LATEST_S)
+    spoken = recorded_at(
         file_name=submission.file_name,
         tags=facts.tags,
         container=facts.container,
@@ -163,6 +168,25 @@ def _spoken(submission: Submission, file: FoundFile, facts: AudioFacts, told: st
         zone=zone,
         explicit=instant(told, zone) if told else None,
     )
+    if modified_s is not None or spoken.source != "file_time":
+        return spoken
+    return replace(spoken, confidence=_UNDATED, note="Nothing says when it was spoken; this is when it was handed in.")
+
+
+def _keep(ledger: Ledger, store: ObjectStore, submission: Submission, taken: _Taken, rules: Rules) -> Received:
+    with ledger.reading() as conn:
+        if tombstones.stands(conn, rules.seal, submission.owner, taken.sha256):
+            raise tombstones.refusal(submission.file_name, submission.owner)
+    if not store.exists(object_key := audio_key(submission.owner, taken.sha256)):
+        store.put_file(object_key, taken.path)
+    try:
+        return _accept(ledger, submission, taken, object_key, rules)
+    except PermanentError:
+        # Erased meanwhile, or its submission was: the bytes that were just stored must not stay.
+        with ledger.reading() as conn:
+            if recordings.find(conn, submission.owner, taken.sha256) is None:
+                store.delete(object_key)
+        raise
 
 
 def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: str, rules: Rules) -> Received:
@@ -201,26 +225,9 @@ def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: s
         taken.facts.declared_s or taken.facts.size_bytes / _GUESSED_BYTES_PER_S,
         tombstone=tombstones.tombstone(rules.seal, submission.owner, taken.sha256),
     )
-    _remember(ledger, submission, taken.file.size_bytes, taken.file.mtime_ns)
     outcome: Literal["duplicate", "accepted"] = "duplicate" if accepted.duplicate else "accepted"
     logger.info("received", submission=submission.id, key=accepted.key, outcome=outcome)
     return Received(submission.id, submission.file_name, outcome, key=accepted.key)
-
-
-def _refuse(ledger: Ledger, submission: Submission, error: PermanentError) -> Received:
-    if error.code == tombstones.AUDIO_ERASED and submission.source == "folder":
-        # Nobody handed it in: the file lies there still, and its name is not to be told again. That it was seen is
-        # remembered, or it would be read at every look into the folder.
-        submissions.drop(ledger, submission.id)
-        logger.info("erased_file_left_out", submission=submission.id)
-        return Received(submission.id, submission.file_name, "refused", code=error.code, message=error.message)
-    message = storable(error.message)
-    submissions.refuse(ledger, submission.id, error.code, message)
-    if error.code == _GONE:
-        # The disk may come back with the file as it was: make a scan take it for a changed one.
-        _remember(ledger, submission, -1, -1)
-    logger.warning("refused", submission=submission.id, code=error.code)
-    return Received(submission.id, submission.file_name, "refused", code=error.code, message=message)
 
 
 def _remember(ledger: Ledger, submission: Submission, size_bytes: int, mtime_ns: int) -> None:
@@ -231,47 +238,14 @@ def _remember(ledger: Ledger, submission: Submission, size_bytes: int, mtime_ns:
         submissions.remember(ledger, submission.owner, submission.uri, size_bytes, mtime_ns, submission.id)
 
 
-def _copy(source: Path, target: Path) -> str:
-    """Copy a file and return its hash; OSError is the source's, ServiceMissing ours."""
-    digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("wb", buffering=0) as writer:
-        while block := reader.read(_BLOCK):
-            digest.update(block)
-            left = memoryview(block)
-            try:
-                while left:  # a disk that fills up takes a part
-                    left = left[writer.write(left) :]
-            except OSError as error:
-                raise _unwritable(target.parent, error) from error
-    return digest.hexdigest()
-
-
-def _changing(submission: Submission) -> _NotNow:
-    return _NotNow("source_changing", f"{submission.file_name} is still being written; it is taken once it rests.")
-
-
-def _unreadable(submission: Submission, error: OSError) -> PermanentError | _NotNow:
-    said = f"{submission.file_name} cannot be read by user id {os.getuid()} ({error.strerror})"
-    if isinstance(error, PermissionError):
-        return PermanentError("source_unreadable", f"{said}; give that user the file and submit it again.")
-    return _NotNow("source_unreadable", f"{said}; it is tried again.")
-
-
-def _unwritable(scratch: Path, error: OSError) -> ServiceMissing:
-    return ServiceMissing(
-        "store_unwritable",
-        f"The scratch folder {scratch} cannot be used by user id {os.getuid()} ({error.strerror}); "
-        "give that user the folder or free space on its disk.",
-    )
-
-
 @contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
+def scratch_file(folder: Path) -> Iterator[Path]:
+    """Give an empty file of this user's own that is gone afterwards; ServiceMissing where there can be none."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(dir=folder)  # for this user only
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     os.close(handle)
     try:
         yield Path(name)

@@ -36,6 +36,7 @@ class Sidecar:
             title=options.title or self.title,
             tags=tuple(dict.fromkeys((*options.tags, *self.tags))),
             vocabulary=tuple(dict.fromkeys((*options.vocabulary, *self.vocabulary))),
+            sha256=options.sha256,
         )
 
 

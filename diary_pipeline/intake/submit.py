@@ -16,7 +16,8 @@ from pathlib import Path
 from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.core.owner import owner_name
-from diary_pipeline.intake.names import path_of, shown_name, uris_of
+from diary_pipeline.intake.fetcher import Fetcher
+from diary_pipeline.intake.names import name_in, path_of, scheme_of, shown_name, uris_of
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.sidecar import is_sidecar
 from diary_pipeline.intake.sources import FoundFile, WatchedFolder, look, scan
@@ -40,19 +41,61 @@ def submit_paths(
     priority: str = "medium",
     allowed_models: Collection[str] | None = None,
     exclude: Sequence[Path] = (),
+    fetchers: Mapping[str, Fetcher] | None = None,
 ) -> list[str]:
-    """Submit files, and the recordings inside folders, that somebody named; return one submission id for each file.
+    """Submit files, recordings inside folders and addresses that somebody named; return a submission id for each.
 
     Nothing is submitted when a place, the owner, the priority or an option is wrong. A named file is always taken,
-    whatever it is called; inside a folder the rules of sources.py hold, except that nothing has to settle.
+    whatever it is called; inside a folder the rules of sources.py hold, except that nothing has to settle. `fetchers`:
+    what addresses can be fetched here, by scheme. The ids of files come first.
     """
     owner_name(owner)
     wanted = Options.read(options)
     priority_rank(priority)
     if allowed_models is not None:
         check_model(wanted.whisper_model, allowed_models)
-    found = list(_named([path_of(path) for path in paths], exclude))
-    return [id for id, _ in submit_found(ledger, found, owner, source, wanted, priority=priority, asked=True)]
+    places, far = _near_and_far(paths, fetchers or {})
+    found = list(_named(places, exclude))
+    ids = [id for id, _ in submit_found(ledger, found, owner, source, wanted, priority=priority, asked=True)]
+    return [*ids, *(_submit_address(ledger, uri, owner, source, wanted, priority) for uri in far)]
+
+
+def _near_and_far(places: Iterable[str | Path], fetchers: Mapping[str, Fetcher]) -> tuple[list[Path], list[str]]:
+    near: list[Path] = []
+    far: list[str] = []
+    for place in places:
+        fetcher = fetchers.get(scheme_of(place)) if isinstance(place, str) else None
+        if fetcher is None or not isinstance(place, str):
+            near.append(path_of(place))
+        else:
+            fetcher.check(place)
+            far.append(place)
+    return near, far
+
+
+def _submit_address(  # noqa: PLR0917 - as submit_found, in its order
+    ledger: Ledger, uri: str, owner: str, source: str, wanted: Options, priority: str
+) -> str:
+    # An address may hold a signature, so what is remembered of it is its hash.
+    remembered = f"address:{hashlib.sha256(uri.encode()).hexdigest()}"
+    with ledger.reading() as conn:
+        before = submissions.seen(conn, owner, [remembered]).get(remembered)
+        rows = submissions.get(conn, [before.submission_id]) if before else []
+    for row in rows:
+        waits = row.status == "pending" and row.recording_key is None
+        if waits and Options.read(row.options).as_json() == wanted.as_json():
+            return row.id
+    id = submissions.submit(
+        ledger,
+        owner=owner,
+        source=source,
+        uri=uri,
+        file_name=name_in(uri),
+        options=wanted.as_json(),
+        priority=priority,
+    )
+    submissions.remember(ledger, owner, remembered, 0, 0, id)
+    return id
 
 
 def submit_found(

@@ -1,12 +1,14 @@
 """Intake as a worker: look into the watched folders, then work off what was submitted, within a budget.
 
-Called in slices by the `uploads` tick, by `diary ingest` and by any number of workers at once; the
-queue is the ledger's, so it does not matter who submitted. The surprise: no slice holds a lease on a submission. Two
-workers on one file cost double reading and end as one recording, and a worker that meets another parts from it.
+Called in slices by the `uploads` tick, by `diary ingest`, by `diary watch` and by any number of workers at once; the
+queue is the ledger's, so it does not matter who submitted. What is far is fetched beside it all, see fetch.py. The
+surprise: no slice holds a lease on what is here. Two workers on one file cost double reading and end as one recording,
+and a worker that meets another parts from it.
 """
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +18,10 @@ from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.catalogue.commit import commit_refusals
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.seal import Seal
+from diary_pipeline.intake.fetch import Fetching, FetchLimits
+from diary_pipeline.intake.fetcher import Fetcher
 from diary_pipeline.intake.options import Options
+from diary_pipeline.intake.parts import sweep_parts
 from diary_pipeline.intake.receive import Received, Rules, receive
 from diary_pipeline.intake.sources import Walk, WatchedFolder
 from diary_pipeline.intake.submit import submit_found, submit_paths
@@ -28,6 +33,9 @@ from diary_pipeline.storage.store import ObjectStore
 
 _SCRATCH_KEPT_S = 6 * 3600.0  # no copy of one file takes that long; what is older was left by a killed process
 _REFUSALS_IN_COMMIT = 1_000
+_PATIENCE_S = 1.0
+"""So long a slice waits for what is being fetched: the usual address has answered by then."""
+_LOOK_S = 0.5
 logger = log(__name__)
 
 
@@ -42,6 +50,8 @@ class IntakeReport:
     """Files that are changing or out of reach; a later slice looks again."""
     left: int = 0
     """Submissions this slice did not come to; a lower bound: 0 or more than 0 is what counts."""
+    fetching: int = 0
+    """Addresses whose bytes are on the way while nobody waits for them."""
 
 
 class Intake:
@@ -58,18 +68,23 @@ class Intake:
         allowed_models: Collection[str],
         seal: Seal,
         scratch: Path,
+        fetchers: Mapping[str, Fetcher] | None = None,
+        fetching: FetchLimits | None = None,
         settle_s: float = 2.0,
         exclude: Sequence[Path] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take what the deployment decides.
 
-        `seal`: what tombstones were made with. `scratch`: a private local folder with room for the largest file.
+        `seal`: what tombstones were made with. `scratch`: a private local folder with room for the largest file, and
+        for as many more as are fetched at once. `fetchers`: by scheme.
         `settle_s`: how long a file in a watched folder must rest. `exclude`: our own roots without marker, see scan().
         """
         self._ledger = ledger
         self._store = store
         self._rules = Rules(owners, limits, default_model, frozenset(allowed_models), seal, scratch)
+        self._fetchers = fetchers or {}
+        self._fetching = Fetching(ledger, store, self._rules, self._fetchers, fetching or FetchLimits())
         self._settle_s = settle_s
         self._clock = clock
         self._exclude = exclude
@@ -95,6 +110,7 @@ class Intake:
             priority=priority,
             allowed_models=self._rules.allowed_models,
             exclude=self._exclude,
+            fetchers=self._fetchers,
         )
 
     def scan(self, folders: Iterable[WatchedFolder], max_files: int = 1_000, budget_s: float = 10.0) -> list[str]:
@@ -133,32 +149,68 @@ class Intake:
         """Accept or refuse what waits, the most urgent and oldest first, until the time or the number is used up.
 
         At least one file is looked at. With `ids` only these submissions are: who waits for their own files does not
-        work off everybody's backlog first. Refusals reach the catalogue in one commit at the end; those of a call that
-        was killed, with the next one.
+        work off everybody's backlog first, and waits for their addresses too; otherwise what is being fetched goes on
+        when the slice is over. Refusals reach the catalogue in one commit at the end; those of a call that was killed,
+        with the next one.
         """
         self._sweep()
         deadline = time.monotonic() + budget_s
-        with self._ledger.reading() as conn:
-            if ids is None:
-                queue = submissions.waiting(conn, max_files + 1 + len(self._restless))
-            else:
-                queue = [s for s in submissions.get(conn, ids) if _waits(s)]
-        # A file that never rests must not keep the others from their turn.
-        queue.sort(key=lambda s: s.id in self._restless)
         counts = dict.fromkeys(("accepted", "duplicate", "refused", "waiting"), 0)
+
+        def count(received: Received) -> None:
+            counts[received.outcome] += 1
+            on_submission(received)
+
+        near, far = self._queues(max_files, ids)
+        # A file that never rests must not keep the others from their turn.
+        near.sort(key=lambda s: s.id in self._restless)
+        far_left = deque(far)
         done = 0
-        while queue and done < max_files and (done == 0 or time.monotonic() < deadline):
-            submission = queue.pop(0)
+        while near and done < max_files and (done == 0 or time.monotonic() < deadline):
+            self._fetch(far_left, count)
+            submission = near.pop(0)
             if not self._is_waiting(submission):
-                random.shuffle(queue)  # another worker is going down the same list
+                random.shuffle(near)  # another worker is going down the same list
                 continue
             received = receive(self._ledger, self._store, submission, self._rules)
-            counts[received.outcome] += 1
             done += 1
             (self._restless.add if received.outcome == "waiting" else self._restless.discard)(submission.id)
-            on_submission(received)
+            count(received)
+        patience_s = float("inf") if ids is not None else _PATIENCE_S
+        until = min(deadline, time.monotonic() + patience_s)
+        self._fetch(far_left, count)
+        while self._fetching.under_way and time.monotonic() < until:
+            self._fetch(far_left, count, min(_LOOK_S, until - time.monotonic()))
+        self._fetch(far_left, count)
         self._commit_refusals()
-        return IntakeReport(counts["accepted"], counts["duplicate"], counts["refused"], counts["waiting"], len(queue))
+        return IntakeReport(
+            counts["accepted"],
+            counts["duplicate"],
+            counts["refused"],
+            counts["waiting"],
+            len(near) + len(far_left),
+            self._fetching.under_way,
+        )
+
+    def stop(self) -> None:
+        """End the fetches of this process; what they have is kept, and anybody may go on with it at once."""
+        self._fetching.stop()
+
+    def _queues(self, limit: int, ids: Sequence[str] | None) -> tuple[list[Submission], list[Submission]]:
+        with self._ledger.reading() as conn:
+            if ids is not None:
+                mine = [s for s in submissions.get(conn, ids) if _waits(s)]
+                return [s for s in mine if s.is_near], [s for s in mine if s.is_far]
+            near = submissions.waiting(conn, limit + 1 + len(self._restless))
+            free = self._fetching.free
+            return near, submissions.waiting(conn, min(limit, free), far=True) if free > 0 else []
+
+    def _fetch(self, queue: deque[Submission], count: Callable[[Received], None], wait_s: float = 0.0) -> None:
+        """Begin as many fetches as there is room for, and count those that have ended."""
+        while queue and self._fetching.free > 0:
+            self._fetching.begin(queue.popleft())
+        for received in self._fetching.ended(wait_s):
+            count(received)
 
     def _is_waiting(self, submission: Submission) -> bool:
         with self._ledger.reading() as conn:
@@ -174,10 +226,11 @@ class Intake:
         limit = time.time() - _SCRATCH_KEPT_S
         for left in self._rules.scratch.glob("*"):
             try:
-                if left.stat().st_mtime < limit:
+                if left.is_file() and left.stat().st_mtime < limit:
                     left.unlink()
             except FileNotFoundError:
                 continue  # another worker swept it
+        sweep_parts(self._rules.scratch, _SCRATCH_KEPT_S)
         self._store.sweep(_SCRATCH_KEPT_S)
 
 

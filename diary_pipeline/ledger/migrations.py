@@ -14,6 +14,7 @@ from diary_pipeline.ledger.connect import Ledger, queue
 from diary_pipeline.ledger.identity import begin_identity
 from diary_pipeline.ledger.tables import (
     ERASURE_TABLES,
+    LANES,
     LLM_TABLES,
     batch_items_recording,
     clock,
@@ -30,6 +31,7 @@ from diary_pipeline.ledger.tables import (
     schema_version,
     submissions,
     submissions_listed,
+    submissions_waiting,
     work,
 )
 from diary_pipeline.ledger.tables_jobs import JOB_TABLES
@@ -101,12 +103,14 @@ def _which_publications_are_compacted(tx: sa.Connection) -> None:
 
 
 def _jobs(tx: sa.Connection) -> None:
+    kept = "VIRTUAL" if tx.dialect.name == "sqlite" else "STORED"  # the one that each can add
     added = (
         (submissions.c.not_before, "FLOAT NOT NULL DEFAULT 0"),
         (submissions.c.attempts, "INTEGER NOT NULL DEFAULT 0"),
         (submissions.c.fetching_since, "FLOAT"),
         (submissions.c.received_bytes, "BIGINT"),
         (submissions.c.expected_bytes, "BIGINT"),
+        (submissions.c.lane, f"INTEGER GENERATED ALWAYS AS ({LANES}) {kept}"),
         (work.c.retries, "INTEGER NOT NULL DEFAULT 0"),
         (work.c.done_s, "FLOAT"),
     )
@@ -114,6 +118,8 @@ def _jobs(tx: sa.Connection) -> None:
         if not _has(tx, column):
             tx.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
     submissions_listed.create(tx, checkfirst=True)
+    submissions_waiting.drop(tx, checkfirst=True)  # of one lane, as it was before
+    submissions_waiting.create(tx)
     metadata.create_all(tx, tables=JOB_TABLES)
 
 

@@ -1,7 +1,8 @@
 """Submissions: what somebody asked for, and what became of it; and the files that were seen already.
 
-It becomes a recording in acceptance.py, and ends with that recording (settling.py), or here, when it is refused.
-The surprise: a submission without a recording is the queue of intake; nothing else is written to put it there.
+It becomes a recording in acceptance.py, and ends with that recording (settling.py), or here, when it is refused; how
+far its bytes have come stands in fetching.py. The surprise: a submission without a recording is the queue of intake;
+nothing else is written to put it there. The queue has two lanes, because what is here must not wait for what is far.
 """
 
 import uuid
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.batch import priority_rank
+from diary_pipeline.core.batch import PRIORITIES, priority_rank
 from diary_pipeline.ledger.connect import Ledger, chunks, insert_missing, now, upsert
-from diary_pipeline.ledger.tables import REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
+from diary_pipeline.ledger.tables import FAR, NEAR, REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
+from diary_pipeline.ledger.tables_jobs import jobs
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,22 @@ class Submission:
     ended_at: float | None
     commit_seq: int | None
     """The commit that ended it; users see the result once the published watermark has reached it."""
+    attempts: int
+    """To fetch it, in vain."""
+    fetching_since: float | None
+    received_bytes: int | None
+    expected_bytes: int | None
+    lane: int
+
+    @property
+    def is_near(self) -> bool:
+        """Its bytes are here, and whole."""
+        return self.lane == NEAR
+
+    @property
+    def is_far(self) -> bool:
+        """Its bytes must be fetched first."""
+        return self.lane == FAR
 
 
 @dataclass(frozen=True)
@@ -57,7 +75,7 @@ def submit(
     priority: str = "medium",
     id: str | None = None,
 ) -> str:
-    """Put a file in the queue of intake and return the submission's id; a known `id` is left as it is."""
+    """Put what lies at `uri` in the queue of intake and return the submission's id; a known `id` is left as it is."""
     id = id or uuid.uuid4().hex
     row = {
         "id": id,
@@ -91,10 +109,22 @@ def starting(conn: sa.Connection, beginning: str, limit: int) -> list[str]:
     return list(conn.execute(ids.limit(limit)).scalars())
 
 
-def waiting(conn: sa.Connection, limit: int) -> list[Submission]:
-    """Return what intake has not looked at yet: the highest priority first, then the oldest."""
-    ordered = _ROWS.where(WAITING).order_by(submissions.c.priority.desc(), submissions.c.created_at)
-    return [_submission(row) for row in conn.execute(ordered.limit(limit))]
+def waiting(conn: sa.Connection, limit: int, *, far: bool = False) -> list[Submission]:
+    """Return what intake may look at now: the highest priority first, then the oldest.
+
+    `far`: what must be fetched, without what somebody is fetching or what pauses after a failure; otherwise what is
+    here: files and uploads.
+    """
+    found: list[Submission] = []
+    due = _ROWS.where(WAITING, submissions.c.lane == (FAR if far else NEAR), submissions.c.not_before <= now(conn))
+    for priority in sorted(PRIORITIES.values(), reverse=True):  # one range of the index each
+        ordered = due.where(submissions.c.priority == priority).order_by(
+            submissions.c.not_before, submissions.c.created_at
+        )
+        found += map(_submission, conn.execute(ordered.limit(limit - len(found))))
+        if len(found) == limit:
+            break
+    return found
 
 
 def waiting_owners(conn: sa.Connection) -> set[str]:
@@ -116,9 +146,11 @@ def refuse(ledger: Ledger, id: str, code: str, message: str) -> None:
 
 
 def drop(ledger: Ledger, id: str) -> None:
-    """Forget a submission that nobody made; a folder's file that was erased leaves no name."""
+    """Forget a submission that nobody made; a folder's or bucket's file that was erased leaves no name."""
     with ledger.writing() as tx:
-        tx.execute(submissions.delete().where(submissions.c.id == id, submissions.c.recording_key.is_(None)))
+        gone = tx.execute(submissions.delete().where(submissions.c.id == id, submissions.c.recording_key.is_(None)))
+        if gone.rowcount:
+            tx.execute(jobs.delete().where(jobs.c.submission_id == id))
 
 
 def counts(conn: sa.Connection) -> dict[str, int]:

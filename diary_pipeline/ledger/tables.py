@@ -8,12 +8,20 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
+NOT_WHOLE = 4_102_444_800.0
+"""As `not_before`, or anything later (the year 2100): an upload whose last byte is not here yet."""
+NEAR, FAR, HALF = 0, 1, 2
+LANES = (
+    f"CASE WHEN not_before >= {NOT_WHOLE} THEN {HALF}"
+    f" WHEN substr(uri, 1, 5) = 'file:' OR substr(uri, 1, 7) = 'upload:' THEN {NEAR} ELSE {FAR} END"
+)
+
 submissions = sa.Table(
     "submissions",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("owner", sa.Text, nullable=False),
-    sa.Column("source", sa.Text, nullable=False),  # cli | folder | graphql
+    sa.Column("source", sa.Text, nullable=False),  # cli | folder | graphql | api | queue | ...
     sa.Column("uri", sa.Text, nullable=False),
     sa.Column("file_name", sa.Text, nullable=False),
     sa.Column("options", sa.JSON, nullable=False),  # what intake/options.py names
@@ -32,6 +40,9 @@ submissions = sa.Table(
     sa.Column("fetching_since", sa.Float),  # its bytes are on the way here: shown as `downloading`
     sa.Column("received_bytes", sa.BigInteger),  # so far, of
     sa.Column("expected_bytes", sa.BigInteger),
+    # NEAR: here, a file or an upload; FAR: to be fetched; HALF: not whole. Slow addresses and half uploads must not lie
+    # between a worker and the files behind them.
+    sa.Column("lane", sa.Integer, sa.Computed(LANES)),
 )
 sa.Index("submissions_status", submissions.c.status)
 submissions_listed = sa.Index("submissions_listed", submissions.c.owner, submissions.c.created_at, submissions.c.id)
@@ -40,10 +51,12 @@ sa.Index("submissions_recording", submissions.c.recording_key)
 # `status` leads, and `submissions_status` holds no time, or SQLite tosses a coin between the two.
 WAITING = sa.text("status = 'pending' AND recording_key IS NULL")
 REFUSED_UNCOMMITTED = sa.text("status = 'refused' AND commit_seq IS NULL")
-sa.Index(
+submissions_waiting = sa.Index(
     "submissions_waiting",
     submissions.c.status,
-    submissions.c.priority.desc(),
+    submissions.c.lane,
+    submissions.c.priority,
+    submissions.c.not_before,
     submissions.c.created_at,
     sqlite_where=WAITING,
     postgresql_where=WAITING,

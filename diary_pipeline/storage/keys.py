@@ -19,6 +19,7 @@ CATALOGUE = "catalogue/"
 AUDIO = "audio/"
 CHECKPOINTS = "checkpoints/"
 ANSWERS = "answers/"
+UPLOADS = "uploads/"
 PUBLISHED_PREFIX = "published/"
 LEDGER_ID = "ledger-id"
 """The id of the ledger whose objects these are."""
@@ -36,6 +37,11 @@ def audio_key(owner: str, content_sha256: str) -> str:
 def audio_prefix(owner: str) -> str:
     """Name what all audio keys of one owner begin with."""
     return f"{AUDIO}{owner_hash(owner)}/"
+
+
+def upload_key(id: str) -> str:
+    """Name what was uploaded for one submission, until intake has stored it as audio or refused it."""
+    return checked_key(f"{UPLOADS}{id}")
 
 
 def checkpoint_prefix(owner: str, content_sha256: str, version: str) -> str:

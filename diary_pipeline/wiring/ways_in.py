@@ -38,7 +38,7 @@ class WaysIn(Stages):
             self.intake,
             s.folders,
             queue=self.notifications,
-            admission=Admission(s.default_owner, s.allowed_models, s.buckets, s.bucket),
+            admission=Admission(s.default_owner, s.allowed_models, s.buckets, self.fetchers, s.bucket),
             buckets=BucketScan(self.ledger, s.buckets, store=s.bucket, rest_s=s.bucket_rest_s),
             budget_s=s.queue_budget_s,
             max_messages=s.queue_max_messages,

@@ -5,6 +5,7 @@ import pytest
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger import recordings, submissions
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.tables import submissions as table
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.query_plans import plans
@@ -13,7 +14,7 @@ from diary_pipeline_tests.contract.query_plans import plans
 def submit(ledger: Ledger, name: str = "memo.m4a", **changes: str) -> str:
     """Submit a file of `me`."""
     options = {"whisper_model": "tiny.en", "tags": ["walk"]}
-    said = {"owner": "me", "source": "cli", "uri": f"/memos/{name}", "file_name": name, **changes}
+    said = {"owner": "me", "source": "cli", "uri": f"file:///memos/{name}", "file_name": name, **changes}
     return submissions.submit(ledger, options=options, **said)
 
 
@@ -25,7 +26,7 @@ def read(ledger: Ledger, id: str) -> submissions.Submission:
 
 def test_a_submission_keeps_what_was_asked_for(ledger: Ledger) -> None:
     got = read(ledger, submit(ledger, priority="high"))
-    assert (got.owner, got.source, got.uri, got.file_name) == ("me", "cli", "/memos/memo.m4a", "memo.m4a")
+    assert (got.owner, got.source, got.uri, got.file_name) == ("me", "cli", "file:///memos/memo.m4a", "memo.m4a")
     assert got.options == {"whisper_model": "tiny.en", "tags": ["walk"]}
     assert (got.priority, got.status, got.recording_key, got.duplicate) == (2, "pending", None, False)
     assert got.created_at > 1.7e9
@@ -98,11 +99,27 @@ def test_a_seen_file_is_remembered_for_its_owner_and_replaced_when_it_changes(le
         assert submissions.seen(conn, "me", []) == {}
 
 
+def test_what_is_far_or_not_whole_lies_in_no_files_way(ledger: Ledger) -> None:
+    far = [submit(ledger, uri=f"{scheme}://x/a.mp3", priority="urgent") for scheme in ("https", "gs")]
+    upload, file = submit(ledger, uri="upload:1"), submit(ledger)
+    half = submit(ledger, uri="upload:2", priority="urgent")
+    with ledger.writing() as tx:
+        tx.execute(table.update().where(table.c.id == half).values(not_before=NOT_WHOLE))
+    with ledger.reading() as conn:
+        assert [s.id for s in submissions.waiting(conn, 9)] == [upload, file]
+        assert [s.id for s in submissions.waiting(conn, 9, far=True)] == far
+    with ledger.writing() as tx:
+        tx.execute(table.update().where(table.c.id == half).values(not_before=0.0))
+    with ledger.reading() as conn:
+        assert submissions.waiting(conn, 1)[0].id == half
+
+
 def test_the_queues_of_intake_are_read_from_their_indices(ledger: Ledger) -> None:
     for ask, index in (
         (lambda conn: submissions.waiting(conn, 5), "submissions_waiting"),
+        (lambda conn: submissions.waiting(conn, 5, far=True), "submissions_waiting"),
         (lambda conn: submissions.refused_uncommitted(conn, 5), "submissions_refused"),
     ):
-        (plan,) = plans(ledger, ask)
-        assert index in plan
-        assert "SORT" not in plan.upper().replace("TEMP B-TREE", "SORT")
+        for plan in (plan for plan in plans(ledger, ask) if "submissions" in plan):
+            assert index in plan
+            assert "SORT" not in plan.upper().replace("TEMP B-TREE", "SORT")

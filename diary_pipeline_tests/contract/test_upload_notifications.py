@@ -208,7 +208,7 @@ def test_a_redis_killed_between_pull_and_acknowledgement_loses_nothing(ledger: L
     with redis_server() as server:
         way = redis_way(server.url)
         way.announce("a.m4a", "b.m4a")
-        with pytest.raises(ServiceMissing, match="queue_unreachable|cannot be used"):
+        with pytest.raises(ServiceMissing, match="cannot be used"):
             way.hear(ledger, ack=lambda _: server.kill())
         assert len(rows(ledger)) == 2
         with pytest.raises(ServiceMissing):

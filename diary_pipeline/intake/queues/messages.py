@@ -12,8 +12,8 @@ submission is made of what the message says, never of its delivery, so that any 
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from urllib.parse import unquote_to_bytes, urlsplit
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.core.errors import PermanentError, UsageError
@@ -28,7 +28,8 @@ from diary_pipeline.intake.buckets import (
     our_prefix,
     rule_for,
 )
-from diary_pipeline.intake.names import path_of, shown_name
+from diary_pipeline.intake.fetcher import Fetcher
+from diary_pipeline.intake.names import name_in, path_of, scheme_of, shown_name
 from diary_pipeline.intake.options import Options, clean_text
 from diary_pipeline.intake.queues.protocol import Message
 from diary_pipeline.intake.submit import check_model
@@ -39,7 +40,6 @@ SOURCE = "queue"
 MAX_BYTES = 256 * 1024
 MAX_URI = 2048
 MAX_ID = 200
-MAX_NAME = 255
 FIELDS = ("uri", "user_id", "id", "priority", "metadata", "callback_url")
 """Beside the options of intake/options.py."""
 _EVENT = "eventType"
@@ -53,6 +53,8 @@ class Admission:
     default_owner: str
     allowed_models: Collection[str]
     buckets: Sequence[WatchedBucket] = ()
+    fetchers: Mapping[str, Fetcher] = field(default_factory=dict)
+    """By scheme: what judges addresses of the web."""
     store: str | None = None
     """gs://... of our own objects, which nobody submits."""
 
@@ -128,7 +130,7 @@ def _address(said: object, admission: Admission) -> tuple[str, str, WatchedBucke
     """Give the address as it is stored, the file name, and the rule of its bucket."""
     if not isinstance(said, str) or not said or len(said) > MAX_URI or not said.isprintable():
         raise UsageError("message_invalid", f"uri must be an address of at most {MAX_URI} printable characters.")
-    scheme = said.partition("://")[0].lower()
+    scheme = scheme_of(said)
     if scheme == "gs":
         bucket, name, generation = object_of(said)
         ours = our_prefix(bucket, admission.store)
@@ -136,28 +138,13 @@ def _address(said: object, admission: Admission) -> tuple[str, str, WatchedBucke
             raise UsageError("object_address_invalid", "What lies in the product's own store cannot be submitted.")
         rule = rule_for(bucket, name, admission.buckets)
         return object_uri(bucket, name, generation), name.rpartition("/")[2], rule
-    if scheme == "file":
+    if scheme == "file" and "://" in said:
         return said, shown_name(path_of(said)), None
-    if scheme in ("https", "http"):
-        return said, _last_name(_web(said, "uri")), None
-    raise UsageError("scheme_not_supported", "uri must begin with https://, http://, gs:// or file://.")
-
-
-def _web(said: str, field: str) -> str:
-    """Give the path of an address of the web; where it leads is checked by whoever goes there."""
-    try:
-        parts = urlsplit(said)
-        host = parts.hostname
-    except ValueError:
-        host = None
-    if not host or "@" in parts.netloc:
-        raise UsageError("message_invalid", f"{field} must be a web address with a host and without a password.")
-    return parts.path
-
-
-def _last_name(path: str) -> str:
-    name = unquote_to_bytes(path.rpartition("/")[2]).decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "�" for c in name)[:MAX_NAME] or "recording"
+    fetcher = admission.fetchers.get(scheme)
+    if fetcher is None:
+        raise UsageError("scheme_not_supported", "uri must begin with https://, http://, gs:// or file://.")
+    fetcher.check(said)
+    return said, name_in(said), None
 
 
 def _callback(said: object) -> str | None:
@@ -165,7 +152,12 @@ def _callback(said: object) -> str | None:
         return None
     if not isinstance(said, str) or len(said) > MAX_URI or not said.startswith(("https://", "http://")):
         raise UsageError("message_invalid", "callback_url must be an address that begins with https:// or http://.")
-    _web(said, "callback_url")
+    try:
+        host = urlsplit(said).hostname
+    except ValueError:
+        host = None
+    if not host or "@" in said:
+        raise UsageError("message_invalid", "callback_url must name a host, and no password.")
     return said
 
 
