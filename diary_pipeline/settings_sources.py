@@ -88,6 +88,13 @@ class SourceSettings(BaseModel):
         le=15,
     )
     queue_max_messages: int = setting("Queues", 2000, "Most announcements taken in by one tick.", ge=1)
+    queue_again_s: float = setting(
+        "Queues",
+        60.0,
+        "Seconds after which an announcement that a worker was handed and did not acknowledge goes to another.",
+        ge=1,
+        le=600,
+    )
     redis_url: RedisUrl | None = setting(
         "Queues",
         None,

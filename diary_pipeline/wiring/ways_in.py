@@ -9,6 +9,8 @@ from diary_pipeline.intake.arrivals import Arrivals
 from diary_pipeline.intake.bucket_scan import BucketScan
 from diary_pipeline.intake.queues.messages import Admission
 from diary_pipeline.intake.queues.protocol import UploadNotifications
+from diary_pipeline.intake.queues.pubsub import PubSubQueue
+from diary_pipeline.intake.queues.redis_streams import RedisQueue
 from diary_pipeline.wiring.stages import Stages
 
 
@@ -20,13 +22,14 @@ class WaysIn(Stages):
         """The queue at `DIARY_UPLOAD_QUEUE`; None: there is none. Nothing is opened before it is used."""
         s = self.settings
         if s.upload_queue == "redis":
-            from diary_pipeline.intake.queues.redis_streams import RedisQueue
-
-            return RedisQueue(s.redis_url or "", s.redis_stream, s.redis_group)
+            return RedisQueue(s.redis_url or "", s.redis_stream, s.redis_group, again_after_s=s.queue_again_s)
         if s.upload_queue == "pubsub":
-            from diary_pipeline.intake.queues.pubsub import PubSubQueue
-
-            return PubSubQueue(s.pubsub_project or "", s.pubsub_subscription or "", s.pubsub_dead_letter_topic or "")
+            return PubSubQueue(
+                s.pubsub_project or "",
+                s.pubsub_subscription or "",
+                s.pubsub_dead_letter_topic or "",
+                again_after_s=s.queue_again_s,
+            )
         return None
 
     @cached_property

@@ -68,7 +68,7 @@ def test_only_the_address_is_needed() -> None:
         ({"uri": "upload:0123"}, "scheme_not_supported"),
         ({"uri": "/etc/passwd"}, "scheme_not_supported"),
         ({"uri": "file://elsewhere/a.m4a"}, "scheme_not_supported"),
-        ({"uri": "https://me:secret@example.org/a.m4a"}, "url_invalid"),
+        ({"uri": "https://me:secret@example.org/a.m4a"}, "url_forbidden_address"),
         ({"uri": "gs://voice-memos"}, "object_address_invalid"),
         ({"uri": "gs://voice-memos/anna/"}, "object_address_invalid"),
         ({"uri": "gs://our-own/diary/audio/0123"}, "object_address_invalid"),
