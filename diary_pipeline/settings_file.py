@@ -162,7 +162,8 @@ class _File(_Row):
     @field_validator("buckets")
     @classmethod
     def _each_once(cls, said: tuple[_Bucket, ...]) -> tuple[_Bucket, ...]:
-        if twice := [one.url for n, one in enumerate(said) if one.url in [before.url for before in said[:n]]]:
+        places = [place_in_bucket(one.url) for one in said]
+        if twice := [one.url for n, one in enumerate(said) if places[n] in places[:n]]:
             raise ValueError(f"{twice[0]} is named twice, and its objects can be one owner's only")
         return said
 
