@@ -139,8 +139,9 @@ def _work_for_ever(site: Site) -> None:
     signal.signal(signal.SIGTERM, lambda *_: over.append(1))
     wiring = site.wiring()
     while not over:
-        wiring.arrivals.look(wait_s=0.2)
-        with suppress(DiaryError):
+        # SQLite may let a writer starve for its 30 s where processors are scarce: a tick of Dagster's fails then too.
+        with suppress(DiaryError, sa.exc.OperationalError):
+            wiring.arrivals.look(wait_s=0.2)
             wiring.intake.work(0.3, 20)
     wiring.intake.stop()
     os._exit(0)  # threads of the SDKs would be waited for

@@ -12,15 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from diary_pipeline.core.errors import DiaryError
-from diary_pipeline.intake.buckets import (
-    WatchedBucket,
-    is_recent,
-    is_recording,
-    job_of,
-    object_uri,
-    our_prefix,
-    rule_for,
-)
+from diary_pipeline.intake.announced import job_of
+from diary_pipeline.intake.buckets import WatchedBucket, is_recent, is_recording, object_uri, our_prefix, rule_for
 from diary_pipeline.ledger import jobs, source_cursors, submissions
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.source_cursors import BEGIN, SeenObject

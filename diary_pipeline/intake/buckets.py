@@ -1,13 +1,11 @@
 """Which objects of a watched bucket are recordings to take, and whose. Pure: names in, decisions out.
 
-Looking through a bucket is bucket_scan.py's business, reading from it storage/foreign.py's. As in a watched folder
-nothing in it is moved, renamed, written or deleted, and here too a name's suffix counts. The surprise: an object's name
-may hold anything, `#` and spaces included, so our addresses of objects are not percent-encoded and end in
-`#<generation>`, the last `#` being the one that counts.
+The submission of an object stands in announced.py, looking through a bucket in bucket_scan.py. No ledger is known here,
+because settings name buckets and must stay light. As in a watched folder nothing in it is moved, renamed, written or
+deleted, and here too a name's suffix counts. The surprise: an object's name may hold anything, `#` and spaces included,
+so our addresses of objects are not percent-encoded and end in `#<generation>`, the last `#` being the one that counts.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,10 +14,7 @@ from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.sources import is_ignored, looks_like_media
-from diary_pipeline.ledger.jobs import NewJob
 
-SOURCE = "bucket"
-"""As the source of a submission: found in a bucket, by listing it or because GCS told us; nobody handed it in."""
 _URL = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,221}[a-z0-9])(?:/(.*))?", re.DOTALL)
 _GENERATION = re.compile(r"(.+)#([0-9]{1,19})", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -101,24 +96,6 @@ def is_recording(name: str, rule: WatchedBucket) -> bool:
 def is_recent(written_at: float, now: float, rule: WatchedBucket) -> bool:
     """Say whether an object is not older than its rule wants."""
     return rule.not_older_than_days is None or now - written_at <= rule.not_older_than_days * _DAY_S
-
-
-def job_of(rule: WatchedBucket, name: str, generation: int) -> NewJob:
-    """Make the submission of one generation of an object: the same, whoever finds it and however often."""
-    uri = object_uri(rule.bucket, name, generation)
-    return NewJob(
-        id=id_of("object", rule.owner, uri),
-        owner=rule.owner,
-        source=SOURCE,
-        uri=uri,
-        file_name=name.rpartition("/")[2],
-        options=rule.wishes().as_json(),
-    )
-
-
-def id_of(*said: str) -> str:
-    """Give the submission id that stands for these words."""
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
 
 
 def our_prefix(bucket: str, store: str | None) -> str | None:

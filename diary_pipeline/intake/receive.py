@@ -26,7 +26,7 @@ from diary_pipeline.core.errors import DiaryError, PermanentError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import AudioFacts, RecordedAt, Recording, partition_key
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.intake.buckets import SOURCE as IN_BUCKET
+from diary_pipeline.intake.announced import IN_BUCKET
 from diary_pipeline.intake.names import storable
 from diary_pipeline.intake.near import GONE, NotNow, Source, source_of, unwritable
 from diary_pipeline.intake.options import DETECT, NOTHING, Options, instant

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from diary_pipeline.core.errors import PermanentError
-from diary_pipeline.intake.buckets import WatchedBucket, job_of, object_of
+from diary_pipeline.intake.announced import job_of
+from diary_pipeline.intake.buckets import WatchedBucket, object_of
 from diary_pipeline.intake.queues.messages import MAX_BYTES, read
 from diary_pipeline.intake.queues.protocol import Message
 from diary_pipeline.ledger.jobs import NewJob

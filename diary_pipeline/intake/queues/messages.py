@@ -18,16 +18,8 @@ from urllib.parse import urlsplit
 from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.core.errors import PermanentError, UsageError
 from diary_pipeline.core.owner import owner_name
-from diary_pipeline.intake.buckets import (
-    WatchedBucket,
-    id_of,
-    is_recording,
-    job_of,
-    object_of,
-    object_uri,
-    our_prefix,
-    rule_for,
-)
+from diary_pipeline.intake.announced import BY_MESSAGE, id_of, job_of
+from diary_pipeline.intake.buckets import WatchedBucket, is_recording, object_of, object_uri, our_prefix, rule_for
 from diary_pipeline.intake.fetcher import Fetcher
 from diary_pipeline.intake.names import name_in, path_of, scheme_of, shown_name
 from diary_pipeline.intake.options import Options, clean_text
@@ -35,8 +27,6 @@ from diary_pipeline.intake.queues.protocol import Message
 from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger.jobs import NewJob
 
-SOURCE = "queue"
-"""As the source of a submission: somebody sent a message of our own kind."""
 MAX_BYTES = 256 * 1024
 MAX_URI = 2048
 MAX_ID = 200
@@ -104,7 +94,7 @@ def _own(message: Message, admission: Admission) -> NewJob:
     return NewJob(
         id=_id(clean_text(said.get("id"), "id", MAX_ID), owner, uri, message),
         owner=owner,
-        source=SOURCE,
+        source=BY_MESSAGE,
         uri=uri,
         file_name=name,
         options=options.as_json(),
