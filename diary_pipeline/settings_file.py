@@ -28,6 +28,7 @@
     language = "de"                     # forced; leave out to detect
     whisper_model = "small"
     tags = ["phone"]
+    template = "dreams"                 # of its notes; the recordings get a tag of that name
     vocabulary = ["Brenner"]            # beside the owner's
     ignore = ["*.tmp", "drafts/*"]
     not_older_than_days = 365
@@ -139,6 +140,7 @@ class _Source(_Row):
     language: Language | None = None
     whisper_model: str | None = None
     tags: Tags = ()
+    template: str | None = None
     vocabulary: Vocabulary = ()
     ignore: tuple[str, ...] = ()
     not_older_than_days: float | None = Field(default=None, gt=0)
@@ -175,7 +177,21 @@ class _File(_Row):
             for named in (owner.template, *owner.tag_templates.values()):
                 if named not in (None, DEFAULT.name, *self.templates):
                     raise ValueError(f"owner {who} names the template {named!r}, and there is no table of it")
+        for source in self.sources:
+            if source.template not in (None, DEFAULT.name, *self.templates):
+                where = f"folder {source.path}" if isinstance(source, _Folder) else f"bucket {source.url}"
+                raise ValueError(f"{where} names the template {source.template!r}, and there is no table")
         return self
+
+    @property
+    def sources(self) -> tuple[_Folder | _Bucket, ...]:
+        """Where recordings are looked for."""
+        return (*self.folders, *self.buckets)
+
+    def tag_templates(self, owner: str, default_owner: str) -> Mapping[str, str]:
+        """Say which template a tag chooses: as the owner says, else as that owner's folders and buckets do."""
+        theirs = [f.template for f in self.sources if f.template and (f.owner or default_owner) == owner]
+        return {**{name: name for name in theirs}, **self.owners.get(owner, _Owner()).tag_templates}
 
 
 @dataclass(frozen=True)
@@ -204,6 +220,7 @@ def read_people(path: Path, usual: Owner) -> People:
         file = _File.model_validate(said)
     except ValidationError as error:
         raise UsageError("config_invalid", f"{path}: {first_fault(error)}.") from error
+    of_sources = {source.owner or usual.user_id: _Owner() for source in file.sources if source.template}
     owners = {
         name: Owner(
             user_id=name,
@@ -213,13 +230,13 @@ def read_people(path: Path, usual: Owner) -> People:
             replacements=tuple(sorted(owner.replacements.items())),
             note_language=owner.note_language,
             template=owner.template,
-            tag_templates=tuple(owner.tag_templates.items()),
+            tag_templates=tuple(file.tag_templates(name, usual.user_id).items()),
             local_only=owner.local_only,
             day_budget_usd=owner.day_budget_usd,
             keep_audio_days=usual.keep_audio_days if owner.keep_audio is None else audio_days(owner.keep_audio),
             keep_days=owner.keep_days or usual.keep_days,
         )
-        for name, owner in file.owners.items()
+        for name, owner in {**of_sources, **file.owners}.items()
     }
     folders = tuple(_watched(folder, path.parent, usual.user_id) for folder in file.folders)
     buckets = tuple(
@@ -234,8 +251,9 @@ def _watched(folder: _Folder, beside: Path, default_owner: str) -> WatchedFolder
 
 
 def _rules(source: _Source, default_owner: str) -> dict[str, Any]:
-    said = {name: getattr(source, name) for name in _Source.model_fields}
-    return {**said, "owner": source.owner or default_owner}
+    said = {name: getattr(source, name) for name in _Source.model_fields if name != "template"}
+    tags = (*source.tags, *([source.template] if source.template else []))
+    return {**said, "owner": source.owner or default_owner, "tags": tuple(dict.fromkeys(tags))}
 
 
 def first_fault(error: ValidationError) -> str:

@@ -55,8 +55,8 @@ class SourceSettings(BaseModel):
     fetch_hosts: Hosts = setting(
         "Fetching",
         (),
-        "Hosts, host:port pairs and networks (10.1.0.0/16), commas between, that addresses may lead to although they are "
-        "not public; none: a stranger's address must not lead into your network.",
+        "Hosts, host:port pairs and networks (10.1.0.0/16), commas between, that addresses may lead to although they"
+        " are not public; none: a stranger's address must not lead into your network.",
     )
     fetch_ports: Ports = setting("Fetching", WEB_PORTS, "Ports that addresses may name: those of the web.")
     fetch_at_once: int = setting(

@@ -17,6 +17,8 @@ from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.observability.logs import log
 
+FOLDERS_S = 10.0
+"""Seconds for the folders."""
 logger = log(__name__)
 
 
@@ -45,12 +47,12 @@ class Arrivals:
     max_messages: int
     bucket_pages: int
 
-    def look(self, wait_s: float = 0.0) -> Arrived:
+    def look(self, wait_s: float = 0.0, folders_s: float = FOLDERS_S) -> Arrived:
         """Ask each for what is new; wait about `wait_s` for the queue's first message."""
         ways: tuple[Callable[[], int], ...] = (
             lambda: self._listen(wait_s),
             lambda: self.buckets.look(self.budget_s, self.bucket_pages).new,
-            lambda: len(self.intake.scan(self.folders)),
+            lambda: len(self.intake.scan(self.folders, budget_s=folders_s)),
         )
         new, troubles = 0, []
         for look in ways:

@@ -1,7 +1,7 @@
 """What fetches one kind of address: the protocol, and what it is told. fetch.py says when, fetch_http.py is one.
 
-The surprise: a fetcher neither waits nor counts its tries. It says whether another could succeed, and leaves in the file
-what it has; everything else is the same for all kinds.
+The surprise: a fetcher neither waits nor counts its tries. It says whether another could succeed, and leaves what it
+has in the file; everything else is the same for all kinds.
 """
 
 from collections.abc import Callable

@@ -82,8 +82,7 @@ def _submit_address(  # noqa: PLR0917 - as submit_found, in its order
         before = submissions.seen(conn, owner, [remembered]).get(remembered)
         rows = submissions.get(conn, [before.submission_id]) if before else []
     for row in rows:
-        waits = row.status == "pending" and row.recording_key is None
-        if waits and Options.read(row.options).as_json() == wanted.as_json():
+        if row.waits and Options.read(row.options).as_json() == wanted.as_json():
             return row.id
     id = submissions.submit(
         ledger,
@@ -165,7 +164,7 @@ def _unchanged(seen: Seen, file: FoundFile) -> bool:
 def _answers(seen: Seen, row: Submission | None, file: FoundFile, asked: Options | None) -> bool:
     """Say whether the submission that a file has will do."""
     # One that nobody looked at yet will find the new bytes.
-    if not _unchanged(seen, file) and not (row and row.status == "pending" and row.recording_key is None):
+    if not _unchanged(seen, file) and not (row and row.waits):
         return False
     return asked is None or bool(
         row

@@ -25,6 +25,7 @@ from diary_pipeline.intake.parts import sweep_parts
 from diary_pipeline.intake.receive import Received, Rules, receive
 from diary_pipeline.intake.sources import Walk, WatchedFolder
 from diary_pipeline.intake.submit import submit_found, submit_paths
+from diary_pipeline.intake.uploads import sweep_uploads
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Submission
@@ -36,6 +37,9 @@ _REFUSALS_IN_COMMIT = 1_000
 _PATIENCE_S = 1.0
 """So long a slice waits for what is being fetched: the usual address has answered by then."""
 _LOOK_S = 0.5
+_FAR_AT_ONCE = 50
+"""Addresses asked of the ledger at once; others may take them meanwhile."""
+_UPLOADS_SWEPT_S = 3_600.0
 logger = log(__name__)
 
 
@@ -89,6 +93,7 @@ class Intake:
         self._clock = clock
         self._exclude = exclude
         self._restless: set[str] = set()
+        self._uploads_swept_at = -_UPLOADS_SWEPT_S
         self._walks: dict[WatchedFolder, Walk] = {}
 
     def submit(
@@ -145,13 +150,14 @@ class Intake:
         on_submission: Callable[[Received], None] = lambda _: None,
         *,
         ids: Sequence[str] | None = None,
+        until: Callable[[], bool] = lambda: False,
     ) -> IntakeReport:
         """Accept or refuse what waits, the most urgent and oldest first, until the time or the number is used up.
 
         At least one file is looked at. With `ids` only these submissions are: who waits for their own files does not
         work off everybody's backlog first, and waits for their addresses too; otherwise what is being fetched goes on
-        when the slice is over. Refusals reach the catalogue in one commit at the end; those of a call that was killed,
-        with the next one.
+        when the slice is over. `until`: asked between two files; True ends the slice. Refusals reach the catalogue in
+        one commit at the end; those of a call that was killed, with the next one.
         """
         self._sweep()
         deadline = time.monotonic() + budget_s
@@ -164,10 +170,9 @@ class Intake:
         near, far = self._queues(max_files, ids)
         # A file that never rests must not keep the others from their turn.
         near.sort(key=lambda s: s.id in self._restless)
-        far_left = deque(far)
         done = 0
-        while near and done < max_files and (done == 0 or time.monotonic() < deadline):
-            self._fetch(far_left, count)
+        while near and done < max_files and (done == 0 or time.monotonic() < deadline) and not until():
+            self._fetch(far, count)
             submission = near.pop(0)
             if not self._is_waiting(submission):
                 random.shuffle(near)  # another worker is going down the same list
@@ -176,45 +181,64 @@ class Intake:
             done += 1
             (self._restless.add if received.outcome == "waiting" else self._restless.discard)(submission.id)
             count(received)
-        patience_s = float("inf") if ids is not None else _PATIENCE_S
-        until = min(deadline, time.monotonic() + patience_s)
-        self._fetch(far_left, count)
-        while self._fetching.under_way and time.monotonic() < until:
-            self._fetch(far_left, count, min(_LOOK_S, until - time.monotonic()))
-        self._fetch(far_left, count)
+        self._fetch_on(far, count, deadline, until, mine=ids is not None)
         self._commit_refusals()
+        left, under_way = len(near) + len(far), self._fetching.under_way
         return IntakeReport(
-            counts["accepted"],
-            counts["duplicate"],
-            counts["refused"],
-            counts["waiting"],
-            len(near) + len(far_left),
-            self._fetching.under_way,
+            counts["accepted"], counts["duplicate"], counts["refused"], counts["waiting"], left, under_way
         )
+
+    @property
+    def is_looking(self) -> bool:
+        """Some watched folder has not been looked through since the last scan of it began."""
+        return bool(self._walks)
 
     def stop(self) -> None:
         """End the fetches of this process; what they have is kept, and anybody may go on with it at once."""
         self._fetching.stop()
 
-    def _queues(self, limit: int, ids: Sequence[str] | None) -> tuple[list[Submission], list[Submission]]:
+    def _queues(self, limit: int, ids: Sequence[str] | None) -> tuple[list[Submission], deque[Submission]]:
         with self._ledger.reading() as conn:
             if ids is not None:
-                mine = [s for s in submissions.get(conn, ids) if _waits(s)]
-                return [s for s in mine if s.is_near], [s for s in mine if s.is_far]
+                mine = [s for s in submissions.get(conn, ids) if s.waits]
+                return [s for s in mine if s.is_near], deque(s for s in mine if s.is_far)
             near = submissions.waiting(conn, limit + 1 + len(self._restless))
-            free = self._fetching.free
-            return near, submissions.waiting(conn, min(limit, free), far=True) if free > 0 else []
+            return near, deque(submissions.waiting(conn, min(limit, _FAR_AT_ONCE), far=True))
 
-    def _fetch(self, queue: deque[Submission], count: Callable[[Received], None], wait_s: float = 0.0) -> None:
-        """Begin as many fetches as there is room for, and count those that have ended."""
-        while queue and self._fetching.free > 0:
-            self._fetching.begin(queue.popleft())
-        for received in self._fetching.ended(wait_s):
+    def _fetch_on(
+        self,
+        far: deque[Submission],
+        count: Callable[[Received], None],
+        deadline: float,
+        until: Callable[[], bool],
+        *,
+        mine: bool,
+    ) -> None:
+        """Stay as long as fetches end one after the other; with `mine` until all have ended."""
+        patient = time.monotonic() + _PATIENCE_S
+        ended = self._fetch(far, count)
+        while (far or self._fetching.under_way) and time.monotonic() < deadline and not until():
+            ended = self._fetch(far, count, min(_LOOK_S, max(0.0, deadline - time.monotonic())))
+            if ended:
+                patient = time.monotonic() + _PATIENCE_S
+            if not mine and time.monotonic() >= patient:
+                return
+            if ended and not far and not mine:
+                with self._ledger.reading() as conn:
+                    far.extend(submissions.waiting(conn, _FAR_AT_ONCE, far=True))
+
+    def _fetch(self, far: deque[Submission], count: Callable[[Received], None], wait_s: float = 0.0) -> int:
+        """Begin as many fetches as there is room for, count those that have ended, and return how many."""
+        while far and self._fetching.free > 0:
+            self._fetching.begin(far.popleft())
+        ended = list(self._fetching.ended(wait_s))
+        for received in ended:
             count(received)
+        return len(ended)
 
     def _is_waiting(self, submission: Submission) -> bool:
         with self._ledger.reading() as conn:
-            return any(map(_waits, submissions.get(conn, [submission.id])))
+            return any(row.waits for row in submissions.get(conn, [submission.id]))
 
     def _commit_refusals(self) -> None:
         with self._ledger.reading() as conn:
@@ -232,12 +256,11 @@ class Intake:
                 continue  # another worker swept it
         sweep_parts(self._rules.scratch, _SCRATCH_KEPT_S)
         self._store.sweep(_SCRATCH_KEPT_S)
+        if time.monotonic() >= self._uploads_swept_at + _UPLOADS_SWEPT_S:
+            self._uploads_swept_at = time.monotonic()
+            sweep_uploads(self._ledger, self._store)
 
 
 def _wanted(folder: WatchedFolder) -> Options:
     wishes = {name: getattr(folder, name) for name in ("language", "whisper_model", "tags", "vocabulary")}
     return Options.read(wishes)
-
-
-def _waits(submission: Submission) -> bool:
-    return submission.status == "pending" and submission.recording_key is None

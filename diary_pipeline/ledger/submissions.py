@@ -45,6 +45,11 @@ class Submission:
     lane: int
 
     @property
+    def waits(self) -> bool:
+        """Intake has neither accepted nor refused it."""
+        return self.status == "pending" and self.recording_key is None
+
+    @property
     def is_near(self) -> bool:
         """Its bytes are here, and whole."""
         return self.lane == NEAR

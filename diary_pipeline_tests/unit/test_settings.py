@@ -137,6 +137,19 @@ def test_the_file_names_owners_and_folders(tmp_path: Path) -> None:
     assert folder.not_older_than_days == 30
 
 
+def test_a_folder_chooses_the_template_of_its_notes_by_a_tag_unless_its_owner_says_otherwise(tmp_path: Path) -> None:
+    file = tmp_path / "diary.toml"
+    file.write_text(
+        "[owners.anna]\ntag_templates = {dreams = 'default'}\n[templates.dreams]\ntone = 'Present tense.'\n"
+        "[[folders]]\npath = 'a'\ntags = ['night']\ntemplate = 'dreams'\n"
+        "[[folders]]\npath = 'b'\nowner = 'anna'\ntemplate = 'dreams'\n"
+    )
+    settings = load_settings({"DIARY_CONFIG": str(file), "DIARY_TIME_ZONE": "Asia/Tokyo"})
+    assert [folder.tags for folder in settings.folders[1:]] == [("night", "dreams"), ("dreams",)]
+    assert settings.owner() == Owner("me", "Asia/Tokyo", tag_templates=(("dreams", "dreams"),))
+    assert settings.owner("anna").tag_templates == (("dreams", "default"),)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -152,6 +165,7 @@ def test_the_file_names_owners_and_folders(tmp_path: Path) -> None:
         ("[[folders]]\npath = 'x'\nowner = 'a b'\n", "folders[0].owner: 'a b' cannot be an owner's name"),
         (f"[[folders]]\npath = 'x'\ntags = ['{'x' * 65}']\n", "folders[0].tags: a tag must not be longer than 64"),
         ("[[folders]]\nowner = 'anna'\n", "folders[0].path: field required"),
+        ("[[folders]]\npath = 'x'\ntemplate = 'dreams'\n", "folder x names the template 'dreams', and there is no"),
         ("[[folders]]\npath = 'x'\nwhisper_model = 'huge'\n", "huge is not in DIARY_ALLOWED_MODELS"),
         ("whisper_model = 'base'\n", "whisper_model is not a known key"),
     ],
