@@ -117,13 +117,15 @@ def take_in(
     wiring: "Wiring", paths: Sequence[str], user: str, wanted: Mapping[str, object], priority: str
 ) -> list[str]:
     """Submit the files, probe and store them, with a bar for those who watch; return the submission ids."""
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from diary_pipeline.cli.output import console
 
-    ids = wiring.intake.submit(paths, user or wiring.settings.default_owner, "cli", wanted, priority=priority)
-    with Progress(console=console(), transient=True) as bar:
-        task = bar.add_task("taking in", total=len(ids))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(), transient=True) as bar:
+        task = bar.add_task("looking", total=None)
+        ids = wiring.intake.submit(paths, user or wiring.settings.default_owner, "cli", wanted, priority=priority)
+        bar.reset(task, total=len(ids), description="taking in")
         wiring.intake.work(float("inf"), len(ids), lambda _: bar.advance(task), ids=ids)
     return ids
 

@@ -126,7 +126,8 @@ class Fetching:
                 except PermanentError as error:
                     Kept(submission, part).end()
                     return refuse(self._ledger, submission, error)
-                held.renew(part.stat().st_size, None, STORING_S)
+                size = part.stat().st_size
+                held.renew(size, size, STORING_S)
                 received = receive(
                     self._ledger, self._store, submission, self._rules, Kept(submission, part, changed_s)
                 )
@@ -185,8 +186,16 @@ class _Held:
         """Say how far it is, now and then; raise Stopped or Fenced when it must not go on."""
         if self._stopping.is_set():
             raise Stopped("stopped", "This worker stops; the rest is fetched later.")
-        if time.monotonic() - self._told_at >= _TOLD_EVERY_S:
+        if time.monotonic() - self._told_at < _TOLD_EVERY_S:
+            return
+        try:
             self.renew(received, expected, LEASE_S)
+        except Fenced:
+            raise
+        except (
+            Exception
+        ) as error:  # whatever a driver raises: no fault of the address, which must not be refused for it
+            raise ServiceMissing("ledger_unreachable", "The ledger does not answer; what came is kept.") from error
 
     def renew(self, received: int, expected: int | None, lease_s: float) -> None:
         self._lease = fetching.renew(self._ledger, self._lease, lease_s, received, expected)

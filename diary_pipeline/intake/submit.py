@@ -8,6 +8,7 @@ does.
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -24,7 +25,7 @@ from diary_pipeline.intake.sources import FoundFile, WatchedFolder, look, scan
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.acceptance import HOPELESS
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.ledger.submissions import Seen, Submission
+from diary_pipeline.ledger.submissions import NewFile, Seen, Submission
 
 _LOOKUP = 500  # places in one question to the ledger; SQLite takes a limited number of variables
 _NAMED_IN_ERROR = 3
@@ -106,38 +107,36 @@ def submit_found(
     *,
     priority: str = "medium",
     asked: bool = False,
+    most: int = sys.maxsize,
 ) -> Iterator[tuple[str, bool]]:
-    """Submit what changed; yield the submission of each file, and whether it is new.
+    """Submit what changed; yield the submission of each file, and whether it is new; end after `most` new ones.
 
     `asked`: somebody named the files.
     """
     files = iter(found)
-    while some := list(islice(files, _LOOKUP)):
+    while most > 0 and (some := list(islice(files, min(_LOOKUP, most)))):
         by_uri = dict(zip(uris_of(file.path for file in some), some, strict=True))
         with ledger.reading() as conn:
             seen = submissions.seen(conn, owner, list(by_uri))
             unsure = [s.submission_id for uri, s in seen.items() if asked or not _unchanged(s, by_uri[uri])]
             rows = {row.id: row for row in submissions.get(conn, unsure)} if unsure else {}
+        new: list[NewFile] = []
+        told: list[tuple[str, bool]] = []
         for uri, file in by_uri.items():
             before = seen.get(uri)
             row = rows.get(before.submission_id) if before else None
             if before and _answers(before, row, file, wanted if asked else None):
                 if not _unchanged(before, file):
                     submissions.remember(ledger, owner, uri, file.size_bytes, file.mtime_ns, before.submission_id)
-                yield before.submission_id, False
+                told.append((before.submission_id, False))
                 continue
-            id = submissions.submit(
-                ledger,
-                owner=owner,
-                source=source,
-                uri=uri,
-                file_name=shown_name(file.path),
-                options=wanted.as_json(),
-                priority=priority,
-                id=_id(owner, uri, file, wanted, before),
-            )
-            submissions.remember(ledger, owner, uri, file.size_bytes, file.mtime_ns, id)
-            yield id, True
+            id = _id(owner, uri, file, wanted, before)
+            new.append(NewFile(id, uri, shown_name(file.path), file.size_bytes, file.mtime_ns))
+            told.append((id, True))
+        # One transaction for all of them: each costs a sync of the disk.
+        submissions.submit_files(ledger, new, owner=owner, source=source, options=wanted.as_json(), priority=priority)
+        most -= len(new)
+        yield from told
 
 
 def check_model(model: str | None, allowed: Collection[str]) -> None:

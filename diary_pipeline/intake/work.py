@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from diary_pipeline.audio.limits import AudioLimits
@@ -25,7 +24,6 @@ from diary_pipeline.intake.parts import sweep_parts
 from diary_pipeline.intake.receive import Received, Rules, receive
 from diary_pipeline.intake.sources import Walk, WatchedFolder
 from diary_pipeline.intake.submit import submit_found, submit_paths
-from diary_pipeline.intake.uploads import sweep_uploads
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Submission
@@ -39,7 +37,6 @@ _PATIENCE_S = 1.0
 _LOOK_S = 0.5
 _FAR_AT_ONCE = 50
 """Addresses asked of the ledger at once; others may take them meanwhile."""
-_UPLOADS_SWEPT_S = 3_600.0
 logger = log(__name__)
 
 
@@ -93,7 +90,6 @@ class Intake:
         self._clock = clock
         self._exclude = exclude
         self._restless: set[str] = set()
-        self._uploads_swept_at = -_UPLOADS_SWEPT_S
         self._walks: dict[WatchedFolder, Walk] = {}
 
     def submit(
@@ -133,8 +129,15 @@ class Intake:
         new: list[str] = []
         for n, (folder, walk) in enumerate(walks.items()):
             if len(new) < max_files and (n == 0 or time.monotonic() < deadline):
-                submitted = submit_found(self._ledger, walk.until(deadline), folder.owner, "folder", _wanted(folder))
-                new.extend(islice((id for id, fresh in submitted if fresh), max_files - len(new)))
+                submitted = submit_found(
+                    self._ledger,
+                    walk.until(deadline),
+                    folder.owner,
+                    "folder",
+                    _wanted(folder),
+                    most=max_files - len(new),
+                )
+                new += [id for id, fresh in submitted if fresh]
                 if len(new) >= max_files:
                     continue  # submit_found had looked ahead: this folder begins anew
             if not walk.ended:
@@ -256,9 +259,6 @@ class Intake:
                 continue  # another worker swept it
         sweep_parts(self._rules.scratch, _SCRATCH_KEPT_S)
         self._store.sweep(_SCRATCH_KEPT_S)
-        if time.monotonic() >= self._uploads_swept_at + _UPLOADS_SWEPT_S:
-            self._uploads_swept_at = time.monotonic()
-            sweep_uploads(self._ledger, self._store)
 
 
 def _wanted(folder: WatchedFolder) -> Options:

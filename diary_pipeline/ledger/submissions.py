@@ -12,7 +12,15 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import PRIORITIES, priority_rank
-from diary_pipeline.ledger.connect import Ledger, chunks, insert_missing, now, upsert
+from diary_pipeline.ledger.connect import (
+    Ledger,
+    chunks,
+    insert_all_missing,
+    insert_missing,
+    now,
+    upsert,
+    upsert_all,
+)
 from diary_pipeline.ledger.tables import FAR, NEAR, REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
 from diary_pipeline.ledger.tables_jobs import jobs
 
@@ -69,6 +77,17 @@ class Seen:
     submission_id: str
 
 
+@dataclass(frozen=True)
+class NewFile:
+    """A file to submit, as it was seen."""
+
+    id: str
+    uri: str
+    file_name: str
+    size_bytes: int
+    mtime_ns: int
+
+
 def submit(
     ledger: Ledger,
     *,
@@ -82,20 +101,45 @@ def submit(
 ) -> str:
     """Put what lies at `uri` in the queue of intake and return the submission's id; a known `id` is left as it is."""
     id = id or uuid.uuid4().hex
-    row = {
-        "id": id,
+    row = _new(owner, source, options, priority) | {"id": id, "uri": uri, "file_name": file_name}
+    with ledger.writing() as tx:
+        insert_missing(tx, submissions, {**row, "created_at": now(tx)})
+    return id
+
+
+def submit_files(
+    ledger: Ledger,
+    files: Sequence[NewFile],
+    *,
+    owner: str,
+    source: str,
+    options: Mapping[str, object],
+    priority: str = "medium",
+) -> None:
+    """Put files in the queue of intake and remember what they look like, in one transaction."""
+    shared = _new(owner, source, options, priority)
+    places = [(file, {"id": file.id, "uri": file.uri, "file_name": file.file_name}) for file in files]
+
+    def write(tx: sa.Connection) -> None:
+        at = now(tx)
+        # A thousandth of a second apart: they are worked off in the order in which they were found.
+        rows = [{**shared, **place, "created_at": at + n / 1_000} for n, (_, place) in enumerate(places)]
+        insert_all_missing(tx, submissions, rows)
+        upsert_all(tx, seen_files, [_seen(owner, f.uri, f.size_bytes, f.mtime_ns, f.id) for f in files])
+
+    if files:
+        ledger.write(write)
+
+
+def _new(owner: str, source: str, options: Mapping[str, object], priority: str) -> dict[str, object]:
+    return {
         "owner": owner,
         "source": source,
-        "uri": uri,
-        "file_name": file_name,
         "options": dict(options),
         "priority": priority_rank(priority),
         "status": "pending",
         "duplicate": False,
     }
-    with ledger.writing() as tx:
-        insert_missing(tx, submissions, {**row, "created_at": now(tx)})
-    return id
 
 
 def get(conn: sa.Connection, ids: Sequence[str]) -> list[Submission]:
@@ -178,9 +222,13 @@ def remember(  # noqa: PLR0917 - the columns of one row, in their order
     ledger: Ledger, owner: str, path: str, size_bytes: int, mtime_ns: int, submission_id: str
 ) -> None:
     """Note what a file looks like, so that it is not hashed again before it changes."""
-    looks = {"size_bytes": size_bytes, "mtime_ns": mtime_ns, "submission_id": submission_id}
     with ledger.writing() as tx:
-        upsert(tx, seen_files, {"owner": owner, "path": path, **looks})
+        upsert(tx, seen_files, _seen(owner, path, size_bytes, mtime_ns, submission_id))
+
+
+def _seen(owner: str, path: str, size_bytes: int, mtime_ns: int, submission_id: str) -> dict[str, object]:
+    looks = {"size_bytes": size_bytes, "mtime_ns": mtime_ns, "submission_id": submission_id}
+    return {"owner": owner, "path": path, **looks}
 
 
 _ROWS = sa.select(*(submissions.c[name] for name in Submission.__dataclass_fields__))

@@ -21,7 +21,10 @@ from diary_pipeline.ledger.tables import (
     recordings_with_audio,
     replaced_objects,
     schema_version,
+    submissions_listed,
+    submissions_waiting,
 )
+from diary_pipeline.ledger.tables_jobs import JOB_TABLES
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
 
@@ -75,6 +78,16 @@ def _without_compactions(tx: sa.Connection) -> None:
     tx.exec_driver_sql("ALTER TABLE publications DROP COLUMN compacted_seq")
 
 
+def _without_jobs(tx: sa.Connection) -> None:
+    submissions_listed.drop(tx)
+    submissions_waiting.drop(tx)
+    metadata.drop_all(tx, tables=JOB_TABLES)
+    for name in "lane not_before attempts fetching_since received_bytes expected_bytes".split():
+        tx.exec_driver_sql(f"ALTER TABLE submissions DROP COLUMN {name}")
+    for name in ("retries", "done_s"):
+        tx.exec_driver_sql(f"ALTER TABLE work DROP COLUMN {name}")
+
+
 UNDO: Sequence[Undo] = (
     _without_vocabulary,
     _without_language_models,
@@ -86,6 +99,7 @@ UNDO: Sequence[Undo] = (
     _without_erasures,
     _without_identity,
     _without_compactions,
+    _without_jobs,
 )
 """What steps 2, 3, ... brought, taken away: the ledger that a program of the version before knew."""
 

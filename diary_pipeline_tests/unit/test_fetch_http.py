@@ -8,85 +8,20 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from diary_pipeline.audio.limits import AudioLimits
-from diary_pipeline.core.errors import DiaryError, Fenced
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.fetch_http import HttpFetcher
-from diary_pipeline.intake.fetcher import Order
 from diary_pipeline.intake.guarded_http import MOST_REDIRECTS, GuardedHttp
 from diary_pipeline_tests.servers import missing_server
-from diary_pipeline_tests.web_server import WebServer, Wire, head, in_ranges, redirect, says, web_server, whole
+from diary_pipeline_tests.web_fetch import DATA, LIMITS, LOOPBACK, NOBODY, Fetch
+from diary_pipeline_tests.web_server import WebServer, Wire, head, redirect, says, web_server, whole
 
-DATA = bytes(range(256)) * 2_000
-LOOPBACK = ["127.0.0.1"]
-NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Certificates that are believed where none is shown; reading the public ones takes a while."""
-LIMITS = AudioLimits(max_size_bytes=1_000_000)
 OLD = "Sat, 01 May 2021 20:00:00 GMT"
 NOW = "Sat, 01 May 2021 20:00:01 GMT"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[WebServer]:
-    """A server for all of these tests."""
-    with web_server() as server:
-        yield server
-
-
-@pytest.fixture
-def web(running: WebServer) -> WebServer:
-    """The server, with no page and asked nothing yet."""
-    running.pages.clear()
-    running.asked.clear()
-    return running
-
-
-class Fetch:
-    """One fetch into one file, which may be tried again."""
-
-    def __init__(self, web: WebServer, folder: Path) -> None:
-        self.web, self.part = web, folder / "part"
-        self.part.touch()
-        self.seen: list[tuple[int, int | None]] = []
-
-    def fetcher(self, idle_s: float = 5.0) -> HttpFetcher:
-        inside = {"private.test": ["10.0.0.7"], "metadata.test": ["169.254.169.254"]}
-        guard = Guard(
-            [f"memos.test:{self.web.port}"], ports=(80, 443, self.web.port), resolve=lambda h: inside.get(h, LOOPBACK)
-        )
-        return HttpFetcher(GuardedHttp(guard, idle_s=idle_s, certificates=NOBODY))
-
-    def __call__(self, url: str = "", fetcher: HttpFetcher | None = None, whole_s: float = 20.0) -> float | None:
-        return (fetcher or self.fetcher()).fetch(
-            Order(
-                url or self.web.url("/memo.mp3"),
-                "memo.mp3",
-                self.part,
-                LIMITS,
-                time.monotonic() + whole_s,
-                lambda here, all: self.seen.append((here, all)),
-            )
-        )
-
-    def refused(self, url: str = "", **how: object) -> DiaryError:
-        with pytest.raises(DiaryError) as error:
-            self(url, **how)  # type: ignore[arg-type]
-        assert "s3cret" not in error.value.message
-        return error.value
-
-    def begin_anew(self) -> None:
-        for path in self.part.parent.iterdir():
-            path.unlink()
-        self.part.touch()
-
-    @property
-    def data(self) -> bytes:
-        return self.part.read_bytes()
 
 
 @pytest.fixture
@@ -219,95 +154,6 @@ def test_redirecting_url_odd_mime_type_lying_content_length_private_address_url(
     assert fetch.refused("http://10.0.0.7/memo.mp3").code == "url_forbidden_address"
 
 
-def test_a_broken_connection_is_gone_on_with_where_it_broke(fetch: Fetch) -> None:
-    fetch.web.pages["/memo.mp3"] = in_ranges(DATA, break_after=200_000)
-    fetch()
-    assert fetch.data == DATA
-    assert [asked.headers.get("range") for asked in fetch.web.asked] == [None, "bytes=200000-", "bytes=400000-"]
-
-
-def test_a_later_try_goes_on_where_an_earlier_one_stopped(fetch: Fetch) -> None:
-    fetch.web.pages["/memo.mp3"] = in_ranges(DATA, break_after=50_000)
-    assert fetch.refused().code == "url_broken_off"
-    assert fetch.data == DATA[:50_000]
-    fetch.web.pages["/memo.mp3"] = in_ranges(DATA)
-    fetch()
-    assert fetch.data == DATA
-    assert fetch.web.asked[-1].headers["range"] == "bytes=50000-"
-    fetch()
-    assert len(fetch.web.asked) == 2, "what is whole is not asked for again"
-
-
-OTHER = bytes(reversed(DATA))
-OF_OTHER = f'"{hashlib.sha256(OTHER).hexdigest()[:16]}"'
-OF_DATA = f'"{hashlib.sha256(DATA).hexdigest()[:16]}"'
-SECOND_HALF = {"content_length": 462_000, "content_range": "bytes 50000-511999/512000"}
-CHANGED: dict[str, tuple[Wire, Wire]] = {
-    "the server sees that it changed": (in_ranges(DATA, break_after=50_000), in_ranges(OTHER)),
-    "the server knows no ranges": (in_ranges(DATA, break_after=50_000), whole(OTHER)),
-    "a part of another version": (
-        in_ranges(DATA, break_after=50_000),
-        lambda wire, asked: (
-            says(head(206, etag=OF_OTHER, **SECOND_HALF), OTHER[50_000:]) if "range" in asked.headers else whole(OTHER)
-        )(wire, asked),
-    ),
-    "a part of another length": (
-        in_ranges(DATA, break_after=50_000),
-        lambda wire, asked: (
-            says(head(206, content_length=10, content_range="bytes 50000-50009/50010"), OTHER[:10])
-            if "range" in asked.headers
-            else whole(OTHER)
-        )(wire, asked),
-    ),
-    "another part than asked for": (
-        in_ranges(DATA, break_after=50_000),
-        lambda wire, asked: (
-            says(head(206, content_length=512_000, content_range="bytes 0-511999/512000", etag=OF_DATA), DATA)
-            if "range" in asked.headers
-            else whole(OTHER)
-        )(wire, asked),
-    ),
-    "no such part any more": (
-        in_ranges(DATA, break_after=50_000),
-        lambda wire, asked: (says(head(416, content_length=0)) if "range" in asked.headers else whole(OTHER))(
-            wire, asked
-        ),
-    ),
-    "nothing to know it by": (in_ranges(DATA, break_after=50_000, etag=False), in_ranges(OTHER, etag=False)),
-    "a weak tag": (in_ranges(DATA, break_after=50_000, etag='W/"x"'), in_ranges(OTHER)),
-    "a date that had not settled": (
-        in_ranges(DATA, break_after=50_000, etag=False, last_modified=OLD, date=NOW),
-        in_ranges(OTHER, etag=False, last_modified=OLD, date=NOW),
-    ),
-}
-
-
-@pytest.mark.parametrize("how", CHANGED)
-def test_two_versions_are_never_mixed(fetch: Fetch, how: str) -> None:
-    first, then = CHANGED[how]
-    fetch.web.pages["/memo.mp3"] = first
-    assert fetch.refused().code == "url_broken_off"
-    fetch.web.pages["/memo.mp3"] = then
-    fetch()
-    assert fetch.data == OTHER
-
-
-def test_a_part_is_not_gone_on_with_from_another_place(fetch: Fetch) -> None:
-    fetch.web.pages |= {"/memo.mp3": redirect("/one"), "/one": in_ranges(DATA, break_after=50_000)}
-    assert fetch.refused().code == "url_broken_off"
-    fetch.web.pages |= {"/memo.mp3": redirect("/two"), "/two": in_ranges(DATA)}
-    fetch()
-    assert fetch.data == DATA
-    assert fetch.web.asked[-1].headers.get("range") is None
-
-
-def test_a_file_that_was_there_without_a_note_of_its_version_is_not_gone_on_with(fetch: Fetch) -> None:
-    fetch.part.write_bytes(b"left by nobody knows whom")
-    fetch.web.pages["/memo.mp3"] = in_ranges(DATA)
-    fetch()
-    assert fetch.data == DATA
-
-
 def for_ever(piece: bytes, wait_s: float, web: WebServer) -> Callable[..., None]:
     """Send a piece again and again until the server stops."""
 
@@ -332,23 +178,6 @@ def test_a_server_that_drips_is_left_when_the_whole_time_is_over(fetch: Fetch, b
     fetch.web.pages["/memo.mp3"] = lambda wire, asked: (wire.sendall(begun.encode()), drip(wire, asked))
     error = fetch.refused(whole_s=0.5)
     assert (error.code, error.transient) == ("url_too_slow", True)
-
-
-def test_whoever_hears_of_the_progress_can_end_it_and_the_rest_is_fetched_later(fetch: Fetch) -> None:
-    fetch.web.pages["/memo.mp3"] = in_ranges(DATA)
-
-    def lost(here: int, _: int | None) -> None:
-        if here >= 100_000:
-            raise Fenced("fetch_lease_lost", "Somebody else has it.")
-
-    order = Order(fetch.web.url("/memo.mp3"), "memo.mp3", fetch.part, LIMITS, time.monotonic() + 20, lost)
-    with pytest.raises(Fenced):
-        fetch.fetcher().fetch(order)
-    half = len(fetch.data)
-    assert 100_000 <= half < len(DATA)
-    fetch()
-    assert fetch.data == DATA
-    assert fetch.web.asked[-1].headers["range"] == f"bytes={half}-"
 
 
 @pytest.mark.parametrize("answers", [[], ["127.0.0.1"]])

@@ -1,9 +1,6 @@
 """From an address or an upload to a recording or a refusal, through the whole door, on both ledgers."""
 
 import datetime as dt
-import hashlib
-import os
-import ssl
 import subprocess
 import sys
 import threading
@@ -12,71 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from diary_pipeline.core.errors import UsageError
-from diary_pipeline.intake.addresses import Guard
+from diary_pipeline.core.errors import ServiceMissing, UsageError
 from diary_pipeline.intake.fetch import FetchLimits
-from diary_pipeline.intake.fetch_http import HttpFetcher
-from diary_pipeline.intake.guarded_http import GuardedHttp
-from diary_pipeline.intake.uploads import sweep_uploads
-from diary_pipeline.intake.work import Intake, IntakeReport
+from diary_pipeline.intake.fetcher import Order
+from diary_pipeline.intake.work import IntakeReport
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.ledger.submissions import Submission
-from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.tables import submissions as table
 from diary_pipeline.storage.keys import upload_key
-from diary_pipeline_tests.door import House
-from diary_pipeline_tests.web_server import WebServer, Wire, head, in_ranges, says, web_server, whole
-
-SECRET = "X-Signature=s3cret"
-AGO = "Sat, 01 May 2021 20:00:00 GMT"
-AT_ONCE = FetchLimits(waits_s=(0.0, 0.0))
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[WebServer]:
-    """A server for all of these tests."""
-    with web_server() as server:
-        yield server
-
-
-@pytest.fixture
-def web(running: WebServer) -> WebServer:
-    """The server, with no page and asked nothing yet."""
-    running.pages.clear()
-    running.asked.clear()
-    return running
-
-
-class Doors(House):
-    """A house whose doors fetch from the test's server."""
-
-    web: WebServer
-
-    def fetching_door(self, limits: FetchLimits = AT_ONCE) -> Intake:
-        guard = Guard([f"memos.test:{self.web.port}"], resolve=lambda _: ["127.0.0.1"])
-        http = HttpFetcher(GuardedHttp(guard, certificates=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)))
-        return self.another_door(fetchers={"http": http}, fetching=limits)
-
-    def address(self, page: Wire, name: str = "memo.wav", **options: object) -> str:
-        """Submit an address with a signature."""
-        self.web.pages[f"/{name}"] = page
-        (id,) = self.submit(f"{self.web.url(f'/{name}')}?{SECRET}", **options)
-        return id
-
-    def until_ended(self, *ids: str) -> list[Submission]:
-        """Work until these have become recordings or were refused."""
-        for _ in range(200):
-            self.door.work(10, 100, ids=ids)
-            rows = [self.row(id) for id in ids]
-            if not any(row.waits for row in rows):
-                return rows
-        raise AssertionError(f"{rows} still wait")
-
-    def time_passes(self) -> None:
-        """Let every lease and every pause be over."""
-        with self.ledger.writing() as tx:
-            tx.execute(table.update().where(table.c.not_before < NOT_WHOLE).values(not_before=0.0))
+from diary_pipeline_tests.doors import AGO, SECRET, Doors, speech
+from diary_pipeline_tests.web_server import WebServer, Wire, head, in_ranges, says, whole
 
 
 @pytest.fixture
@@ -87,14 +29,6 @@ def house(ledger: Ledger, tmp_path: Path, web: WebServer) -> Iterator[Doors]:
     doors.door = doors.fetching_door()
     yield doors
     doors.door.stop()
-
-
-def speech(house: Doors, name: str = "made elsewhere.wav", pitch_hz: float = 140.0, seconds: float = 1.0) -> bytes:
-    """Make a sound that lies nowhere."""
-    path = house.sound(name, pitch_hz, seconds)
-    data = path.read_bytes()
-    path.unlink()
-    return data
 
 
 def test_an_address_becomes_a_recording_and_its_signature_is_told_to_nobody(
@@ -249,8 +183,8 @@ from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.fetch_http import HttpFetcher
+from diary_pipeline.intake.fetcher import Order
 from diary_pipeline.intake.guarded_http import GuardedHttp
-from diary_pipeline.intake.uploads import sweep_uploads
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.storage.folder import FolderStore
@@ -288,58 +222,6 @@ def test_a_killed_workers_half_is_gone_on_with_when_its_lease_is_over(house: Doo
     assert house.web.asked[-1].headers["range"] == f"bytes={len(data) // 2}-"
 
 
-def upload(house: Doors, data: bytes, id: str = "a1", **options: object) -> str:
-    """Hand in bytes, as the API does: first the object, then the row."""
-    house.store.put(upload_key(id), data)
-    return submissions.submit(
-        house.ledger, owner="me", source="api", uri=f"upload:{id}", file_name="sent.wav", options=options, id=id
-    )
-
-
-@pytest.mark.parametrize(
-    ("make", "code"), [(speech, None), (lambda _: b"", "audio_empty"), (lambda _: b"no sound", "audio_unreadable")]
-)
-def test_an_upload_is_taken_or_refused_and_kept_no_longer(
-    house: Doors, make: Callable[[Doors], bytes], code: str | None
-) -> None:
-    data = make(house)
-    (row,) = house.until_ended(upload(house, data))
-    assert row.reason_code == code
-    assert not list(house.store.list("uploads/"))
-    assert house.count() == (0 if code else 1)
-
-
-def test_an_upload_that_is_not_whole_is_not_looked_at(house: Doors) -> None:
-    id = upload(house, b"the first part of")
-    with house.ledger.writing() as tx:
-        tx.execute(table.update().values(not_before=NOT_WHOLE))
-    assert house.door.work(10, 10) == house.door.work(10, 10, ids=[id]) == IntakeReport()
-    assert house.row(id).waits
-    assert list(house.store.list("uploads/"))
-
-
-def test_uploads_that_nobody_will_come_for_are_swept(house: Doors) -> None:
-    ended, waiting = upload(house, b"ended", "e1"), upload(house, b"waits", "f1")
-    house.store.put(upload_key("being-accepted"), b"the row comes in a moment")
-    house.store.put(upload_key("left"), b"a killed process put it here")
-    os.utime(house.store.root / upload_key("left"), (0, 0))
-    with house.ledger.writing() as tx:
-        tx.execute(table.update().where(table.c.id == ended).values(status="cancelled"))
-    assert sweep_uploads(house.ledger, house.store) == 2
-    assert set(house.store.list("uploads/")) == {upload_key(waiting), upload_key("being-accepted")}
-
-
-@pytest.mark.parametrize("right", [True, False])
-def test_the_bytes_are_what_the_submitter_says_they_are_wherever_they_come_from(house: Doors, right: bool) -> None:
-    data = speech(house)
-    sha256 = hashlib.sha256(data if right else b"other").hexdigest()
-    (house.inbox / "here.wav").write_bytes(data)
-    (file,) = house.submit(house.inbox / "here.wav", sha256=sha256.upper())
-    ids = [file, upload(house, data, sha256=sha256), house.address(whole(data), sha256=sha256)]
-    rows = house.until_ended(*ids)
-    assert [row.reason_code for row in rows] == [None if right else "checksum_mismatch"] * 3
-
-
 @pytest.mark.parametrize(
     ("place", "code"),
     [
@@ -370,3 +252,46 @@ def test_an_address_that_is_named_again_while_it_waits_answers_with_the_submissi
     again = house.address(whole(speech(house)))
     (row,) = house.until_ended(again)
     assert (again != first, row.duplicate) == (True, True)
+
+
+class Broken:
+    """Fetches nothing, in a way of its own."""
+
+    def __init__(self, fault: Callable[[Order], None]) -> None:
+        self._fault = fault
+
+    def check(self, uri: str) -> None:
+        """Take any address."""
+
+    def fetch(self, order: Order) -> float | None:
+        """Come to grief."""
+        self._fault(order)
+        return None
+
+
+def test_an_address_is_not_refused_because_the_ledger_was_away_for_a_moment(house: Doors) -> None:
+    def away(order: Order) -> None:
+        with house.ledger.writing() as tx:
+            tx.exec_driver_sql("ALTER TABLE submissions RENAME TO elsewhere")
+        try:
+            order.on_progress(1, 2)
+        finally:
+            with house.ledger.writing() as tx:
+                tx.exec_driver_sql("ALTER TABLE elsewhere RENAME TO submissions")
+
+    house.door = house.another_door(fetchers={"http": Broken(away)})
+    (id,) = house.submit("http://memos.test/a.wav")
+    with pytest.raises(ServiceMissing, match="ledger"):
+        house.door.work(10, 10, ids=[id])
+    assert (house.row(id).waits, house.row(id).attempts) == (True, 0)
+
+
+def test_a_defect_that_one_address_brings_out_is_a_refusal(house: Doors) -> None:
+    def defect(_: Order) -> None:
+        raise ZeroDivisionError("s3cret")
+
+    house.door = house.another_door(fetchers={"http": Broken(defect)})
+    (id,) = house.submit("http://memos.test/a.wav")
+    (row,) = house.until_ended(id)
+    assert row.reason_code == "fetch_failed"
+    assert "s3cret" not in (row.message or "")
