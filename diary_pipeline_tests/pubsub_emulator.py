@@ -3,9 +3,7 @@
 What surprises: a killed one comes back empty, topics and subscriptions included, and numbers messages from 1 again.
 """
 
-import os
 import shutil
-import signal
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
@@ -38,9 +36,8 @@ class PubSubEmulator:
         """Start it, or start it again on the same port, empty; return once it answers."""
         command = [self.java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-jar", str(self.jar)]
         said = subprocess.DEVNULL
-        # A group of its own, so that nothing of it survives the session.
         self.process = subprocess.Popen(
-            [*command, "--host=127.0.0.1", f"--port={self.port}"], stdout=said, stderr=said, start_new_session=True
+            [*command, "--host=127.0.0.1", f"--port={self.port}"], stdin=said, stdout=said, stderr=said
         )
         import grpc
 
@@ -50,7 +47,7 @@ class PubSubEmulator:
     def kill(self) -> None:
         """Kill it; what it held is lost."""
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
             self.process = None
 
