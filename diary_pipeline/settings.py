@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, audio_days
+from diary_pipeline.intake.buckets import WatchedBucket
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import Template
 from diary_pipeline.settings_api import ApiSettings
@@ -34,7 +35,7 @@ from diary_pipeline.settings_kinds import (
 )
 from diary_pipeline.settings_llm import Llm, read_llm
 from diary_pipeline.settings_machine import of_machine
-from diary_pipeline.settings_sources import SourceSettings
+from diary_pipeline.settings_sources import SourceSettings, Waits, demand_usable
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
 from diary_pipeline.transcription.repair.rungs import LADDER, Rung
 from diary_pipeline.transcription.weights.hub import HUB_MODELS
@@ -196,6 +197,12 @@ class Settings(ApiSettings, SourceSettings):
         "Seconds until work of a run that raised is tried again; doubled with each attempt.",
         ge=0,
     )
+    retry_after_s: Waits = setting(
+        "Batches",
+        (60.0, 300.0, 1800.0),
+        "Seconds after which a recording that failed is tried again by itself, each pause once, unless its failure can "
+        "not go away; then it has failed. 0: never.",
+    )
 
     default_owner: UserId = setting("People", DEFAULT_OWNER, "Whose diary it is when nobody says.")
     time_zone: TimeZone = setting("People", "UTC", "Zone of owners who name none; decides the day of a recording.")
@@ -247,9 +254,15 @@ class Settings(ApiSettings, SourceSettings):
     owners: Mapping[str, Owner] = Field(default_factory=dict)
     folders: tuple[WatchedFolder, ...] = ()
     """Folders to watch, the drop folder first."""
+    buckets: tuple[WatchedBucket, ...] = ()
     llm: Llm = Field(default_factory=Llm)
     templates: Mapping[str, Template] = Field(default_factory=dict)
     origins: Mapping[str, str] = Field(default_factory=dict, repr=False)
+
+    @property
+    def retries(self) -> tuple[float, ...]:
+        """Give the pauses after failures of a stage; none when they are switched off."""
+        return tuple(pause_s for pause_s in self.retry_after_s if pause_s)
 
     def owner(self, user_id: str | None = None) -> Owner:
         """Give what is known about a person; somebody the file does not name has the defaults."""
@@ -308,6 +321,8 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     for name in ("embedding_url", "embedding_model"):
         if settings.embedder == "openai-compatible" and not getattr(settings, name):
             raise UsageError("config_invalid", f"DIARY_EMBEDDER=openai-compatible needs DIARY_{name.upper()}.")
+    if settings.queue_needs:
+        raise UsageError("config_invalid", f"DIARY_UPLOAD_QUEUE={settings.upload_queue} needs {settings.queue_needs}.")
     if settings.transcript_dir == settings.note_dir:
         raise UsageError(
             "config_invalid",
@@ -360,17 +375,13 @@ def _with_file(settings: Settings, env: Mapping[str, str]) -> Settings:
     if settings.config_file is None:
         return settings.model_copy(update={"folders": (drop,)})
     people = read_people(settings.config_file, settings.usual_owner(settings.default_owner))
-    for folder in people.folders:
-        if folder.whisper_model and folder.whisper_model not in settings.allowed_models:
-            raise UsageError(
-                "config_invalid",
-                f"{settings.config_file}: folders.whisper_model {folder.whisper_model} is not in DIARY_ALLOWED_MODELS.",
-            )
+    demand_usable(people, settings.config_file, settings.allowed_models, settings.bucket)
     llm = read_llm(people.llm, settings.config_file, env)
     return settings.model_copy(
         update={
             "owners": people.owners,
             "folders": (drop, *people.folders),
+            "buckets": people.buckets,
             "llm": llm,
             "templates": people.templates,
         }

@@ -121,12 +121,6 @@ class ApiSettings(BaseModel):
         (),
         "Other limits for keys made with --tier, such as gold=600/minute;20000/hour, separated by commas.",
     )
-    redis_url: str | None = setting(
-        "Rate limits",
-        None,
-        "Redis where replicas of the API count together, as redis://HOST:6379/0; empty: each counts for itself.",
-        secret=True,
-    )
     trusted_proxies: Networks = setting(
         "Rate limits",
         (),

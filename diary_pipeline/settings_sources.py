@@ -1,10 +1,17 @@
 """Settings of what comes in: how files are taken, fetched and announced; part of settings.py's one class."""
 
-from typing import Annotated
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from diary_pipeline.core.errors import UsageError
 from diary_pipeline.intake.addresses import WEB_PORTS, Guard
+from diary_pipeline.intake.buckets import WatchedBucket, within_store
+from diary_pipeline.intake.sources import WatchedFolder
+from diary_pipeline.settings_file import People
 from diary_pipeline.settings_kinds import Listed, Words, setting
 
 
@@ -16,6 +23,18 @@ def _judged(hosts: tuple[str, ...]) -> tuple[str, ...]:
 Hosts = Annotated[Words, AfterValidator(_judged)]
 Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], Listed]
 Waits = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Listed]
+
+
+def _redis_url(said: str) -> str:
+    parts = urlsplit(said)
+    if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path.strip("/")):
+        raise ValueError("it must begin with redis://, rediss:// or unix:// and name a server")
+    return said
+
+
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+PROJECT = r"[a-z][a-z0-9-]{2,61}[a-z0-9]"
+RESOURCE = r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
 
 
 class SourceSettings(BaseModel):
@@ -67,14 +86,77 @@ class SourceSettings(BaseModel):
         (60.0, 300.0, 1_800.0),
         "Seconds between tries, commas between; after the last it is refused, so an hour's outage is outlasted.",
     )
-    retry_after_s: Waits = setting(
-        "Batches",
-        (60.0, 300.0, 1800.0),
-        "Seconds after which a recording that failed is tried again by itself, each pause once, unless its failure can "
-        "not go away; then it has failed. 0: never.",
+
+    upload_queue: Literal["none", "redis", "pubsub"] = setting(
+        "Queues",
+        "none",
+        "What announces uploads beside folders and buckets, which are looked through anyway (docs/queues.md).",
+    )
+    queue_budget_s: float = setting(
+        "Queues",
+        5.0,
+        "Seconds for announcements, and as many for buckets, in one tick; Dagster ends a tick after 60.",
+        gt=0,
+        le=15,
+    )
+    queue_max_messages: int = setting("Queues", 2000, "Most announcements taken in by one tick.", ge=1)
+    queue_again_s: float = setting(
+        "Queues",
+        60.0,
+        "Seconds after which an announcement that a worker was handed and did not acknowledge goes to another.",
+        ge=1,
+        le=600,
+    )
+    redis_url: RedisUrl | None = setting(
+        "Queues",
+        None,
+        "Redis of the queue, and of rate limits that replicas of the API share, as redis://HOST:6379/0.",
+        secret=True,
+    )
+    redis_stream: str = setting(
+        "Queues", "diary:uploads", "Stream of announcements; dead letters lie in <stream>:dead.", min_length=1
+    )
+    redis_group: str = setting("Queues", "diary", "Consumer group in which all workers share the stream.", min_length=1)
+    pubsub_project: str | None = setting(
+        "Queues", None, "Google Cloud project of subscription and topic.", pattern=PROJECT
+    )
+    pubsub_subscription: str | None = setting(
+        "Queues", None, "Subscription that announcements are pulled from.", pattern=RESOURCE
+    )
+    pubsub_dead_letter_topic: str | None = setting(
+        "Queues",
+        None,
+        "Topic for messages that cannot be understood; needed, because none may be lost in silence.",
+        pattern=RESOURCE,
+    )
+    bucket_rest_s: float = setting(
+        "Queues",
+        60.0,
+        "Seconds from the end of one way through a watched bucket to the next; each 1,000 objects are a paid request.",
+        ge=0,
+    )
+    bucket_pages: int = setting(
+        "Queues", 2, "Pages of 1,000 objects that one tick lists, all watched buckets together.", ge=1, le=100
     )
 
     @property
-    def retries(self) -> tuple[float, ...]:
-        """Give the pauses after failures of a stage; none when they are switched off."""
-        return tuple(pause_s for pause_s in self.retry_after_s if pause_s)
+    def queue_needs(self) -> str:
+        """Name the first variable that the chosen queue needs and nobody set; empty: none."""
+        needed = {
+            "none": (),
+            "redis": ("redis_url",),
+            "pubsub": ("pubsub_project", "pubsub_subscription", "pubsub_dead_letter_topic"),
+        }
+        return next((f"DIARY_{name.upper()}" for name in needed[self.upload_queue] if not getattr(self, name)), "")
+
+
+def demand_usable(people: People, file: Path, allowed_models: Collection[str], store: str | None) -> None:
+    """Refuse folders and buckets of the file that could not be taken in; `store` is our own bucket's address."""
+    sources: list[WatchedFolder | WatchedBucket] = [*people.folders, *people.buckets]
+    for source in sources:
+        if source.whisper_model and source.whisper_model not in allowed_models:
+            raise UsageError(
+                "config_invalid", f"{file}: the whisper_model {source.whisper_model} is not in DIARY_ALLOWED_MODELS."
+            )
+    if inside := within_store(people.buckets, store):
+        raise UsageError("config_invalid", f"{file}: {inside} lies in DIARY_BUCKET, where our own objects lie.")

@@ -1,6 +1,6 @@
 """`diary watch`: the long-running intake worker. It takes in what arrives, and leaves transcribing to the daemon.
 
-What it does stands in intake/; here it goes round: look into the watched folders, work off what was submitted. Any
+What it does stands in intake/; here it goes round: ask queue, buckets and folders, work off what was submitted. Any
 number may run at once, on any machine that reaches the ledger and the object store. The surprise: a round ends after
 ROUND_S though files wait, so that a new folder or an urgent job is seen while ten thousand memos are taken in; what is
 being fetched goes on over the rounds.
@@ -33,7 +33,7 @@ FILES = 1_000
 def watch(
     once: Annotated[bool, typer.Option("--once", help="End when nothing waits that could be taken in now.")] = False,
 ) -> None:
-    """Take in what arrives: files of watched folders, uploads, and addresses to fetch; until Ctrl-C or SIGTERM.
+    """Take in what arrives by queue, buckets, folders, uploads and addresses to fetch; until Ctrl-C or SIGTERM.
 
     Recordings that it accepts are transcribed by the daemon (`diary dev`). Run as many as you like.
 
@@ -74,13 +74,15 @@ def _round(wiring: "Wiring", stop: threading.Event) -> "tuple[IntakeReport, bool
     """Look and take in once; also say whether the next round has something to do already."""
     began = time.monotonic()
     intake = wiring.intake
-    found = intake.scan(wiring.settings.folders, budget_s=ROUND_S)
+    found = wiring.arrivals.look(folders_s=ROUND_S)
+    for trouble in found.troubles:
+        say(f"diary: {trouble.message} [{trouble.code}]")
     report = intake.work(ROUND_S, FILES, _tell, until=stop.is_set)
     if taken := report.accepted + report.duplicates:
         left = f", {report.left} or more wait" if report.left else ""
         far = f", {report.fetching} being fetched" if report.fetching else ""
         say(f"took in {taken} in {time.monotonic() - began:.1f} s{left}{far}")
-    return report, bool(found or report.left or intake.is_looking)
+    return report, bool(found.new or report.left or intake.is_looking)
 
 
 def _tell(received: "Received") -> None:

@@ -68,7 +68,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "ledger": lambda: wiring.ledger,
         "intake": lambda: wiring.intake,
         "intake_budget": lambda: IntakeBudget(s.intake_budget_s, s.intake_max_files),
-        "folders": lambda: s.folders,
+        "arrivals": lambda: wiring.arrivals,
         "dispatcher": lambda: Dispatcher(wiring.ledger, recovery(wiring), wiring.limits),
         "leases": lambda: Leases(wiring.ledger, s.lease_s, s.retry_s, wiring.on_result),
         "reporter": lambda: Reporter(wiring.ledger, s.previews),

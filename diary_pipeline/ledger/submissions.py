@@ -25,6 +25,7 @@ from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.failures import Failure, note_failures
 from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.tables import FAR, NEAR, REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
+from diary_pipeline.ledger.tables_jobs import jobs
 
 
 @dataclass(frozen=True)
@@ -200,9 +201,11 @@ def refuse(ledger: Ledger, id: str, code: str, message: str) -> None:
 
 
 def drop(ledger: Ledger, id: str) -> None:
-    """Forget a submission that nobody made; a folder's file that was erased leaves no name."""
+    """Forget a submission that nobody made; a folder's or bucket's file that was erased leaves no name."""
     with ledger.writing() as tx:
-        tx.execute(submissions.delete().where(submissions.c.id == id, submissions.c.recording_key.is_(None)))
+        gone = tx.execute(submissions.delete().where(submissions.c.id == id, submissions.c.recording_key.is_(None)))
+        if gone.rowcount:
+            tx.execute(jobs.delete().where(jobs.c.submission_id == id))
 
 
 def counts(conn: sa.Connection) -> dict[str, int]:

@@ -11,6 +11,7 @@ from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.fetch import FetchLimits
+from diary_pipeline.intake.fetch_gs import GsFetcher
 from diary_pipeline.intake.fetch_http import HttpFetcher
 from diary_pipeline.intake.fetcher import Fetcher
 from diary_pipeline.intake.guarded_http import GuardedHttp
@@ -79,7 +80,7 @@ class Stages(Ears):
         s = self.settings
         guard = Guard(s.fetch_hosts, s.fetch_ports)
         web = HttpFetcher(GuardedHttp(guard, connect_s=s.fetch_connect_s, idle_s=s.fetch_idle_s))
-        return {"http": web, "https": web}
+        return {"http": web, "https": web, "gs": GsFetcher()}
 
     @cached_property
     def transcribe(self) -> TranscribeBatch:

@@ -226,3 +226,66 @@ def test_a_child_process_given_the_environment_has_the_same_settings(tmp_path: P
 def test_an_own_model_is_offered_without_being_listed() -> None:
     settings = load_settings({"DIARY_WHISPER_MODEL": "/srv/models/ours", "DIARY_ALLOWED_MODELS": "base, tiny.en"})
     assert settings.allowed_models == ("base", "tiny.en", "/srv/models/ours")
+
+
+BUCKETS = """
+[[buckets]]
+url = "gs://voice-memos/mit Rad/"
+owner = "anna"
+language = "de"
+ignore = ["drafts"]
+not_older_than_days = 30
+
+[[buckets]]
+url = "gs://voice-memos"
+"""
+
+
+def test_buckets_are_watched_as_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "diary.toml").write_text(BUCKETS)
+    mine, rest = load_settings({"DIARY_CONFIG": str(tmp_path / "diary.toml"), "DIARY_DEFAULT_OWNER": "eve"}).buckets
+    assert (mine.url, mine.owner, mine.language) == ("gs://voice-memos/mit Rad/", "anna", "de")
+    assert (mine.ignore, mine.not_older_than_days) == (("drafts",), 30)
+    assert (rest.bucket, rest.prefix, rest.owner) == ("voice-memos", "", "eve")
+
+
+@pytest.mark.parametrize(
+    ("said", "variables", "complaint"),
+    [
+        ('url = "s3://memos"', {}, "gs://BUCKET"),
+        ('url = "gs://memos"\n[[buckets]]\nurl = "gs://memos/"', {}, "named twice"),
+        ('url = "gs://memos"\nwhisper_model = "nonesuch"', {}, "nonesuch is not in DIARY_ALLOWED_MODELS"),
+        ('url = "gs://ours/home/audio"', {"DIARY_BUCKET": "gs://ours/home"}, "lies in DIARY_BUCKET"),
+        ('url = "gs://ours"', {"DIARY_BUCKET": "gs://ours"}, "lies in DIARY_BUCKET"),
+        ('url = "gs://memos"\nlangauge = "de"', {}, "langauge is not a known key"),
+    ],
+)
+def test_a_bucket_that_cannot_be_watched_is_refused(
+    tmp_path: Path, said: str, variables: dict[str, str], complaint: str
+) -> None:
+    (tmp_path / "diary.toml").write_text(f"[[buckets]]\n{said}\n")
+    with pytest.raises(UsageError, match=complaint):
+        load_settings({"DIARY_CONFIG": str(tmp_path / "diary.toml"), **variables})
+
+
+def test_our_own_objects_may_lie_beside_watched_ones(tmp_path: Path) -> None:
+    (tmp_path / "diary.toml").write_text('[[buckets]]\nurl = "gs://ours"\n')
+    assert load_settings({"DIARY_CONFIG": str(tmp_path / "diary.toml"), "DIARY_BUCKET": "gs://ours/home"}).buckets
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ({"DIARY_UPLOAD_QUEUE": "redis"}, "needs DIARY_REDIS_URL"),
+        ({"DIARY_UPLOAD_QUEUE": "redis", "DIARY_REDIS_URL": "http://127.0.0.1"}, "redis://"),
+        ({"DIARY_UPLOAD_QUEUE": "pubsub"}, "needs DIARY_PUBSUB_PROJECT"),
+        (
+            {"DIARY_UPLOAD_QUEUE": "pubsub", "DIARY_PUBSUB_PROJECT": "home-1", "DIARY_PUBSUB_SUBSCRIPTION": "memos"},
+            "needs DIARY_PUBSUB_DEAD_LETTER_TOPIC",
+        ),
+        ({"DIARY_UPLOAD_QUEUE": "kafka"}, "DIARY_UPLOAD_QUEUE cannot be used"),
+    ],
+)
+def test_a_queue_that_lacks_something_is_refused_before_anything_runs(said: dict[str, str], complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        load_settings(said)
