@@ -106,6 +106,12 @@ class Settings(ApiSettings, SourceSettings):
     dagster_home: AbsolutePath = setting(
         "Places", below("dagster"), "Folder of Dagster's own state and dagster.yaml.", env="DAGSTER_HOME"
     )
+    dagster_url: str = setting(
+        "Places",
+        lambda data: data["ledger_url"] if data["ledger_url"].startswith("postgres") else "",
+        "PostgreSQL URL of Dagster's storage, in a schema of its own; empty: SQLite below DAGSTER_HOME.",
+        secret=True,
+    )
     config_file: AbsolutePath | None = setting(
         "Places", None, "TOML file that names owners and watched folders.", env="DIARY_CONFIG"
     )

@@ -17,7 +17,7 @@ OWNERS = {  # a heavy module is imported at load by the files that own it, and b
     "onnxruntime": ("transcription/whisper/faster_whisper.py", "transcription/speech/speech_activity.py"),
     "duckdb": ("catalogue/",),
     "pyarrow": ("catalogue/",),
-    "sqlalchemy": ("ledger/", "instance/event_storage.py", "defs/wipe/"),
+    "sqlalchemy": ("ledger/", "instance/", "defs/wipe/"),
     "dagster": ("definitions.py", "defs/", "instance/", "cli/drain.py"),
     **dict.fromkeys(
         ("torch", "pandas", "google", "kubernetes", "openai", "anthropic", "mistralai", "xllamacpp", "fastapi", "dbt"),
