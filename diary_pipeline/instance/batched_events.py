@@ -1,4 +1,4 @@
-"""The asset events of a batch, written in one transaction whatever the database: a mixin of Dagster's event log storages.
+"""The asset events of a batch, written in one transaction: a mixin of Dagster's event log storages for any database.
 
 Opening a transaction is the storages' business (event_storage.py on SQLite, postgres_storage.py). Schema and rows are
 the stock ones, so UI, GraphQL and `dagster instance migrate` work unchanged. The surprise: this leans on private
