@@ -89,6 +89,7 @@ class Stack:
             self._workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
         where = ("-h", "127.0.0.1", "-p", str(self._code_port), "--location-name", "diary_pipeline")
         self._start("code", "dagster", "api", "grpc", "-m", module, *where)
+        until("the code server answers", lambda: _answers(self._code_port), START_S)
 
     def kill(self, *names: str) -> None:
         """Kill these, or everything at once, run processes included, as a power cut would."""
@@ -146,6 +147,11 @@ def _kill_tree(pid: int) -> None:
     for child in children.read_text().split() if children.exists() else []:
         _kill_tree(int(child))
     os.kill(pid, signal.SIGKILL)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:
