@@ -17,12 +17,16 @@ def sql(stack: Stack, query: str) -> list[tuple[Any, ...]]:
         return conn.execute(query).fetchall()
 
 
+def runs(stack: Stack, statuses: str | None = None) -> list[dict[str, Any]]:
+    """The newest thousand runs, of these statuses or of all."""
+    chosen = f"(filter: {{statuses: {statuses}}}, limit: 1000)" if statuses else "(limit: 1000)"
+    said = stack.graphql("{ runsOrError%s { ... on Runs { results { runId status jobName } } } }" % chosen)  # noqa: UP031
+    return list(said["runsOrError"]["results"]) if said else []
+
+
 def running(stack: Stack) -> list[dict[str, Any]]:
     """The runs that have not ended."""
-    said = stack.graphql(
-        "{ runsOrError(filter: {statuses: %s}) { ... on Runs { results { runId status jobName } } } }" % GOING  # noqa: UP031
-    )
-    return list(said["runsOrError"]["results"]) if said else []
+    return runs(stack, GOING)
 
 
 def partition_counts(stack: Stack, asset: str) -> dict[str, int]:

@@ -48,6 +48,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         HEARD_FILE=str(folder / "heard"),
         SLOW_EARS_S="2",
     )
+    instance = found.settings.dagster_home / "dagster.yaml"  # room beside the pool, or publishing would be waited for
+    instance.write_text(instance.read_text().replace("max_concurrent_runs: 2", "max_concurrent_runs: 6"))
     try:
         found.serve_code_apart(MODULE)
         found.start()
@@ -66,7 +68,11 @@ def test_slot_and_reload(stack: Stack) -> None:
     for n in range(RECORDINGS):
         write_audio(stack.settings.drop_dir / f"2026-03-02 memo {n}.wav", speech_like(1.0, pitch_hz=100.0 + n))
     until("a run listens", lambda: heard(stack), WAIT_S)
-    until("another waits for its slot", lambda: "QUEUED" in {r["status"] for r in running(stack)}, WAIT_S)
+    waiting = ("transcribe_recordings", "QUEUED")
+    until(
+        "another waits for its slot", lambda: waiting in {(r["jobName"], r["status"]) for r in running(stack)}, WAIT_S
+    )
+    assert len({pid for pid, _ in heard(stack)}) == 1, "a pool of one was given twice"
 
     holder, _ = heard(stack)[-1]
     os.kill(holder, signal.SIGKILL)

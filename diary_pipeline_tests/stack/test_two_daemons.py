@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +10,11 @@ from diary_pipeline_tests.builders import speech_like, write_audio
 from diary_pipeline_tests.servers import Postgres
 from diary_pipeline_tests.stack import scripted_location
 from diary_pipeline_tests.stack.asking import partition_counts, running, sql
-from diary_pipeline_tests.stack.stack import Stack, until
+from diary_pipeline_tests.stack.stack import Stack, documented_client, until
 
 pytestmark = pytest.mark.stack
 RECORDINGS = 12
+ASSETS = ("raw_audio", "transcript", "diary_note")
 WAIT_S = 600.0  # never waited out where it works
 
 
@@ -52,5 +54,19 @@ def test_two_daemons_do_no_recording_twice_and_lose_none(stack: Stack) -> None:
     assert len(heard) == RECORDINGS
     assert set(heard.values()) == {1}
     assert sql(stack, "SELECT count(*), count(DISTINCT recording_key) FROM notes") == [(RECORDINGS, RECORDINGS)]
-    for asset in ("raw_audio", "transcript", "diary_note"):
+    for asset in ASSETS:
         assert partition_counts(stack, asset) == {"numMaterialized": RECORDINGS, "numFailed": 0}
+
+
+def test_the_documented_client_works_on_postgresql(stack: Stack, tmp_path: Path) -> None:
+    write_audio(tmp_path / "2026-03-03 handed in.wav", speech_like(1.0, pitch_hz=200.0))
+    client = documented_client()(f"http://127.0.0.1:{stack.port}/graphql")
+    run = client.submit([str(tmp_path)])
+    assert client.wait(run) == "SUCCESS"
+    [submission] = client.submissions(run)
+    mine = f"SELECT recording_key FROM recordings WHERE submission_id = '{submission}' AND status = 'completed'"
+    [(key,)] = until("it is published", lambda: sql(stack, mine), WAIT_S)
+    note = client.note(key)
+    assert "## " in note["preview"] and client.check(key) is True
+    assert client.wait(client.again(key, *ASSETS)) == "SUCCESS"
+    assert client.note("no such key") is None and client.check("no such key") is None
