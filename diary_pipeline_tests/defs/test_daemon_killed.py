@@ -55,26 +55,32 @@ class DyingStorage(BatchingSqliteStorage):
         self._event_log_storage = DyingEvents(self._event_log_storage._base_dir)
 
 
-def daemon_tick(environment: dict[str, str], later_s: float, dies_at: str | None) -> None:
-    """Let the sensor daemon look once at every sensor, so much later than now, and die at a point of `uploads`."""
-    os.environ.update(environment)
-    os.environ[DIES_AT] = dies_at or ""
+def daemon(environment: dict[str, str], later_s: Sequence[float], dies_at: str | None) -> None:
+    """Look at every sensor as often as moments are given, so much later than now, and die at a point of `uploads`."""
+    os.environ.update({**environment, DIES_AT: dies_at or ""})
     flags = {"uploads": {dies_at: signal.SIGKILL}} if dies_at in POINTS else None
     origin = InProcessCodeLocationOrigin(
         LoadableTargetOrigin(module_name=LOCATION, attribute="defs"), location_name=tags.LOCATION
     )
-    with dg.DagsterInstance.get() as instance, freeze_time(get_current_datetime() + timedelta(seconds=later_s)):
-        with WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as workspace:
-            list(execute_sensor_iteration(workspace, logging.getLogger("daemon"), None, None, debug_crash_flags=flags))
+    with (
+        dg.DagsterInstance.get() as instance,
+        WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as workspace,
+    ):
+        for moment in later_s:
+            with freeze_time(get_current_datetime() + timedelta(seconds=moment)):
+                ticks = execute_sensor_iteration(
+                    workspace, logging.getLogger("daemon"), None, None, debug_crash_flags=flags
+                )
+                assert [error for error in ticks if error] == []
 
 
-def tick(house: House, later_s: float, dies_at: str | None = None) -> int | None:
-    """Tick in a process of its own and return how it ended."""
+def run_daemon(house: House, *later_s: float, dies_at: str | None = None) -> int | None:
+    """Let a daemon in a process of its own look so often, and return how it ended."""
     PROCESSES.set_forkserver_preload([__name__])
     environment = {**house.settings.environment(), "HEARD_FILE": os.devnull}
-    process = PROCESSES.Process(target=daemon_tick, args=(environment, later_s, dies_at))
+    process = PROCESSES.Process(target=daemon, args=(environment, later_s, dies_at))
     process.start()
-    process.join(120)
+    process.join(240)
     return process.exitcode
 
 
@@ -88,8 +94,8 @@ def test_a_daemon_killed_in_a_tick_loses_no_submission_and_asks_for_one_run(dies
     }
     with House(home, dagster_storage={"custom": storage}) as house:
         house.drop("2026-03-02 river.wav")
-        assert tick(house, 0, dies_at) == -signal.SIGKILL
-        assert [tick(house, later_s) for later_s in (10.0, 20.0)] == [0, 0]
+        assert run_daemon(house, 0.0, dies_at=dies_at) == -signal.SIGKILL
+        assert run_daemon(house, 10.0, 20.0) == 0
         with house.ledger.reading() as conn:
             assert submissions.counts(conn) == {"pending": 1}
             [batch] = batches.open_batches(conn, "transcript")

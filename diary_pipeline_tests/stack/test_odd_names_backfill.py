@@ -1,7 +1,7 @@
 """R9 `odd_names_backfill`: 2,500 recordings with names that break other systems, launched from UI and GraphQL.
 
-Brackets, commas and quotes in names have broken partition ranges and run tags elsewhere, one silent file among thousands
-a whole backfill, and thousands of keys a UI's mutation. Every view must say the same in the end.
+Brackets, commas and quotes in names have broken partition ranges and run tags elsewhere, one silent file a whole
+backfill, and thousands of keys the UI's mutation. Every view must say the same in the end.
 """
 
 from collections.abc import Iterator
