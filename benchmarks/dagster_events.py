@@ -40,11 +40,14 @@ def main() -> None:
         for database in ("SQLite", "PostgreSQL"):
             before: dict[str, float] = {}
             for ours in (False, True):
-                with server.database() as url, tempfile.TemporaryDirectory(dir=folder) as home:
-                    with _instance(Path(home), _storage(database, ours, Path(home), url)) as instance:
-                        for step, seconds in _measured(instance, OURS if ours else STOCK):
-                            _tell(f"{database}, {'ours' if ours else 'stock'}", step, seconds, before.get(step))
-                            before[step] = seconds
+                with (
+                    server.database() as url,
+                    tempfile.TemporaryDirectory(dir=folder) as home,
+                    _instance(Path(home), _storage(database, ours, Path(home), url)) as instance,
+                ):
+                    for step, seconds in _measured(instance, OURS if ours else STOCK):
+                        _tell(f"{database}, {'ours' if ours else 'stock'}", step, seconds, before.get(step))
+                        before[step] = seconds
 
 
 def _measured(instance: dg.DagsterInstance, recordings: int) -> Iterator[tuple[str, float]]:
