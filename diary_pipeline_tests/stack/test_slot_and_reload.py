@@ -52,6 +52,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     )
     instance = found.settings.dagster_home / "dagster.yaml"  # room beside the pool, or publishing would be waited for
     instance.write_text(instance.read_text().replace("max_concurrent_runs: 2", "max_concurrent_runs: 6"))
+    for n in range(RECORDINGS):  # before anybody looks: two batches, and none left over that waits for their end
+        write_audio(found.settings.drop_dir / f"2026-03-02 memo {n}.wav", speech_like(1.0, pitch_hz=100.0 + n))
     try:
         found.serve_code_apart(MODULE)
         found.start()
@@ -67,8 +69,6 @@ def heard(stack: Stack) -> list[tuple[int, str]]:
 
 
 def test_slot_and_reload(stack: Stack) -> None:
-    for n in range(RECORDINGS):
-        write_audio(stack.settings.drop_dir / f"2026-03-02 memo {n}.wav", speech_like(1.0, pitch_hz=100.0 + n))
     until("a run listens", lambda: heard(stack), WAIT_S)
     waiting = ("transcribe_recordings", "QUEUED")
     until(
