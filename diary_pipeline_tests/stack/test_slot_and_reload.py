@@ -88,9 +88,8 @@ def test_slot_and_reload(stack: Stack) -> None:
     backfill = client.backfill(keys, *ASSETS)
     until("the backfill has runs", lambda: of_backfill(stack, backfill), WAIT_S)
     stack.kill("code")  # and the runs in its process tree
-    before = heard(stack)
+    before, killed_at = heard(stack), time.monotonic()
     stack.serve_code_apart(MODULE)
-    killed_at = time.monotonic()
     until("a run listens again, or all is done", lambda: len(heard(stack)) > len(before) or done(stack), AFTER_RELOAD_S)
     print(f"the next run listened {time.monotonic() - killed_at:.1f} s after the code server was killed")
 
