@@ -1,6 +1,6 @@
 """Every setting of a deployment: type, unit, default and reason; the only reader of the environment.
 
-What concerns the ways in stands in settings_sources.py and settings_api.py. People and folders stand in the one file
+What concerns batches stands in settings_batches.py, the ways in in settings_sources.py and settings_api.py. People and folders stand in the one file
 (settings_file.py), language models too (settings_llm.py). Domain rooms never
 read settings: they are handed values. `load_settings` reads nothing but the mapping it is given, and pydantic-settings'
 own readers are not used, because they look at the process environment by themselves and skip a misspelt
@@ -22,6 +22,7 @@ from diary_pipeline.intake.buckets import WatchedBucket
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import Template
 from diary_pipeline.settings_api import ApiSettings
+from diary_pipeline.settings_batches import BatchSettings
 from diary_pipeline.settings_file import KeepAudio, TimeZone, UserId, first_fault, read_people
 from diary_pipeline.settings_kinds import (
     AbsolutePath,
@@ -35,7 +36,7 @@ from diary_pipeline.settings_kinds import (
 )
 from diary_pipeline.settings_llm import Llm, read_llm
 from diary_pipeline.settings_machine import of_machine
-from diary_pipeline.settings_sources import SourceSettings, Waits, demand_usable
+from diary_pipeline.settings_sources import SourceSettings, demand_usable
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
 from diary_pipeline.transcription.repair.rungs import LADDER, Rung
 from diary_pipeline.transcription.weights.hub import HUB_MODELS
@@ -45,7 +46,7 @@ OTHERS = frozenset({"DIARY_REQUIRE_SERVERS"})
 """Variables with our prefix that are not ours to read: the first turns skipped tests into failed ones."""
 
 
-class Settings(ApiSettings, SourceSettings):
+class Settings(ApiSettings, SourceSettings, BatchSettings):
     """A deployment. Frozen: a process has one, made once at its edge."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -107,6 +108,12 @@ class Settings(ApiSettings, SourceSettings):
     dagster_home: AbsolutePath = setting(
         "Places", below("dagster"), "Folder of Dagster's own state and dagster.yaml.", env="DAGSTER_HOME"
     )
+    dagster_url: str = setting(
+        "Places",
+        lambda data: data["ledger_url"] if data["ledger_url"].startswith("postgres") else "",
+        "PostgreSQL URL of Dagster's storage, in a schema of its own; empty: SQLite below DAGSTER_HOME.",
+        secret=True,
+    )
     config_file: AbsolutePath | None = setting(
         "Places", None, "TOML file that names owners and watched folders.", env="DIARY_CONFIG"
     )
@@ -160,48 +167,6 @@ class Settings(ApiSettings, SourceSettings):
     )
     repair_model: str = setting(
         "Transcription", "", "Model of another size that may hear a suspicious passage again; empty: none."
-    )
-
-    transcript_batch_recordings: int = setting(
-        "Batches", 200, "Most recordings in one transcription run; a run costs about 10 s to start.", ge=1, le=5000
-    )
-    transcript_batch_audio_minutes: float = setting(
-        "Batches", 120.0, "Most minutes of audio in one transcription run, so that it ends within a coffee break.", gt=0
-    )
-    transcript_batches_open: int = setting(
-        "Batches", 2, "Transcription batches planned and not ended; later arrivals join a later batch.", ge=1, le=1000
-    )
-    note_batch_recordings: int = setting("Batches", 500, "Most recordings in one run that writes notes.", ge=1, le=5000)
-    note_batch_audio_minutes: float = setting(
-        "Batches", 6000.0, "Most minutes of transcribed audio in one run that writes notes.", gt=0
-    )
-    note_batches_open: int = setting("Batches", 2, "Note batches planned and not ended.", ge=1, le=1000)
-    lease_s: float = setting(
-        "Batches",
-        60.0,
-        "Seconds after which a silent worker's recordings may be taken over; it reports thrice in it.",
-        ge=3,
-    )
-    rollback_days: float = setting(
-        "Batches",
-        30.0,
-        "Days for which every version of a transcript or note is kept; after that the current and the previous one.",
-        ge=0,
-    )
-    max_attempts: int = setting(
-        "Batches", 3, "Runs that may try one batch before its recordings are failed.", ge=1, le=100
-    )
-    retry_s: float = setting(
-        "Batches",
-        5.0,
-        "Seconds until work of a run that raised is tried again; doubled with each attempt.",
-        ge=0,
-    )
-    retry_after_s: Waits = setting(
-        "Batches",
-        (60.0, 300.0, 1800.0),
-        "Seconds after which a recording that failed is tried again by itself, each pause once, unless its failure can "
-        "not go away; then it has failed. 0: never.",
     )
 
     default_owner: UserId = setting("People", DEFAULT_OWNER, "Whose diary it is when nobody says.")
@@ -258,11 +223,6 @@ class Settings(ApiSettings, SourceSettings):
     llm: Llm = Field(default_factory=Llm)
     templates: Mapping[str, Template] = Field(default_factory=dict)
     origins: Mapping[str, str] = Field(default_factory=dict, repr=False)
-
-    @property
-    def retries(self) -> tuple[float, ...]:
-        """Give the pauses after failures of a stage; none when they are switched off."""
-        return tuple(pause_s for pause_s in self.retry_after_s if pause_s)
 
     def owner(self, user_id: str | None = None) -> Owner:
         """Give what is known about a person; somebody the file does not name has the defaults."""

@@ -12,7 +12,7 @@ from diary_pipeline.intake.addresses import WEB_PORTS, Guard
 from diary_pipeline.intake.buckets import WatchedBucket, within_store
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.settings_file import People
-from diary_pipeline.settings_kinds import Listed, Words, setting
+from diary_pipeline.settings_kinds import Listed, Waits, Words, setting
 
 
 def _judged(hosts: tuple[str, ...]) -> tuple[str, ...]:
@@ -22,7 +22,6 @@ def _judged(hosts: tuple[str, ...]) -> tuple[str, ...]:
 
 Hosts = Annotated[Words, AfterValidator(_judged)]
 Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], Listed]
-Waits = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Listed]
 
 
 def _redis_url(said: str) -> str:
@@ -49,12 +48,6 @@ class SourceSettings(BaseModel):
         "Intake", 20.0, "Seconds of hashing and probing in one tick; Dagster ends a tick after 60.", gt=0, le=50
     )
     intake_max_files: int = setting("Intake", 500, "Most files taken in by one tick.", ge=1)
-    priority_step_minutes: float = setting(
-        "Batches",
-        60.0,
-        "Minutes of waiting that lift a recording's priority by one step, up to high; 24 of them make it urgent.",
-        gt=0,
-    )
     max_file_size_mb: int = setting("Intake", 500, "Largest audio file, in millions of bytes.", ge=1)
     min_audio_s: float = setting("Intake", 0.3, "Shortest recording; below it there is no word to hear.", gt=0)
     max_audio_s: float = setting("Intake", 86_400.0, "Longest recording: a day.", gt=0)

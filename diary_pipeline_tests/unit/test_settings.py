@@ -1,9 +1,12 @@
 """Settings: where each value comes from, and what is refused."""
 
+from importlib import resources
 from pathlib import Path
 
 import pytest
+import yaml
 
+from diary_pipeline.cli.home import prepare_home
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.settings import SETTINGS, Settings, load_settings
@@ -289,3 +292,38 @@ def test_our_own_objects_may_lie_beside_watched_ones(tmp_path: Path) -> None:
 def test_a_queue_that_lacks_something_is_refused_before_anything_runs(said: dict[str, str], complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         load_settings(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "dagster_url"),
+    [
+        ({}, ""),
+        ({"DIARY_LEDGER_URL": "sqlite:////srv/ledger.sqlite"}, ""),
+        ({"DIARY_LEDGER_URL": "postgresql://diary@db/diary"}, "postgresql://diary@db/diary"),
+        (
+            {"DIARY_LEDGER_URL": "postgresql://a@db/x", "DIARY_DAGSTER_URL": "postgresql://b@db/y"},
+            "postgresql://b@db/y",
+        ),
+        ({"DIARY_DAGSTER_URL": "postgresql://b@db/y"}, "postgresql://b@db/y"),
+    ],
+)
+def test_dagster_keeps_its_state_where_the_ledger_is_unless_it_is_said(
+    tmp_path: Path, said: dict[str, str], dagster_url: str
+) -> None:
+    settings = load_settings({"DIARY_HOME": str(tmp_path), **said})
+    assert settings.dagster_url == dagster_url
+    prepare_home(settings)
+    storage = "PostgresStorage" if dagster_url else "SqliteStorage"
+    assert f"class: Batching{storage}" in (settings.dagster_home / "dagster.yaml").read_text()
+    if dagster_url:
+        assert settings.environment()["DIARY_DAGSTER_URL"] == dagster_url
+
+
+def test_both_templates_of_dagster_yaml_say_the_same_but_for_storage_and_how_much_runs_at_once() -> None:
+    read = {
+        kind: yaml.safe_load(resources.files("diary_pipeline").joinpath(f"instance/dagster.{kind}.yaml").read_text())
+        for kind in ("sqlite", "postgres")
+    }
+    for said in read.values():
+        del said["storage"], said["concurrency"]["runs"]
+    assert read["sqlite"] == read["postgres"]
