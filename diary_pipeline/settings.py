@@ -1,10 +1,10 @@
 """Every setting of a deployment: type, unit, default and reason; the only reader of the environment.
 
-What concerns batches stands in settings_batches.py, the ways in in settings_sources.py and settings_api.py. People and folders stand in the one file
-(settings_file.py), language models too (settings_llm.py). Domain rooms never
-read settings: they are handed values. `load_settings` reads nothing but the mapping it is given, and pydantic-settings'
-own readers are not used, because they look at the process environment by themselves and skip a misspelt
-`DIARY_BEEM_SIZE` in silence.
+What concerns batches stands in settings_batches.py, the ways in in settings_sources.py and settings_api.py. People and
+folders stand in the one file (settings_file.py), language models too (settings_llm.py). Domain rooms never read
+settings: they are handed values. `load_settings` reads nothing but the mapping it is given, and pydantic-settings' own
+readers are not used, because they look at the process environment by themselves and skip a misspelt `DIARY_BEEM_SIZE`
+in silence.
 """
 
 import difflib
