@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from diary_pipeline.api.estimates import Estimates
 from diary_pipeline.catalogue.search import Found, search
 from diary_pipeline.catalogue.search_ranking import Filters
 from diary_pipeline.core.seal import Seal
@@ -29,6 +30,7 @@ class Parts:
     ledger: Ledger
     store: ObjectStore
     seal: Seal
+    estimates: Estimates
     check_url: Callable[[str], object]
     """Refuses what can be no address of audio, without looking it up: DiaryError."""
     check_callback: Callable[[str], object]
@@ -49,6 +51,7 @@ def parts_of(wiring: Wiring) -> Parts:
         ledger=wiring.ledger,
         store=wiring.store,
         seal=wiring.seal,
+        estimates=Estimates(wiring.ledger),
         check_url=Guard(s.fetch_hosts, s.fetch_ports).target,
         check_callback=guard_of(s).target,
         resumable=wiring.resumable,
