@@ -80,7 +80,7 @@ def test_no_route_does_what_a_key_was_not_made_for(home: Home) -> None:
         assert answer.json()["error"] == "scope_missing"
 
 
-ID_NAMES = ("job_id", "id", "user_id", "correction_id")
+ID_NAMES = ("job_id", "id", "user_id", "correction_id", "trouble_id")
 
 
 def test_somebody_else_s_is_as_if_it_were_not_there(home: Home) -> None:
