@@ -9,6 +9,7 @@ from benchmarks import (
     catalogue_growth,
     catalogue_kills,
     control_plane,
+    dagster_events,
     notes,
     search,
     search_quality,
@@ -18,6 +19,7 @@ from benchmarks import (
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "short_files": short_files.main,
     "control_plane": control_plane.main,
+    "dagster_events": dagster_events.main,
     "calibration": calibration.main,
     "notes": notes.main,
     "catalogue_commits": catalogue_commits.main,

@@ -28,6 +28,7 @@ from diary_pipeline.defs.reprocess import reprocess
 from diary_pipeline.defs.resources import resources
 from diary_pipeline.defs.retention import retention
 from diary_pipeline.defs.retry import failed_partitions
+from diary_pipeline.defs.run_failures import run_failures
 from diary_pipeline.defs.schedules import hourly_reconcile, nightly
 from diary_pipeline.defs.sensors import finished_transcripts, publish, stale_notes, uploads
 from diary_pipeline.defs.speech import speech, transcribe_recordings
@@ -57,6 +58,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, object] | None = None
             uploads,
             finished_transcripts,
             failed_partitions,
+            run_failures,
             stale_notes,
             publish,
             erasures,

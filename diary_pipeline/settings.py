@@ -1,10 +1,10 @@
 """Every setting of a deployment: type, unit, default and reason; the only reader of the environment.
 
-What concerns the ways in stands in settings_sources.py and settings_api.py. People and folders stand in the one file
-(settings_file.py), language models too (settings_llm.py). Domain rooms never
-read settings: they are handed values. `load_settings` reads nothing but the mapping it is given, and pydantic-settings'
-own readers are not used, because they look at the process environment by themselves and skip a misspelt
-`DIARY_BEEM_SIZE` in silence.
+What concerns batches stands in settings_batches.py, the ways in in settings_sources.py and settings_api.py. People and
+folders stand in the one file (settings_file.py), language models too (settings_llm.py). Domain rooms never read
+settings: they are handed values. `load_settings` reads nothing but the mapping it is given, and pydantic-settings' own
+readers are not used, because they look at the process environment by themselves and skip a misspelt `DIARY_BEEM_SIZE`
+in silence.
 """
 
 import difflib
@@ -18,9 +18,11 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import DEFAULT_OWNER, Owner, audio_days
+from diary_pipeline.intake.buckets import WatchedBucket
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import Template
 from diary_pipeline.settings_api import ApiSettings
+from diary_pipeline.settings_batches import BatchSettings
 from diary_pipeline.settings_file import KeepAudio, TimeZone, UserId, first_fault, read_people
 from diary_pipeline.settings_kinds import (
     AbsolutePath,
@@ -34,18 +36,17 @@ from diary_pipeline.settings_kinds import (
 )
 from diary_pipeline.settings_llm import Llm, read_llm
 from diary_pipeline.settings_machine import of_machine
-from diary_pipeline.settings_sources import SourceSettings
+from diary_pipeline.settings_sources import SourceSettings, demand_usable
 from diary_pipeline.transcription.renderers.formats import TranscriptFormat
 from diary_pipeline.transcription.repair.rungs import LADDER, Rung
 from diary_pipeline.transcription.weights.hub import HUB_MODELS
 
 PREFIX = "DIARY_"
-Pause = Annotated[float, Field(ge=0)]
 OTHERS = frozenset({"DIARY_REQUIRE_SERVERS"})
 """Variables with our prefix that are not ours to read: the first turns skipped tests into failed ones."""
 
 
-class Settings(ApiSettings, SourceSettings):
+class Settings(ApiSettings, SourceSettings, BatchSettings):
     """A deployment. Frozen: a process has one, made once at its edge."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -107,6 +108,12 @@ class Settings(ApiSettings, SourceSettings):
     dagster_home: AbsolutePath = setting(
         "Places", below("dagster"), "Folder of Dagster's own state and dagster.yaml.", env="DAGSTER_HOME"
     )
+    dagster_url: str = setting(
+        "Places",
+        lambda data: data["ledger_url"] if data["ledger_url"].startswith("postgres") else "",
+        "PostgreSQL URL of Dagster's storage, in a schema of its own; empty: SQLite below DAGSTER_HOME.",
+        secret=True,
+    )
     config_file: AbsolutePath | None = setting(
         "Places", None, "TOML file that names owners and watched folders.", env="DIARY_CONFIG"
     )
@@ -162,48 +169,6 @@ class Settings(ApiSettings, SourceSettings):
         "Transcription", "", "Model of another size that may hear a suspicious passage again; empty: none."
     )
 
-    transcript_batch_recordings: int = setting(
-        "Batches", 200, "Most recordings in one transcription run; a run costs about 10 s to start.", ge=1, le=5000
-    )
-    transcript_batch_audio_minutes: float = setting(
-        "Batches", 120.0, "Most minutes of audio in one transcription run, so that it ends within a coffee break.", gt=0
-    )
-    transcript_batches_open: int = setting(
-        "Batches", 2, "Transcription batches planned and not ended; later arrivals join a later batch.", ge=1, le=1000
-    )
-    note_batch_recordings: int = setting("Batches", 500, "Most recordings in one run that writes notes.", ge=1, le=5000)
-    note_batch_audio_minutes: float = setting(
-        "Batches", 6000.0, "Most minutes of transcribed audio in one run that writes notes.", gt=0
-    )
-    note_batches_open: int = setting("Batches", 2, "Note batches planned and not ended.", ge=1, le=1000)
-    lease_s: float = setting(
-        "Batches",
-        60.0,
-        "Seconds after which a silent worker's recordings may be taken over; it reports thrice in it.",
-        ge=3,
-    )
-    rollback_days: float = setting(
-        "Batches",
-        30.0,
-        "Days for which every version of a transcript or note is kept; after that the current and the previous one.",
-        ge=0,
-    )
-    max_attempts: int = setting(
-        "Batches", 3, "Runs that may try one batch before its recordings are failed.", ge=1, le=100
-    )
-    retry_s: float = setting(
-        "Batches",
-        5.0,
-        "Seconds until work of a run that raised is tried again; doubled with each attempt.",
-        ge=0,
-    )
-    retry_after_s: Annotated[tuple[Pause, ...], Listed] = setting(
-        "Batches",
-        (60.0, 300.0, 1800.0),
-        "Seconds after which a recording that failed is tried again by itself, each pause once, unless its failure can "
-        "not go away; then it has failed. 0: never.",
-    )
-
     default_owner: UserId = setting("People", DEFAULT_OWNER, "Whose diary it is when nobody says.")
     time_zone: TimeZone = setting("People", "UTC", "Zone of owners who name none; decides the day of a recording.")
 
@@ -254,6 +219,7 @@ class Settings(ApiSettings, SourceSettings):
     owners: Mapping[str, Owner] = Field(default_factory=dict)
     folders: tuple[WatchedFolder, ...] = ()
     """Folders to watch, the drop folder first."""
+    buckets: tuple[WatchedBucket, ...] = ()
     llm: Llm = Field(default_factory=Llm)
     templates: Mapping[str, Template] = Field(default_factory=dict)
     origins: Mapping[str, str] = Field(default_factory=dict, repr=False)
@@ -262,11 +228,6 @@ class Settings(ApiSettings, SourceSettings):
         """Give what is known about a person; somebody the file does not name has the defaults."""
         name = user_id or self.default_owner
         return self.owners.get(name) or self.usual_owner(name)
-
-    @property
-    def retries(self) -> tuple[float, ...]:
-        """Give the pauses after failures; none when they are switched off."""
-        return tuple(pause_s for pause_s in self.retry_after_s if pause_s)
 
     def usual_owner(self, user_id: str) -> Owner:
         """Give what holds for a person of whom the file says nothing."""
@@ -320,6 +281,8 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     for name in ("embedding_url", "embedding_model"):
         if settings.embedder == "openai-compatible" and not getattr(settings, name):
             raise UsageError("config_invalid", f"DIARY_EMBEDDER=openai-compatible needs DIARY_{name.upper()}.")
+    if settings.queue_needs:
+        raise UsageError("config_invalid", f"DIARY_UPLOAD_QUEUE={settings.upload_queue} needs {settings.queue_needs}.")
     if settings.transcript_dir == settings.note_dir:
         raise UsageError(
             "config_invalid",
@@ -372,17 +335,13 @@ def _with_file(settings: Settings, env: Mapping[str, str]) -> Settings:
     if settings.config_file is None:
         return settings.model_copy(update={"folders": (drop,)})
     people = read_people(settings.config_file, settings.usual_owner(settings.default_owner))
-    for folder in people.folders:
-        if folder.whisper_model and folder.whisper_model not in settings.allowed_models:
-            raise UsageError(
-                "config_invalid",
-                f"{settings.config_file}: folders.whisper_model {folder.whisper_model} is not in DIARY_ALLOWED_MODELS.",
-            )
+    demand_usable(people, settings.config_file, settings.allowed_models, settings.bucket)
     llm = read_llm(people.llm, settings.config_file, env)
     return settings.model_copy(
         update={
             "owners": people.owners,
             "folders": (drop, *people.folders),
+            "buckets": people.buckets,
             "llm": llm,
             "templates": people.templates,
         }

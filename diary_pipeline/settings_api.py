@@ -29,7 +29,7 @@ def _rates(said: str) -> str:
 
 def _tiers(said: tuple[str, ...]) -> tuple[str, ...]:
     read = [(name.strip(), _rates(rates)) for name, _, rates in (tier.partition("=") for tier in said)]
-    for name, rates in read:
+    for name, _ in read:
         if not _TIER.fullmatch(name):
             raise ValueError("each tier must read like gold=600/minute;20000/hour, its name in small letters")
     if len({name for name, _ in read}) != len(read):
@@ -120,12 +120,6 @@ class ApiSettings(BaseModel):
         "Rate limits",
         (),
         "Other limits for keys made with --tier, such as gold=600/minute;20000/hour, separated by commas.",
-    )
-    redis_url: str | None = setting(
-        "Rate limits",
-        None,
-        "Redis where replicas of the API count together, as redis://HOST:6379/0; empty: each counts for itself.",
-        secret=True,
     )
     trusted_proxies: Networks = setting(
         "Rate limits",

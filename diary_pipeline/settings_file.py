@@ -1,4 +1,4 @@
-"""The one configuration file: whose diaries these are, and which folders are watched for them (`DIARY_CONFIG`, TOML).
+"""The one configuration file (`DIARY_CONFIG`, TOML): whose diaries these are, and where recordings are looked for.
 
     [owners.anna]
     languages = ["de", "en"]            # ISO 639-1; detection chooses among them
@@ -28,9 +28,14 @@
     language = "de"                     # forced; leave out to detect
     whisper_model = "small"
     tags = ["phone"]
+    template = "dreams"                 # of its notes; the recordings get a tag of that name
     vocabulary = ["Brenner"]            # beside the owner's
     ignore = ["*.tmp", "drafts/*"]
     not_older_than_days = 365
+
+    [[buckets]]
+    url = "gs://voice-memos/anna/"      # what the names of its objects begin with
+    owner = "anna"                      # and whatever else a folder takes
 
 Settings of the deployment are `DIARY_*` variables and belong to settings.py, the table `llm` to settings_llm.py. An
 unknown key is an error: a misspelt `langauges` would else be a wrong language that nobody notices.
@@ -48,6 +53,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import Owner, audio_days, owner_name
+from diary_pipeline.intake.buckets import WatchedBucket, place_in_bucket
 from diary_pipeline.intake.options import clean_language, clean_tags, clean_vocabulary
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.notes.renderers.template import DEFAULT, Template, template_from
@@ -91,6 +97,11 @@ def _kept(said: str | float) -> str | float:
     return said
 
 
+def _in_bucket(said: str) -> str:
+    place_in_bucket(said)
+    return said
+
+
 TimeZone = Annotated[str, AfterValidator(known_zone)]
 Language = Annotated[str, AfterValidator(_as_at_the_door(clean_language))]
 Tags = Annotated[tuple[str, ...], AfterValidator(_as_at_the_door(clean_tags))]
@@ -124,22 +135,39 @@ class _Owner(_Row):
         return said
 
 
-class _Folder(_Row):
-    path: str = Field(min_length=1)
+class _Source(_Row):
     owner: UserId | None = None
     language: Language | None = None
     whisper_model: str | None = None
     tags: Tags = ()
+    template: str | None = None
     vocabulary: Vocabulary = ()
     ignore: tuple[str, ...] = ()
     not_older_than_days: float | None = Field(default=None, gt=0)
 
 
+class _Folder(_Source):
+    path: str = Field(min_length=1)
+
+
+class _Bucket(_Source):
+    url: Annotated[str, AfterValidator(_in_bucket)]
+
+
 class _File(_Row):
     owners: Mapping[UserId, _Owner] = {}
     folders: tuple[_Folder, ...] = ()
+    buckets: tuple[_Bucket, ...] = ()
     llm: Mapping[str, Any] = {}
     templates: Mapping[str, Mapping[str, Any]] = {}
+
+    @field_validator("buckets")
+    @classmethod
+    def _each_once(cls, said: tuple[_Bucket, ...]) -> tuple[_Bucket, ...]:
+        places = [place_in_bucket(one.url) for one in said]
+        if twice := [one.url for n, one in enumerate(said) if places[n] in places[:n]]:
+            raise ValueError(f"{twice[0]} is named twice, and its objects can be one owner's only")
+        return said
 
     @model_validator(mode="after")
     def _templates_can_be_used(self) -> "_File":
@@ -149,7 +177,21 @@ class _File(_Row):
             for named in (owner.template, *owner.tag_templates.values()):
                 if named not in (None, DEFAULT.name, *self.templates):
                     raise ValueError(f"owner {who} names the template {named!r}, and there is no table of it")
+        for source in self.sources:
+            if source.template not in (None, DEFAULT.name, *self.templates):
+                where = f"folder {source.path}" if isinstance(source, _Folder) else f"bucket {source.url}"
+                raise ValueError(f"{where} names the template {source.template!r}, and there is no table")
         return self
+
+    @property
+    def sources(self) -> tuple[_Folder | _Bucket, ...]:
+        """Where recordings are looked for."""
+        return (*self.folders, *self.buckets)
+
+    def tag_templates(self, owner: str, default_owner: str) -> Mapping[str, str]:
+        """Say which template a tag chooses: as the owner says, else as that owner's folders and buckets do."""
+        theirs = [f.template for f in self.sources if f.template and (f.owner or default_owner) == owner]
+        return {**{name: name for name in theirs}, **self.owners.get(owner, _Owner()).tag_templates}
 
 
 @dataclass(frozen=True)
@@ -158,6 +200,7 @@ class People:
 
     owners: Mapping[str, Owner]
     folders: tuple[WatchedFolder, ...]
+    buckets: tuple[WatchedBucket, ...]
     llm: Mapping[str, Any]
     """Unread; see settings_llm.py."""
     templates: Mapping[str, Template]
@@ -177,6 +220,7 @@ def read_people(path: Path, usual: Owner) -> People:
         file = _File.model_validate(said)
     except ValidationError as error:
         raise UsageError("config_invalid", f"{path}: {first_fault(error)}.") from error
+    of_sources = {source.owner or usual.user_id: _Owner() for source in file.sources if source.template}
     owners = {
         name: Owner(
             user_id=name,
@@ -186,30 +230,30 @@ def read_people(path: Path, usual: Owner) -> People:
             replacements=tuple(sorted(owner.replacements.items())),
             note_language=owner.note_language,
             template=owner.template,
-            tag_templates=tuple(owner.tag_templates.items()),
+            tag_templates=tuple(file.tag_templates(name, usual.user_id).items()),
             local_only=owner.local_only,
             day_budget_usd=owner.day_budget_usd,
             keep_audio_days=usual.keep_audio_days if owner.keep_audio is None else audio_days(owner.keep_audio),
             keep_days=owner.keep_days or usual.keep_days,
         )
-        for name, owner in file.owners.items()
+        for name, owner in {**of_sources, **file.owners}.items()
     }
     folders = tuple(_watched(folder, path.parent, usual.user_id) for folder in file.folders)
+    buckets = tuple(
+        WatchedBucket(*place_in_bucket(bucket.url), **_rules(bucket, usual.user_id)) for bucket in file.buckets
+    )
     templates = {name: template_from(name, said) for name, said in file.templates.items()}
-    return People(owners, folders, file.llm, templates)
+    return People(owners, folders, buckets, file.llm, templates)
 
 
 def _watched(folder: _Folder, beside: Path, default_owner: str) -> WatchedFolder:
-    return WatchedFolder(
-        path=(beside / Path(folder.path).expanduser()).absolute(),
-        owner=folder.owner or default_owner,
-        language=folder.language,
-        whisper_model=folder.whisper_model,
-        tags=folder.tags,
-        vocabulary=folder.vocabulary,
-        ignore=folder.ignore,
-        not_older_than_days=folder.not_older_than_days,
-    )
+    return WatchedFolder((beside / Path(folder.path).expanduser()).absolute(), **_rules(folder, default_owner))
+
+
+def _rules(source: _Source, default_owner: str) -> dict[str, Any]:
+    said = {name: getattr(source, name) for name in _Source.model_fields if name != "template"}
+    tags = (*source.tags, *([source.template] if source.template else []))
+    return {**said, "owner": source.owner or default_owner, "tags": tuple(dict.fromkeys(tags))}
 
 
 def first_fault(error: ValidationError) -> str:

@@ -11,6 +11,8 @@ from diary_pipeline.storage.bucket import bucket_of
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Listed = BeforeValidator(lambda said: _listed(said) if isinstance(said, str) else said)
 Words = Annotated[tuple[str, ...], Listed]
+Waits = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Listed]
+"""Seconds between tries."""
 
 
 def _listed(said: str) -> list[str]:

@@ -14,6 +14,7 @@ from diary_pipeline.storage.gcs import GcsStore
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline_tests.gcs_server import GcsServer, gcs_server
 from diary_pipeline_tests.new_ledgers import NewLedgers
+from diary_pipeline_tests.pubsub_emulator import PubSubEmulator, pubsub_emulator
 from diary_pipeline_tests.servers import Postgres, Redis, postgres_server, redis_server
 
 settings.register_profile("untimed", deadline=None)  # a test times nothing: machines are busy
@@ -64,6 +65,20 @@ def redis_url(redis_session: Redis) -> str:
     with redis.Redis.from_url(redis_session.url) as client:
         client.flushall()
     return redis_session.url
+
+
+@pytest.fixture(scope="session")
+def pubsub_session() -> Iterator[PubSubEmulator]:
+    """A Pub/Sub emulator of this session's own."""
+    with pubsub_emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def pubsub(pubsub_session: PubSubEmulator, monkeypatch: pytest.MonkeyPatch) -> PubSubEmulator:
+    """The emulator, found by the SDK as it finds any; who kills it starts one of its own with `pubsub_emulator`."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub_session.host)
+    return pubsub_session
 
 
 @pytest.fixture(scope="session")

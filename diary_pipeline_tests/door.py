@@ -1,12 +1,14 @@
 """A door with its stores, for tests of intake."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.seal import Seal
+from diary_pipeline.intake.fetch import FetchLimits
+from diary_pipeline.intake.fetcher import Fetcher
 from diary_pipeline.intake.receive import Received
 from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.work import Intake, IntakeReport
@@ -34,7 +36,13 @@ class House:
         """What happens to a file between the first look and the reading."""
         self.door = self.another_door()
 
-    def another_door(self, store: FolderStore | None = None, limits: AudioLimits = LIMITS) -> Intake:
+    def another_door(
+        self,
+        store: FolderStore | None = None,
+        limits: AudioLimits = LIMITS,
+        fetchers: Mapping[str, Fetcher] | None = None,
+        fetching: FetchLimits | None = None,
+    ) -> Intake:
         return Intake(
             self.ledger,
             store or self.store,
@@ -44,6 +52,8 @@ class House:
             allowed_models=("tiny.en", "base"),
             seal=SEAL,
             scratch=self.scratch,
+            fetchers=fetchers,
+            fetching=fetching,
             clock=lambda: self.time,
         )
 

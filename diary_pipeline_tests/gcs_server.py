@@ -16,7 +16,7 @@ import sys
 import threading
 import urllib.parse
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +27,7 @@ from diary_pipeline_tests.servers import missing_server
 Harm = Literal["status", "cut", "damage", "lost answer"]
 OBJECT = re.compile(r"/(?:download/)?storage/v1/b/([^/]+)/o/(.+)")
 PAGE = 1000
+MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass
@@ -64,6 +65,8 @@ class GcsServer:
     asked: list[str] = field(default_factory=list)
     """`METHOD path`, in order."""
     faults: list[Fault] = field(default_factory=list)
+    told: dict[str, Callable[[bytes, dict[str, str]], None]] = field(default_factory=dict)
+    """By bucket: who is told of each object that is written there, body and attributes."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     uploads: dict[str, dict[str, Any]] = field(default_factory=dict)
     generations: Iterator[int] = field(default_factory=lambda: itertools.count(1_700_000_000_000_000))
@@ -73,6 +76,22 @@ class GcsServer:
         name = f"diary-{uuid.uuid4().hex[:12]}"
         self.buckets[name] = {}
         return name
+
+    def write(self, bucket: str, name: str, data: bytes) -> int:
+        """Write an object as somebody would by other means than ours, and return its generation."""
+        kept = Kept(data, next(self.generations), {}, "", dt.datetime.now(dt.UTC).strftime(MOMENT))
+        with self.lock:
+            self.buckets[bucket][name] = kept
+        self.tell(bucket, name)
+        return kept.generation
+
+    def tell(self, bucket: str, name: str) -> None:
+        """Tell whoever asked for it that an object was written, in what GCS calls JSON_API_V1."""
+        if bucket in self.told:
+            said = _resource(bucket, name, self.buckets[bucket][name])
+            event = {"eventType": "OBJECT_FINALIZE", "payloadFormat": "JSON_API_V1"}
+            which = {"bucketId": bucket, "objectId": name, "objectGeneration": said["generation"]}
+            self.told[bucket](json.dumps({"kind": "storage#object", **said}).encode(), {**event, **which})
 
     def fault_for(self, asked: str) -> Fault | None:
         """Note what is asked, and take the fault that is meant for it."""
@@ -184,7 +203,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.state.lock:
             kept = self.state.buckets.get(bucket, {})
             after, prefix = query.get("pageToken", ""), query.get("prefix", "")
-            names = sorted(name for name in kept if name.startswith(prefix) and name > after)
+            start = query.get("startOffset", "")
+            names = sorted(name for name in kept if name.startswith(prefix) and name > after and name >= start)
             page = names[: int(query.get("maxResults", PAGE))]
             found = {"items": [_resource(bucket, name, kept[name]) for name in page]}
         more = {"nextPageToken": page[-1]} if len(names) > len(page) else {}
@@ -233,8 +253,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return None
             kind = resource.get("contentType", "")
             said, now = resource.get("metadata") or {}, dt.datetime.now(dt.UTC)
-            kept = Kept(data, next(self.state.generations), said, kind, now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+            kept = Kept(data, next(self.state.generations), said, kind, now.strftime(MOMENT))
             self.state.buckets[bucket][name] = kept
+        self.state.tell(bucket, name)
         if self.fault and self.fault.harm == "lost answer":
             return self.refuse(503, "stored, but the answer is lost")
         return self.answer(200, _resource(bucket, name, kept))

@@ -17,6 +17,7 @@ from diary_pipeline.api import (
     openai,
     people,
     quarantine,
+    quarantine_routes,
     results,
     search,
     submit,
@@ -47,6 +48,7 @@ STATUS: tuple[APIRouter, ...] = (
     search.router,
     people.router,
     quarantine.router,
+    quarantine_routes.router,
     *_OPERATIONS,
 )
 """Routers of the status API."""
@@ -81,7 +83,7 @@ def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
         redoc_url=None,
     )
     app.state.parts, app.state.metrics, app.state.watch = parts, counted, events.Watch(parts.ledger)
-    install(app)
+    install(app, [route for router in routers for route in router.routes])
     for router in routers:
         app.include_router(router)
     describe(app, name)

@@ -1,6 +1,7 @@
 """Which route takes which kind of body, and how large: one table, read before the first byte.
 
-What surprises: `PUT /jobs/upload` takes any media type, JSON's too: what a file is, its bytes say (FEATURES 2).
+What surprises: `PUT /jobs/upload` takes any media type, JSON's too: what a file is, its bytes say (FEATURES 2). The
+parts of an upload (tus.py) have one of their own, which their route asks for in the words of its protocol.
 """
 
 import re
@@ -9,14 +10,23 @@ from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 
+from diary_pipeline.api.incoming import too_large as audio_too_large
 from diary_pipeline.api.problems import Problem
 
 ANY = "*/*"
 JSON = "application/json"
 FORM = "multipart/form-data"
-TUS_PART = "application/offset+octet-stream"
 FORM_BYTES = 1_000_000
 """What a form may hold beside its file: fields and the lines between them."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How large a body may be."""
+
+    most_bytes: int
+    too_large: Problem
+    """The answer to a larger one."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +36,18 @@ class Rule:
     methods: frozenset[str]
     """Empty: all."""
     path: re.Pattern[str]
-    takes: Mapping[str, int]
-    """Media type -> most bytes."""
+    takes: Mapping[str, Limit]
+    """By media type."""
 
     def fits(self, method: str, path: str) -> bool:
         """Tell whether it is about such a request."""
         return (not self.methods or method in self.methods) and self.path.fullmatch(path) is not None
 
-    def allowed_bytes(self, headers: Headers) -> int:
-        """Give the most bytes of a body with these headers; Problem 400, 411, 413 or 415 for what it says of itself."""
+    def limit(self, headers: Headers) -> Limit:
+        """Give the limit of a body with these headers; Problem 400, 411, 413 or 415 for what it says of itself."""
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        most = self.takes.get(kind, self.takes.get(ANY))
-        if most is None:
+        limit = self.takes.get(kind, self.takes.get(ANY))
+        if limit is None:
             known = " or ".join(self.takes)
             raise Problem(415, "media_type_unsupported", f"Send the body with Content-Type: {known}.")
         said = headers.get("content-length")
@@ -46,20 +56,22 @@ class Rule:
                 raise Problem(411, "length_required", "Say how long the body is (Content-Length).")
         elif not (said.isascii() and said.isdecimal()):
             raise Problem(400, "length_invalid", "Content-Length is no number.")
-        elif int(said) > most:
-            raise Problem(413, "body_too_large", f"The body has {said} bytes; at most {most} are taken here.")
-        return most
+        elif int(said) > limit.most_bytes:
+            raise limit.too_large
+        return limit
 
 
 def rules_of(json_bytes: int, file_bytes: int) -> tuple[Rule, ...]:
     """Give the rules of a deployment; the first that fits a request holds, and the last fits all."""
-    form = {FORM: file_bytes + FORM_BYTES}
-    json = {JSON: json_bytes}
-    table: Sequence[tuple[str, str, Mapping[str, int]]] = (
-        ("PUT", r"/jobs/upload", {ANY: file_bytes}),
+    file = Limit(file_bytes, audio_too_large(file_bytes))
+    form = {FORM: Limit(file_bytes + FORM_BYTES, file.too_large)}
+    said = f"The body is larger than {json_bytes} bytes, the most that is taken here."
+    json = {JSON: Limit(json_bytes, Problem(413, "body_too_large", said))}
+    table: Sequence[tuple[str, str, Mapping[str, Limit]]] = (
+        ("PUT", r"/jobs/upload", {ANY: file}),
         ("POST", r"/jobs", {**json, **form}),
         ("POST", r"/v1/audio/transcriptions", form),
-        ("POST PATCH", r"/uploads(/.*)?", {TUS_PART: file_bytes}),
+        ("POST PATCH", r"/files(/[^/]*)?", {ANY: file}),
         ("", r".*", json),
     )
     return tuple(Rule(frozenset(methods.split()), re.compile(path), takes) for methods, path, takes in table)

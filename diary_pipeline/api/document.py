@@ -1,6 +1,7 @@
 """The OpenAPI document of each app. What a route takes and answers is said where the route is; here is what they share.
 
-What surprises: the framework leaves out what only `$ref`s of ours name, so those schemas are added here.
+What surprises: the framework leaves out what only `$ref`s of ours name, so those schemas are added here; and what every
+request may be refused with before a route sees it (door.py, guards.py) is added to every route.
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -10,15 +11,21 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from diary_pipeline.api.door import FREE, OPEN
 from diary_pipeline.api.models import Batch, Submission
-from diary_pipeline.api.problems import ProblemDocument
+from diary_pipeline.api.problems import ProblemDocument, answers
 
 TITLES = {"ingestion": "Diary ingestion API", "status": "Diary status API", "all": "Diary API"}
 ABOUT = (
     "Spoken recordings become dated, truthful notes. Every refusal is a problem document (RFC 9457) with a stable code "
     "in `error`; every answer carries X-Request-ID."
 )
+_THEIRS = "HTTPValidationError"
 _NAMED_BY_US = (ProblemDocument, Submission, Batch)
+KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `diary keys create`."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+}
 _WHERE = "#/components/schemas/{model}"
 
 
@@ -39,9 +46,29 @@ def _document(app: FastAPI, name: str) -> dict[str, Any]:
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     _, ours = models_json_schema([(model, "validation") for model in _NAMED_BY_US], ref_template=_WHERE)
     schemas.update(ours.get("$defs", {}))
-    for unused in ("HTTPValidationError", "ValidationError"):  # the framework's own words for a refusal
+    for path, operations in made["paths"].items():
+        for operation in operations.values():
+            _add_refusals(path, operation)
+    made["components"]["securitySchemes"] = KEYS
+    for unused in (_THEIRS, "ValidationError"):  # the framework's own words for a refusal
         schemas.pop(unused, None)
     return made
+
+
+def _add_refusals(path: str, operation: dict[str, Any]) -> None:
+    """Name what is refused around the route, and have the framework's own refusal read as all others."""
+    told = operation["responses"]
+    if _THEIRS in str(told.get("422")):
+        told["422"] = answers(422)[422]
+    statuses = [403, 405, 414, 431]
+    statuses += [] if path in FREE else [429, 503]
+    statuses += [] if path in OPEN else [401]
+    statuses += [400, 408, 413] if "requestBody" in operation else []
+    for status, described in answers(*statuses).items():
+        told.setdefault(str(status), described)
+    operation["responses"] = dict(sorted(told.items()))
+    if path not in OPEN:
+        operation["security"] = [*({name: []} for name in KEYS), {}]  # the last: none, as on loopback
 
 
 def _version() -> str:

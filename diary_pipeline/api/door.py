@@ -4,14 +4,14 @@ Bodies are guards.py's business, what a route wants beyond `read` or `submit` th
 that does not exist is refused without a key as any other, so that nobody learns which do.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from diary_pipeline.api.addresses import client_address, counted_as, networks
+from diary_pipeline.api.addresses import Network, client_address, counted_as, networks
 from diary_pipeline.api.auth import EVERYTHING, Caller, Mode, auth_mode, check_method, key_problem, shown_key
 from diary_pipeline.api.browsers import check_host, check_stranger
 from diary_pipeline.api.guards import refuse
@@ -43,18 +43,16 @@ class Rules:
     keys: KeyRing
     rates: Rates
     settings: Settings
-    free: frozenset[str] = FREE
-    open: frozenset[str] = OPEN
-    address_of: Callable[[Scope, Headers], str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        trusted, header = networks(self.settings.trusted_proxies), self.settings.forwarded_header
+    @cached_property
+    def trusted(self) -> tuple[Network, ...]:
+        """The networks of trusted proxies."""
+        return networks(self.settings.trusted_proxies)
 
-        def address_of(scope: Scope, headers: Headers) -> str:
-            peer = (scope.get("client") or (None,))[0]
-            return counted_as(client_address(peer, headers, trusted, header))
-
-        object.__setattr__(self, "address_of", address_of)
+    def address_of(self, scope: Scope, headers: Headers) -> str:
+        """Name the address under which a request is counted."""
+        peer = (scope.get("client") or (None,))[0]
+        return counted_as(client_address(peer, headers, self.trusted, self.settings.forwarded_header))
 
 
 def door(parts: Parts) -> Middleware:
@@ -92,13 +90,13 @@ class Door:
         check_size(scope)
         without_keys = rules.mode == "off"
         check_host(headers, rules.settings.api_hosts, without_keys)
-        if path in rules.free:
+        if path in FREE:
             return None
         if without_keys:
             check_stranger(scope["method"], headers, rules.settings.api_origins, bool(rules.settings.trusted_proxies))
         address = rules.address_of(scope, headers)
         asking = Caller(None, EVERYTHING)
-        if not without_keys and path not in rules.open:
+        if not without_keys and path not in OPEN:
             asking = await self._caller(headers, address)
         user = asking.owner or asking.key_id
 
@@ -107,7 +105,7 @@ class Door:
 
         scope.setdefault("state", {}).update(caller=asking, take_more=take_more)
         standing = await rules.rates.take(user, address, asking.tier)
-        if path not in rules.open:
+        if path not in OPEN:
             check_method(asking, scope["method"])
         return standing
 

@@ -1,7 +1,7 @@
 """Which bodies are read, how much of them, and how slowly they may come; nothing is kept of them here.
 
-What surprises: what is found while a body streams becomes the answer whatever the route makes of the exception, because
-frameworks turn what goes wrong while they read a body into an answer of their own (FastAPI: 400).
+What surprises: a route whose body is refused on the way is told that its client has gone, which it must cope with
+anyway: it keeps or drops what came. The answer is given here, whatever the route makes of that.
 """
 
 import asyncio
@@ -14,16 +14,17 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from diary_pipeline.api.body_rules import Rule, rule_for, rules_of
+from diary_pipeline.api.body_rules import Limit, Rule, rule_for, rules_of
 from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import Problem, answer
 
 GRACE_S = 20.0
 """Before a sender's speed is judged: the first seconds of a mobile connection say little."""
 LINGER_S = 2.0
-"""For how long the rest of a refused body is thrown away. A connection that is closed while its other end still writes
-is reset, and a reset takes the answer with it that was on its way (SEEN with httpx on loopback: no 413, but a broken
-pipe)."""
+"""For how long the rest of a refused body is thrown away: a connection that is closed while its other end still writes
+is reset, and a reset may take the answer with it that was on its way (RFC 9112, 9.6)."""
+
+GONE: Message = {"type": "http.disconnect"}
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,14 @@ class Bodies:
             await self.app(scope, receive, send)
             return
         try:
-            most = rule_for(self.rules, scope["method"], scope["path"]).allowed_bytes(headers)
+            limit = rule_for(self.rules, scope["method"], scope["path"]).limit(headers)
         except Problem as problem:
             await refuse(scope, receive, send, problem)
             return
-        body = _Watched(scope, receive, send, most, self.pace, self.clock)
+        body = _Watched(scope, receive, send, limit, self.pace, self.clock)
         try:
             await self.app(scope, body.receive, body.send)
-        except (Problem, ClientDisconnect):
+        except ClientDisconnect:
             if body.verdict is None and not body.gone:
                 raise
         if body.verdict is not None:
@@ -76,10 +77,10 @@ class _Watched:
     """One body on its way in, and the answer on its way out."""
 
     def __init__(  # noqa: PLR0917 - a request in ASGI is three things already
-        self, scope: Scope, receive: Receive, send: Send, max_bytes: int, pace: Pace, clock: Callable[[], float]
+        self, scope: Scope, receive: Receive, send: Send, limit: Limit, pace: Pace, clock: Callable[[], float]
     ) -> None:
         self.scope, self._receive, self._send = scope, receive, send
-        self._max_bytes, self._pace, self._clock = max_bytes, pace, clock
+        self._limit, self._pace, self._clock = limit, pace, clock
         self.verdict: Problem | None = None
         self.gone = False
         self._whole = False
@@ -89,7 +90,7 @@ class _Watched:
 
     async def receive(self) -> Message:
         if self.verdict is not None:
-            raise self.verdict
+            return GONE
         if self._whole:  # what still comes is the end of the connection, which may take hours
             return await self._receive()
         began = self._clock()
@@ -97,7 +98,7 @@ class _Watched:
             message = await asyncio.wait_for(self._receive(), self._pace.idle_s)
         except TimeoutError:
             self.verdict = _too_slow(f"nothing came for {self._pace.idle_s:g} s")
-            raise self.verdict from None
+            return GONE
         self._waited_s += self._clock() - began
         if message["type"] == "http.disconnect":
             self.gone = True
@@ -105,9 +106,7 @@ class _Watched:
         self._bytes += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
         self.verdict = self._judged()
-        if self.verdict is not None:
-            raise self.verdict
-        return message
+        return message if self.verdict is None else GONE
 
     async def send(self, message: Message) -> None:
         if self.verdict is None or self._answering:
@@ -121,8 +120,8 @@ class _Watched:
             await refuse(self.scope, self._receive, self._send, self.verdict, lingers and not self._whole)
 
     def _judged(self) -> Problem | None:
-        if self._bytes > self._max_bytes:
-            return too_large(self._max_bytes)
+        if self._bytes > self._limit.most_bytes:
+            return self._limit.too_large
         slowest = self._pace.min_bytes_s * self._waited_s
         if not self._whole and self._waited_s > GRACE_S and self._bytes < slowest:
             return _too_slow(f"less than {self._pace.min_bytes_s} bytes a second came")
@@ -158,11 +157,6 @@ async def refuse(scope: Scope, receive: Receive, send: Send, problem: Problem, l
         except TimeoutError:
             pass
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def too_large(max_bytes: int) -> Problem:
-    """Make the answer to a body that is too large."""
-    return Problem(413, "body_too_large", f"The body has more than the {max_bytes} bytes that are taken here.")
 
 
 def _too_slow(why: str) -> Problem:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Path, Query
@@ -13,7 +14,6 @@ from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.core.batch import ENDED
 from diary_pipeline.ledger import jobs as ledger_jobs
-from diary_pipeline.ledger.backlog import estimate
 from diary_pipeline.ledger.connect import now
 from diary_pipeline.ledger.jobs import Cursor
 
@@ -34,9 +34,11 @@ def get_job(id: JobId, parts: Given, caller: Asking) -> Job:
     """Tell how a job stands."""
     caller.require("read")
     job = find_job(parts, caller, id)
+    if job.status in ENDED:
+        return shown(job, None)
     with parts.ledger.reading() as conn:
-        left_s = None if job.status in ENDED else now(conn) + estimate(conn, job.priority).seconds
-    return shown(job, left_s)
+        at = now(conn)
+    return shown(job, at + parts.estimates.seconds(job.priority))
 
 
 @one.delete("/jobs/{job_id}", operation_id="deleteJob", responses=answers(401, 403, 405, 422, 429, 503, s404=NO_JOB))
@@ -132,7 +134,7 @@ def _write(cursor: Cursor) -> str:
 def _read(cursor: str) -> Cursor:
     try:
         at, _, id = base64.urlsafe_b64decode(cursor.encode("ascii") + b"==").decode("ascii").partition("~")
-        if id.isalnum():
+        if id.isalnum() and math.isfinite(float(at)):
             return float(at), id
     except (ValueError, binascii.Error):
         pass

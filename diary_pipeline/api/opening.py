@@ -23,7 +23,6 @@ from diary_pipeline.core.owner import owner_name
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger import submissions
-from diary_pipeline.ledger.backlog import estimate
 from diary_pipeline.ledger.connect import now
 from diary_pipeline.ledger.jobs import NewJob, Opened, find
 from diary_pipeline.ledger.jobs_read import WORDS
@@ -97,8 +96,8 @@ def told(parts: Parts, opened: Sequence[Opened]) -> list[Accepted]:
     with parts.ledger.reading() as conn:
         at = now(conn)
         rows = {row.id: row for row in submissions.get(conn, [job.id for job in opened])}
-        left_s = {rank: estimate(conn, WORDS[rank]).seconds for rank in {row.priority for row in rows.values()}}
         before = {job.id: find(conn, job.id) for job in opened if not job.is_new}
+    left_s = {rank: parts.estimates.seconds(WORDS[rank]) for rank in {row.priority for row in rows.values()}}
     if len(rows) < len({job.id for job in opened}):
         raise Problem(409, "job_removed", "The job that this request opened before was removed since.")
     answers = []

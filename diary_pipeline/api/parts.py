@@ -6,13 +6,12 @@ Composed here and not in wiring/, which lies below this room and knows nothing o
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
+from diary_pipeline.api.estimates import Estimates
 from diary_pipeline.catalogue.search import Found, search
 from diary_pipeline.catalogue.search_ranking import Filters
-from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.resumable import Resumable
@@ -31,7 +30,8 @@ class Parts:
     ledger: Ledger
     store: ObjectStore
     seal: Seal
-    check_url: Callable[[str], None]
+    estimates: Estimates
+    check_url: Callable[[str], object]
     """Refuses what can be no address of audio, without looking it up: DiaryError."""
     check_callback: Callable[[str], object]
     """The same for an address that is to be told of a job's end."""
@@ -51,7 +51,8 @@ def parts_of(wiring: Wiring) -> Parts:
         ledger=wiring.ledger,
         store=wiring.store,
         seal=wiring.seal,
-        check_url=_web_address,
+        estimates=Estimates(wiring.ledger),
+        check_url=Guard(s.fetch_hosts, s.fetch_ports).target,
         check_callback=guard_of(s).target,
         resumable=wiring.resumable,
         edit=wiring.edit,
@@ -62,12 +63,6 @@ def parts_of(wiring: Wiring) -> Parts:
 def guard_of(settings: Settings) -> Guard:
     """Give what judges the addresses of receivers of webhooks."""
     return Guard(allowed=settings.webhook_allowed_hosts)
-
-
-def _web_address(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError("url_invalid", "This is no http:// or https:// address; check it and send it again.")
 
 
 def _parts(request: Request) -> Parts:

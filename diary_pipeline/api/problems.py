@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
 
 from diary_pipeline.core.errors import DiaryError, NotFound
 from diary_pipeline.observability.logs import log
@@ -31,13 +32,16 @@ _CODES: Mapping[int, str] = {
     403: "forbidden",
     404: "route_unknown",
     405: "method_not_allowed",
+    408: "body_too_slow",
     409: "conflict",
     411: "length_required",
     412: "precondition_failed",
     413: "body_too_large",
+    414: "address_too_long",
     415: "media_type_unsupported",
     422: "request_invalid",
     429: "rate_limited",
+    431: "headers_too_large",
     500: "internal_error",
     503: "unavailable",
 }
@@ -78,13 +82,16 @@ class ProblemDocument(BaseModel):
     errors: list[Fault] | None = Field(None, description="Each field that does not fit.")
 
 
-def install(app: FastAPI) -> None:
-    """Have every refusal of this app answered with a problem document."""
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Have every refusal of this app answered with a problem document; `routes`: all that it has."""
     from sqlalchemy.exc import InterfaceError, OperationalError
     from sqlalchemy.exc import TimeoutError as PoolTimeout
 
     async def told(request: Request, error: Exception) -> Response:
-        return answer(request, problem_of(error))
+        problem = problem_of(error)
+        if problem.status == 405 and (methods := _allowed(routes, request.url.path)):
+            problem.headers["Allow"] = methods  # the framework names those of the first route alone
+        return answer(request, problem)
 
     async def unfit(request: Request, error: Exception) -> Response:
         return (
@@ -176,6 +183,11 @@ def invalid(found: Sequence[Fault]) -> Problem:
     """Make the problem of a request that does not fit."""
     first = f"{found[0].where}: {found[0].what}" if found else "it does not fit"
     return Problem(422, "request_invalid", f"The request cannot be used: {first}.")
+
+
+def _allowed(routes: Sequence[BaseRoute], path: str) -> str:
+    here = [route for route in routes if isinstance(route, Route) and route.path_regex.match(path)]
+    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
 
 
 def _answer_invalid(request: Request, error: RequestValidationError) -> Response:

@@ -6,6 +6,7 @@ ledger and the opening of its file, when erasure or merging replaced it; then th
 """
 
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
@@ -161,7 +162,7 @@ def _download(job: Job, text: str, suffix: str) -> Response:
 
 def disposition(file_name: str, suffix: str) -> str:
     """Name a download after the recording's file, for browsers that know RFC 6266 and those that do not."""
-    stem = file_name.rpartition(".")[0] or file_name
+    stem = PurePosixPath(file_name).stem
     plain = "".join("_" if c in _UNSAFE or not c.isprintable() else c for c in stem).strip(". ")
     name = f"{plain[:LONGEST_NAME] or 'recording'}.{suffix}"
     ascii_name = name.encode("ascii", "replace").decode().replace("?", "_")

@@ -21,6 +21,7 @@ from diary_pipeline.observability.logs import log
 MOST_HEADER_BYTES = 65_536
 """Of one request, while it is not whole."""
 KEEP_ALIVE_S = 20
+BACKLOG = 2048
 
 logger = log(__name__)
 
@@ -31,10 +32,6 @@ class _Server(uvicorn.Server):
         yield
 
 
-BACKLOG = 2048
-"""Connections that wait to be taken while the loop is busy; uvicorn's own number."""
-
-
 def listen(host: str, port: int) -> socket.socket:
     """Take a port (0: any that is free); UsageError where that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -42,7 +39,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-        bound.listen(BACKLOG)  # who reads the address that is printed next may connect at once
+        bound.listen(BACKLOG)  # whoever is told the address may ask at once and waits here while the apps start
     except OSError as error:
         bound.close()
         raise UsageError(

@@ -16,6 +16,7 @@ from typing import Any
 
 from diary_pipeline.cli.route_check import State, route_state, routes_state
 from diary_pipeline.core.errors import DiaryError
+from diary_pipeline.intake.buckets import WatchedBucket
 from diary_pipeline.notes.routing.route import Route
 from diary_pipeline.settings import Settings
 from diary_pipeline.settings_pages import masked
@@ -43,6 +44,8 @@ def examine(settings: Settings) -> list[Finding]:
         _attempt("objects", lambda: _bucket(settings) if settings.bucket else _writable(settings.object_dir)),
         _attempt("drop folder", lambda: _writable(settings.drop_dir)),
         *(_attempt("watched folder", partial(_readable, folder.path)) for folder in settings.folders[1:]),
+        *(_attempt("watched bucket", partial(_watched_bucket, bucket)) for bucket in settings.buckets),
+        *([_attempt("upload queue", lambda: _queue(settings))] if settings.upload_queue != "none" else []),
         _attempt("ledger", lambda: _ledger(settings)),
         _attempt("catalogue", lambda: _catalogue(settings)),
         _attempt("transcription server", lambda: _server(settings))
@@ -109,6 +112,24 @@ def _readable(folder: Path) -> tuple[State, str]:
     here = os.access(folder, os.R_OK | os.X_OK)
     detail = "can be read." if here else "cannot be read: mount it, or change DIARY_CONFIG."
     return "ok" if here else "missing", f"{folder} {detail}"
+
+
+def _watched_bucket(rule: WatchedBucket) -> tuple[State, str]:
+    from diary_pipeline.storage.foreign import ForeignBucket
+
+    found = ForeignBucket(rule.bucket, patience_s=ANSWER_S).page(rule.prefix, "", 1)
+    return "ok", f"{rule.url} can be listed{'' if found else ', and holds nothing'}; its objects are {rule.owner}'s."
+
+
+def _queue(settings: Settings) -> tuple[State, str]:
+    from diary_pipeline.wiring.deployment import Wiring
+
+    queue = Wiring(settings).notifications
+    assert queue is not None  # noqa: S101 - examine() asks only where one is configured
+    try:
+        return "ok", queue.state()
+    finally:
+        queue.close()
 
 
 def _nearest(folder: Path) -> Path:

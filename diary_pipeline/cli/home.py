@@ -45,7 +45,8 @@ def prepare_home(settings: Settings) -> None:
                 f"{folder} cannot be written by user id {os.getuid()} ({error.strerror}): "
                 "change its owner, or set DIARY_HOME.",
             ) from error
-    template = resources.files("diary_pipeline").joinpath("instance/dagster.sqlite.yaml")
+    kind = "postgres" if settings.dagster_url else "sqlite"
+    template = resources.files("diary_pipeline").joinpath(f"instance/dagster.{kind}.yaml")
     for file, text in (
         (settings.home / HOME_MARKER, "Nothing below this folder is a recording to take in.\n"),
         (settings.dagster_home / "dagster.yaml", template.read_text(encoding="utf-8")),

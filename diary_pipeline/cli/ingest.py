@@ -20,7 +20,9 @@ COLUMNS = ("file_name", "status", "recording_key", "reason_code", "message", "su
 
 
 def ingest(
-    paths: Annotated[list[str], typer.Argument(help="Audio files, folders, or file:// URLs.", show_default=False)],
+    paths: Annotated[
+        list[str], typer.Argument(help="Audio files, folders, or URLs (file, http, https).", show_default=False)
+    ],
     user: Annotated[str, typer.Option("--user", help="Whose diary it is; default DIARY_DEFAULT_OWNER.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the notes of these can be queried.")] = False,
     model: Annotated[
@@ -38,7 +40,7 @@ def ingest(
     priority: Annotated[str, typer.Option("--priority", help=f"One of {', '.join(PRIORITIES)}.")] = "medium",
     form: FormatOption = Format.table,
 ) -> None:
-    """Take in audio files and folders; originals are never moved, renamed or deleted.
+    """Take in audio files, folders and what URLs lead to; originals are never moved, renamed or deleted.
 
     Without --wait they are left to a running daemon (`diary dev`). With --wait the pipeline runs until they have ended:
     in the daemon if one is alive, in this process otherwise.
@@ -46,6 +48,8 @@ def ingest(
       diary ingest ~/Memos --wait
 
       diary ingest walk.m4a talk.opus --user anna --language de --vocabulary "Zillertal, Mika"
+
+      diary ingest "https://example.org/memo.m4a?signature=..." --wait
 
     A known recording is heard again when it is handed in with another model, language or vocabulary.
 
@@ -57,14 +61,15 @@ def ingest(
 
     wiring = Wiring(settings)
     wanted = {"whisper_model": model, "language": language, "vocabulary": vocabulary or []}
-    ids = take_in(wiring, paths, user, wanted, priority)
     try:
+        ids = take_in(wiring, paths, user, wanted, priority)
         if wait:
             stay(wiring, ids)
     except ServiceMissing:
         say("What was handed in is kept and waits; run the same command when that is mended.")
         raise
     except KeyboardInterrupt:
+        wiring.intake.stop()
         say("Stopped. What was done is kept; run the same command to go on.")
         raise typer.Exit(130) from None
     rows = _rows(wiring, ids)
@@ -113,13 +118,15 @@ def take_in(
     wiring: "Wiring", paths: Sequence[str], user: str, wanted: Mapping[str, object], priority: str
 ) -> list[str]:
     """Submit the files, probe and store them, with a bar for those who watch; return the submission ids."""
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from diary_pipeline.cli.output import console
 
-    ids = wiring.intake.submit(paths, user or wiring.settings.default_owner, "cli", wanted, priority=priority)
-    with Progress(console=console(), transient=True) as bar:
-        task = bar.add_task("taking in", total=len(ids))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(), transient=True) as bar:
+        task = bar.add_task("looking", total=None)
+        ids = wiring.intake.submit(paths, user or wiring.settings.default_owner, "cli", wanted, priority=priority)
+        bar.reset(task, total=len(ids), description="taking in")
         wiring.intake.work(float("inf"), len(ids), lambda _: bar.advance(task), ids=ids)
     return ids
 

@@ -38,6 +38,7 @@ from diary_pipeline.cli.reconcile import reconcile
 from diary_pipeline.cli.search import search
 from diary_pipeline.cli.sql import sql
 from diary_pipeline.cli.status import status
+from diary_pipeline.cli.watch import watch
 from diary_pipeline.core.errors import DiaryError, NotFound, ServiceMissing, UsageError
 from diary_pipeline.settings import load_settings
 
@@ -52,6 +53,7 @@ app = typer.Typer(
 for command in (
     demo.demo,
     ingest.ingest,
+    watch,
     status,
     read.notes,
     read.show,

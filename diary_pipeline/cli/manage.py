@@ -136,7 +136,7 @@ def dev() -> None:
     # This process becomes Dagster, so that Ctrl-C and a service manager's SIGTERM reach it.
     # `dg dev`, which the warning recommends, is a development tool that we do not install for users.
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]
-    command = [sys.executable, *quiet, "-m", "dagster", "dev", *workspace, *place]
+    command = [sys.executable, *quiet, "-m", "diary_pipeline.instance.webserver", "dev", *workspace, *place]
     os.execve(sys.executable, command, {**os.environ, **settings.environment()})  # noqa: S606
 
 

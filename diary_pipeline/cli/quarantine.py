@@ -1,16 +1,32 @@
-"""`diary quarantine`: what was refused or failed, and why. Reads the ledger, so it is ahead of the catalogue."""
+"""`diary quarantine`: what was refused or failed, why, how often; and how it is tried again or dropped.
 
-from typing import Annotated
+Reads the ledger, so it is ahead of the catalogue. The rule of automatic retries stands in ledger/retries.py.
+"""
+
+import getpass
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from diary_pipeline.cli.home import begin, existing_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say, short
+from diary_pipeline.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from diary_pipeline.ledger.connect import Ledger
+    from diary_pipeline.settings import Settings
 
 COLUMNS = ("file_name", "stage", "code", "message", "at", "id")
+ATTEMPTS = ("at", "stage", "code", "tried_again_at")
+AT_ONCE = 500
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many at most, the newest first.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="Keys (beginning or end will do) or ids of refused files.")]
+CodeOption = Annotated[str | None, typer.Option("--code", help="All that have this code.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All that there is.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
-app = typer.Typer(help="What was refused or failed, and why.", invoke_without_command=True)
+app = typer.Typer(help="What was refused or failed, and why; tried again or dropped.", invoke_without_command=True)
 
 
 @app.callback()
@@ -39,3 +55,100 @@ def list_troubles(limit: LimitOption = 50, form: FormatOption = Format.table) ->
     )
     if page.next:
         say(f"There are more than these {limit}; ask with a higher --limit.")
+
+
+@app.command()
+def show(
+    id: Annotated[str, typer.Argument(help="Key (beginning or end will do), or id of a refused file.")],
+    form: FormatOption = Format.table,
+) -> None:
+    """Show one with its whole history: each time it failed, by which code, and whether it was tried again."""
+    settings = begin()
+    existing_home(settings)
+    from diary_pipeline.ledger import quarantine as ledger_quarantine
+    from diary_pipeline.ledger.connect import open_ledger
+    from diary_pipeline.ledger.failures import failures_of
+
+    ledger = open_ledger(settings.ledger_url)
+    name = _named(ledger, settings, id)
+    with ledger.reading() as conn:
+        trouble = ledger_quarantine.find(conn, name)
+        history = failures_of(conn, name)
+        dropped = ledger_quarantine.dropped(conn, trouble) if trouble else None
+    rows = [(_at(f.at), f.stage, f.code, _at(f.again_at) if f.again_at else None) for f in history]
+    print_rows(ATTEMPTS, rows, form)
+    if trouble is None:
+        say(f"{name} is not in quarantine.")
+        return
+    say(f"{trouble.file_name} of {trouble.owner}, {trouble.uri or trouble.key}:")
+    say(f"  {trouble.message} [{trouble.code}]")
+    if dropped:
+        say(f"  Dropped at {_at(dropped[0])} by {dropped[1]}.")
+
+
+@app.command()
+def retry(ids: Ids = None, code: CodeOption = None, everything: AllOption = False, yes: YesOption = False) -> None:
+    """Try some again, as if they had just come in.
+
+    Examples: `diary quarantine retry 2026-05-01-walk`; `diary quarantine retry --code internal_error`.
+    """
+    from diary_pipeline.ledger import quarantine_ends
+
+    ledger, chosen = _chosen(ids, code, everything, yes, "tried again")
+    done = [one for some in _some(chosen) for one in quarantine_ends.retry(ledger, some)]
+    renamed = [one for one in done if one.id != one.now]
+    say(f"{len(done)} are tried again; `diary dev` runs the daemon that does it.")
+    for one in renamed:
+        say(f"  {one.id[:12]} goes on as {one.now[:12]}")
+
+
+@app.command()
+def drop(ids: Ids = None, code: CodeOption = None, everything: AllOption = False, yes: YesOption = False) -> None:
+    """Take some out of this list; they stay counted, and come back if they fail once more.
+
+    Example: `diary quarantine drop --code audio_empty --yes`.
+    """
+    from diary_pipeline.ledger import quarantine_ends
+
+    ledger, chosen = _chosen(ids, code, everything, yes, "dropped")
+    by = getpass.getuser()
+    done = [id for some in _some(chosen) for id in quarantine_ends.drop(ledger, some, by)]
+    say(f"{len(done)} were dropped.")
+
+
+def _chosen(
+    ids: Sequence[str] | None, code: str | None, everything: bool, yes: bool, what: str
+) -> "tuple[Ledger, list[str]]":
+    """Say how many are meant, and ask unless they were named one by one."""
+    if bool(ids) + (code is not None) + everything != 1:
+        raise UsageError("quarantine_which", "Name some, or say --code CODE, or --all: one of the three.")
+    settings = begin()
+    existing_home(settings)
+    from diary_pipeline.intake.quarantine import every
+    from diary_pipeline.ledger.connect import open_ledger
+
+    ledger = open_ledger(settings.ledger_url)
+    chosen = [_named(ledger, settings, id) for id in ids or ()] or [q.id for q in every(ledger, code=code)]
+    if not ids:
+        say(f"{len(chosen)} are in quarantine{f' with {code}' if code else ''}.")
+        if chosen and not yes:
+            typer.confirm(f"Shall all of them be {what}?", abort=True, err=True)
+    return ledger, chosen
+
+
+def _named(ledger: "Ledger", settings: "Settings", said: str) -> str:
+    from diary_pipeline.cli.lookup import find
+    from diary_pipeline.ledger.recordings import RecordingRow
+
+    found = find(ledger, settings.catalogue_file, said)
+    return found.recording.key if isinstance(found, RecordingRow) else found.id
+
+
+def _some(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
+
+
+def _at(seconds: float) -> str:
+    import datetime as dt
+
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(sep=" ", timespec="seconds")

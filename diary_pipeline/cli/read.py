@@ -184,6 +184,8 @@ def _why_no_note(status: str, code: str | None, message: str | None) -> str:
         return f"no words were understood in it, so it has no note. [{code}]"
     if code:
         return f"{status} [{code}]: {message or 'no more is known'}"
+    if status == "cancelled":
+        return "cancelled by whoever asked for it, so it has no note; handed in again, it is made."
     if status in ENDED:
         return f"{status}, but not published yet; `diary publish` does it now."
     return f"{status}; `diary status --follow` waits for it."

@@ -26,7 +26,7 @@ def reconcile(
     orphan_object, replaced_object: bytes that nothing points to are removed, once they are too old to be of a running
     commit. missing_object: what was lost is made again, and what users see stays until then; when many are missing at
     once they are left alone. published_row: rows that follow no pointer are folded again with the next publish.
-    orphan_audio is removed; of missing_audio you are told.
+    orphan_audio and orphan_upload are removed; of missing_audio you are told.
 
     Examples: `diary reconcile --dry-run`; `diary reconcile --months 2 --format json`.
 

@@ -18,6 +18,7 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import PlanLimits
 
 OPS: Mapping[Stage, str] = {"transcript": "speech", "note": "note"}
+POOLS: Mapping[Stage, str] = {"transcript": tags.GPU_POOL, "note": tags.LLM_POOL}
 SHOWN_AGAIN_S = 600.0
 """After so long a batch whose showing died too is shown once more."""
 
@@ -37,6 +38,8 @@ class Dispatcher:
         with self.ledger.reading() as conn:
             waiting = [b for b in batches.open_batches(conn, stage) if b.state in ("planned", "requested")]
             keys = {b.id: batches.keys_of(conn, b.id) for b in waiting}
+        if waiting:
+            _limit_pool(instance, POOLS[stage])
         for batch in waiting:
             # Not SensorResult.dynamic_partitions_requests: the daemon asks the database for every key one by one.
             instance.add_dynamic_partitions(tags.PARTITIONS, keys[batch.id])
@@ -51,6 +54,14 @@ class Dispatcher:
             run_config={"ops": {OPS[stage]: {"config": {"batch_id": batch.id, "show_again": True}}}},
             tags={tags.DEFER_ASSET_EVENTS: "true", tags.PARTITION: first_key},
         )
+
+
+def _limit_pool(instance: dg.DagsterInstance, pool: str) -> None:
+    # Dagster's run queue gives a pool its default limit when it first meets it, after it has let through every run that
+    # waits: on a new home two models were loaded side by side.
+    limit, events = instance.global_op_concurrency_default_limit, instance.event_log_storage
+    if limit and pool not in events.get_concurrency_keys():
+        events.initialize_concurrency_limit_to_default(pool)
 
 
 def _request(batch: OpenBatch) -> dg.RunRequest:

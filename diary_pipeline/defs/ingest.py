@@ -15,7 +15,7 @@ class IngestConfig(dg.Config):
     """What to take in."""
 
     uris: list[str] = Field(
-        description="Paths or file:// URLs of audio files or folders on the code location's machine."
+        description="Paths of audio files or folders on the code location's machine, and URLs (file, http, https)."
     )
     user_id: str = Field(default=DEFAULT_OWNER, description="Whose diary it is.")
     whisper_model: str | None = Field(default=None, description="Model to transcribe with; none: DIARY_WHISPER_MODEL.")

@@ -47,7 +47,7 @@ class Recovery:
         dead = []
         for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
             run, started_at = record.dagster_run, record.start_time or record.create_timestamp.timestamp()
-            if not _is_ours(run) or self.clock() - started_at < self.lease_s:
+            if not is_ours(run) or self.clock() - started_at < self.lease_s:
                 continue
             with self.ledger.reading() as conn:
                 if leases.holder_is_live(conn, run.run_id):
@@ -67,7 +67,7 @@ class Recovery:
         for record in instance.get_run_records(dg.RunsFilter(statuses=waiting)):
             run, age_s = record.dagster_run, self.clock() - record.create_timestamp.timestamp()
             # Another waiting process creates its runs in these states too, for a moment.
-            if _is_ours(run) and age_s >= self.lease_s:
+            if is_ours(run) and age_s >= self.lease_s:
                 instance.report_run_canceled(run, message="No daemon lives to start this run; it is asked for again.")
                 canceled.append(run.run_id)
         return canceled
@@ -157,7 +157,7 @@ def _is_over(instance: dg.DagsterInstance, run_id: str | None) -> bool:
     return run is None or run.is_finished
 
 
-def _is_ours(run: dg.DagsterRun) -> bool:
+def is_ours(run: dg.DagsterRun) -> bool:
     """Whether a run is of this code location: others may live on the same Dagster."""
     origin = run.remote_job_origin
     if origin is not None and origin.location_name != tags.LOCATION:

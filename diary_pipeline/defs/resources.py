@@ -10,6 +10,7 @@ from diary_pipeline.defs.dispatch import Dispatcher
 from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.report import Reporter
+from diary_pipeline.defs.run_failures import RunFailureWebhook
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.publications import place_of
 from diary_pipeline.storage.store import ObjectStore
@@ -67,7 +68,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "ledger": lambda: wiring.ledger,
         "intake": lambda: wiring.intake,
         "intake_budget": lambda: IntakeBudget(s.intake_budget_s, s.intake_max_files),
-        "folders": lambda: s.folders,
+        "arrivals": lambda: wiring.arrivals,
         "dispatcher": lambda: Dispatcher(wiring.ledger, recovery(wiring), wiring.limits),
         "leases": lambda: Leases(wiring.ledger, s.lease_s, s.retry_s, wiring.on_result),
         "reporter": lambda: Reporter(wiring.ledger, s.previews),
@@ -80,6 +81,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "marts": lambda: wiring.marts,
         "publisher": lambda: wiring.publish,
         "eraser": lambda: eraser(wiring),
+        "run_failure_webhook": lambda: RunFailureWebhook(s.run_failure_webhook),
         "growth": lambda: wiring.growth(wiring.compact),
         "reconciler": lambda: Reconciler(wiring.ledger, wiring.store, s.catalogue_file),
     }

@@ -6,7 +6,6 @@ changes nothing.
 """
 
 import time
-from collections.abc import Sequence
 
 import dagster as dg
 
@@ -18,7 +17,7 @@ from diary_pipeline.defs.notes import write_notes
 from diary_pipeline.defs.publish import publish as publish_job
 from diary_pipeline.defs.resources import IntakeBudget, PublishedFile
 from diary_pipeline.defs.speech import transcribe_recordings
-from diary_pipeline.intake.sources import WatchedFolder
+from diary_pipeline.intake.arrivals import Arrivals
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.clock import clock_now
 from diary_pipeline.ledger.connect import Ledger, now
@@ -43,15 +42,16 @@ def uploads(
     context: dg.SensorEvaluationContext,
     intake: dg.ResourceParam[Intake],
     intake_budget: dg.ResourceParam[IntakeBudget],
-    folders: dg.ResourceParam[Sequence[WatchedFolder]],
+    arrivals: dg.ResourceParam[Arrivals],
     dispatcher: dg.ResourceParam[Dispatcher],
 ) -> dg.SensorResult | dg.SkipReason:
-    """Take in new files of the watched folders, and ask for a run for each batch of recordings to transcribe."""
+    """Take in what is new in queue, buckets and folders; ask for a run for each batch of recordings to transcribe."""
     if dead := dispatcher.recovery.fail_dead_runs(context.instance):
         context.log.warning(f"failed {len(dead)} runs whose process is gone: {', '.join(dead)}")
     waiting = "nobody could look"
     try:
-        intake.scan(folders)
+        for trouble in arrivals.look().troubles:
+            context.log.warning(f"a way in cannot be asked: {trouble.message} [{trouble.code}]")
         waiting = f"{intake.work(intake_budget.seconds, intake_budget.files).left} files waiting"
     except DiaryError as error:  # a full disk or a lost share must not keep what was accepted from being planned
         context.log.warning(f"intake stopped: {error.message} [{error.code}]")

@@ -16,9 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-import httpx
-
-from diary_pipeline.core.errors import PermanentError, TransientError, UsageError
+from diary_pipeline.core.errors import TransientError, UsageError
 
 WEB_PORTS = (80, 443)
 MAX_URL = 4_096
@@ -103,18 +101,21 @@ class Guard:
     def target(self, url: str) -> Target:
         """Take a URL apart without looking anything up.
 
-        PermanentError `url_invalid`, or `url_forbidden_address` for what must not be asked wherever it leads.
+        UsageError `url_invalid`, or `url_forbidden_address` for what must not be asked wherever it leads.
         """
+        import httpx  # here, because every command reads settings, and settings hold a guard's words
+
         try:
             said = httpx.URL(url) if len(url) <= MAX_URL else None
         except (httpx.InvalidURL, UnicodeError):
             said = None
         if said is None or said.scheme not in _SCHEMES or not said.raw_host:
-            raise PermanentError("url_invalid", "This is no http:// or https:// address; check it and send it again.")
+            raise UsageError("url_invalid", "This is no http:// or https:// address; check it and send it again.")
         host = said.raw_host.decode("ascii").removesuffix(".")
         if not _is_address(host) and not _HOST.fullmatch(host):
-            raise PermanentError("url_invalid", "The address names no host; check it and send it again.")
-        target = Target(said.scheme, host, said.port or _SCHEMES[said.scheme], said.raw_path.decode("ascii"))
+            raise UsageError("url_invalid", "The address names no host; check it and send it again.")
+        port = _SCHEMES[said.scheme] if said.port is None else said.port
+        target = Target(said.scheme, host, port, said.raw_path.decode("ascii"))
         if said.userinfo:
             raise forbidden(target, "a user name or password in it")
         if _ENDS_IN_NUMBER.search(host) and not _is_address(host):
@@ -126,7 +127,7 @@ class Guard:
     def addresses(self, target: Target) -> list[str]:
         """Look the host up and return its addresses if every one may be reached.
 
-        PermanentError `url_forbidden_address`; TransientError `url_unreachable` when the name has no address now. One
+        UsageError `url_forbidden_address`; TransientError `url_unreachable` when the name has no address now. One
         private address among public ones is refused too: which of them is dialled would be chance.
         """
         try:
@@ -151,9 +152,11 @@ def is_public(address: str) -> bool:
     """Say whether an IP address belongs to the public internet, also by the IPv4 address that it may carry inside."""
     try:
         ip = ipaddress.ip_address(address)
-    except ValueError:  # `fe80::1%eth0` would be one of this link
+    except ValueError:
         return False
     if isinstance(ip, ipaddress.IPv6Address):
+        if ip.scope_id is not None:  # `fe80::1%eth0`: one of this link
+            return False
         inside = ip.ipv4_mapped or (ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in _NAT64 else None)
         if inside is not None:
             return is_public(str(inside))
@@ -163,9 +166,9 @@ def is_public(address: str) -> bool:
     return ip.is_global and not kept
 
 
-def forbidden(target: Target, what: str) -> PermanentError:
+def forbidden(target: Target, what: str) -> UsageError:
     """Say that a URL leads where none may."""
-    return PermanentError(
+    return UsageError(
         "url_forbidden_address",
         f"{target.shown} is not asked: it names {what}; give a public one, or let the operator allow this host.",
     )

@@ -1,6 +1,6 @@
 """The bytes of a submission that are here: a file of this machine, or an upload in the object store.
 
-What must be fetched first is fetch.py's business; here it comes in as a `Kept` file. What the bytes mean is for receive.py.
+What must be fetched first is for fetch.py; here it comes in as a `Kept` file. What the bytes mean is for receive.py.
 
 The surprise: a file is read exactly once. It may lie on a slow share or still be growing, so it is copied while it is
 hashed, and the copy is what is probed. An upload belongs to us and lies still: it is probed where it is.
@@ -116,8 +116,9 @@ class Kept:
             return self._path, hashlib.file_digest(file, "sha256").hexdigest()
 
     def end(self) -> None:
-        """Remove it."""
-        self._path.unlink(missing_ok=True)
+        """Remove it, and what a fetcher noted beside it."""
+        for path in self._path.parent.glob(f"{self._path.name}*"):
+            path.unlink(missing_ok=True)
 
 
 class Upload(Kept):

@@ -26,6 +26,7 @@ from diary_pipeline.core.errors import DiaryError, PermanentError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import AudioFacts, RecordedAt, Recording, partition_key
 from diary_pipeline.core.seal import Seal
+from diary_pipeline.intake.announced import IN_BUCKET
 from diary_pipeline.intake.names import storable
 from diary_pipeline.intake.near import GONE, NotNow, Source, source_of, unwritable
 from diary_pipeline.intake.options import DETECT, NOTHING, Options, instant
@@ -109,9 +110,9 @@ def receive(
 
 def refuse(ledger: Ledger, submission: Submission, error: DiaryError) -> Received:
     """End a submission that cannot become a recording."""
-    if error.code == tombstones.AUDIO_ERASED and submission.source == "folder":
+    if error.code == tombstones.AUDIO_ERASED and submission.source in ("folder", IN_BUCKET):
         # Nobody handed it in: the file lies there still, and its name is not to be told again. That it was seen is
-        # remembered, or it would be read at every look into the folder.
+        # remembered, or it would be read at every look into the folder or the bucket.
         submissions.drop(ledger, submission.id)
         logger.info("erased_file_left_out", submission=submission.id)
         return Received(submission.id, submission.file_name, "refused", code=error.code, message=error.message)

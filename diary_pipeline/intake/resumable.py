@@ -10,7 +10,7 @@ it puts the parts together has promised nothing: the client is told to send the 
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from diary_pipeline.ledger import submissions, uploads
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.uploads import Upload, UploadPart
 from diary_pipeline.observability.logs import log
-from diary_pipeline.storage.keys import upload_key, upload_part_key
+from diary_pipeline.storage.keys import upload_key, upload_part_key, upload_parts_prefix
 from diary_pipeline.storage.store import ObjectStore
 
 EXPIRED = "upload_expired"
@@ -77,8 +77,7 @@ class Resumable:
             if there is None or not there.is_whole:  # else another replica has stored the same
                 self.store.delete(upload_key(upload.id))
             raise _moved(upload)
-        for part in stored:
-            self.store.delete(part.object_key)
+        _delete(self.store, upload.id, stored)
         logger.info("upload_whole", submission=upload.id, parts=len(stored) + 1)
         return replace(upload, received_bytes=upload.expected_bytes, is_open=False, is_whole=True, expires_at=None)
 
@@ -123,8 +122,7 @@ def drop(ledger: Ledger, store: ObjectStore, id: str) -> None:
     """Remove what is stored of an upload whose job has ended."""
     with ledger.reading() as conn:
         stored = uploads.parts(conn, id)
-    for part in stored:
-        store.delete(part.object_key)
+    _delete(store, id, stored)
     uploads.forget(ledger, id)
 
 
@@ -139,6 +137,12 @@ def sweep(ledger: Ledger, store: ObjectStore) -> int:
     if due:
         logger.info("uploads_expired", uploads=len(due))
     return len(due)
+
+
+def _delete(store: ObjectStore, id: str, stored: Sequence[UploadPart]) -> None:
+    for part in stored:
+        store.delete(part.object_key)
+    store.delete(upload_parts_prefix(id).removesuffix("/"))  # on a file system the empty folder would stay
 
 
 def _moved(upload: Upload) -> UploadMoved:

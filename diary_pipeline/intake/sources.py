@@ -110,7 +110,7 @@ def _steps(
             continue
         below: list[Path] = []
         for entry in entries:
-            if entry.name.startswith(".") or (folder.ignore and _ignored(_below(root, entry), folder.ignore)):
+            if entry.name.startswith(".") or (folder.ignore and is_ignored(_below(root, entry), folder.ignore)):
                 continue
             if _is_folder(entry):
                 below.append(Path(entry.path))
@@ -143,7 +143,8 @@ def _settled(found: FoundFile, folder: WatchedFolder, settle_s: float, now: floa
     return abs(age_s) >= settle_s
 
 
-def _ignored(below: str, patterns: Sequence[str]) -> bool:
+def is_ignored(below: str, patterns: Sequence[str]) -> bool:
+    """Say whether a path below a watched place, or its last name alone, matches one of the patterns."""
     name = below.rpartition("/")[2]
     return any(
         fnmatch.fnmatchcase(below, pattern.rstrip("/")) or fnmatch.fnmatchcase(name, pattern.rstrip("/"))

@@ -1,15 +1,16 @@
 """Intake as a worker: look into the watched folders, then work off what was submitted, within a budget.
 
-Called in slices by the `uploads` tick, by `diary ingest` and by any number of workers at once; the
-queue is the ledger's, so it does not matter who submitted. The surprise: no slice holds a lease on a submission. Two
-workers on one file cost double reading and end as one recording, and a worker that meets another parts from it.
+Called in slices by the `uploads` tick, by `diary ingest`, by `diary watch` and by any number of workers at once; the
+queue is the ledger's, so it does not matter who submitted. What is far is fetched beside it all, see fetch.py. The
+surprise: no slice holds a lease on what is here. Two workers on one file cost double reading and end as one recording,
+and a worker that meets another parts from it.
 """
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from diary_pipeline.audio.limits import AudioLimits
@@ -17,7 +18,10 @@ from diary_pipeline.catalogue.commit import commit_refusals
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake import resumable
+from diary_pipeline.intake.fetch import Fetching, FetchLimits
+from diary_pipeline.intake.fetcher import Fetcher
 from diary_pipeline.intake.options import Options
+from diary_pipeline.intake.parts import sweep_parts
 from diary_pipeline.intake.receive import Received, Rules, receive
 from diary_pipeline.intake.sources import Walk, WatchedFolder
 from diary_pipeline.intake.submit import submit_found, submit_paths
@@ -29,6 +33,11 @@ from diary_pipeline.storage.store import ObjectStore
 
 _SCRATCH_KEPT_S = 6 * 3600.0  # no copy of one file takes that long; what is older was left by a killed process
 _REFUSALS_IN_COMMIT = 1_000
+_PATIENCE_S = 1.0
+"""So long a slice waits for what is being fetched: the usual address has answered by then."""
+_LOOK_S = 0.5
+_FAR_AT_ONCE = 50
+"""Addresses asked of the ledger at once; others may take them meanwhile."""
 logger = log(__name__)
 
 
@@ -43,6 +52,8 @@ class IntakeReport:
     """Files that are changing or out of reach; a later slice looks again."""
     left: int = 0
     """Submissions this slice did not come to; a lower bound: 0 or more than 0 is what counts."""
+    fetching: int = 0
+    """Addresses whose bytes are on the way while nobody waits for them."""
 
 
 class Intake:
@@ -59,18 +70,23 @@ class Intake:
         allowed_models: Collection[str],
         seal: Seal,
         scratch: Path,
+        fetchers: Mapping[str, Fetcher] | None = None,
+        fetching: FetchLimits | None = None,
         settle_s: float = 2.0,
         exclude: Sequence[Path] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take what the deployment decides.
 
-        `seal`: what tombstones were made with. `scratch`: a private local folder with room for the largest file.
+        `seal`: what tombstones were made with. `scratch`: a private local folder with room for the largest file, and
+        for as many more as are fetched at once. `fetchers`: by scheme.
         `settle_s`: how long a file in a watched folder must rest. `exclude`: our own roots without marker, see scan().
         """
         self._ledger = ledger
         self._store = store
         self._rules = Rules(owners, limits, default_model, frozenset(allowed_models), seal, scratch)
+        self._fetchers = fetchers or {}
+        self._fetching = Fetching(ledger, store, self._rules, self._fetchers, fetching or FetchLimits())
         self._settle_s = settle_s
         self._clock = clock
         self._exclude = exclude
@@ -96,6 +112,7 @@ class Intake:
             priority=priority,
             allowed_models=self._rules.allowed_models,
             exclude=self._exclude,
+            fetchers=self._fetchers,
         )
 
     def scan(self, folders: Iterable[WatchedFolder], max_files: int = 1_000, budget_s: float = 10.0) -> list[str]:
@@ -113,8 +130,15 @@ class Intake:
         new: list[str] = []
         for n, (folder, walk) in enumerate(walks.items()):
             if len(new) < max_files and (n == 0 or time.monotonic() < deadline):
-                submitted = submit_found(self._ledger, walk.until(deadline), folder.owner, "folder", _wanted(folder))
-                new.extend(islice((id for id, fresh in submitted if fresh), max_files - len(new)))
+                submitted = submit_found(
+                    self._ledger,
+                    walk.until(deadline),
+                    folder.owner,
+                    "folder",
+                    _wanted(folder),
+                    most=max_files - len(new),
+                )
+                new += [id for id, fresh in submitted if fresh]
                 if len(new) >= max_files:
                     continue  # submit_found had looked ahead: this folder begins anew
             if not walk.ended:
@@ -130,40 +154,95 @@ class Intake:
         on_submission: Callable[[Received], None] = lambda _: None,
         *,
         ids: Sequence[str] | None = None,
+        until: Callable[[], bool] = lambda: False,
     ) -> IntakeReport:
         """Accept or refuse what waits, the most urgent and oldest first, until the time or the number is used up.
 
         At least one file is looked at. With `ids` only these submissions are: who waits for their own files does not
-        work off everybody's backlog first. Refusals reach the catalogue in one commit at the end; those of a call that
-        was killed, with the next one.
+        work off everybody's backlog first, and waits for their addresses too; otherwise what is being fetched goes on
+        when the slice is over. `until`: asked between two files; True ends the slice. Refusals reach the catalogue in
+        one commit at the end; those of a call that was killed, with the next one.
         """
         self._sweep()
         deadline = time.monotonic() + budget_s
-        with self._ledger.reading() as conn:
-            if ids is None:
-                queue = submissions.waiting(conn, max_files + 1 + len(self._restless))
-            else:
-                queue = [s for s in submissions.get(conn, ids) if _waits(s)]
-        # A file that never rests must not keep the others from their turn.
-        queue.sort(key=lambda s: s.id in self._restless)
         counts = dict.fromkeys(("accepted", "duplicate", "refused", "waiting"), 0)
+
+        def count(received: Received) -> None:
+            counts[received.outcome] += 1
+            on_submission(received)
+
+        near, far = self._queues(max_files, ids)
+        # A file that never rests must not keep the others from their turn.
+        near.sort(key=lambda s: s.id in self._restless)
         done = 0
-        while queue and done < max_files and (done == 0 or time.monotonic() < deadline):
-            submission = queue.pop(0)
+        while near and done < max_files and (done == 0 or time.monotonic() < deadline) and not until():
+            self._fetch(far, count)
+            submission = near.pop(0)
             if not self._is_waiting(submission):
-                random.shuffle(queue)  # another worker is going down the same list
+                random.shuffle(near)  # another worker is going down the same list
                 continue
             received = receive(self._ledger, self._store, submission, self._rules)
-            counts[received.outcome] += 1
             done += 1
             (self._restless.add if received.outcome == "waiting" else self._restless.discard)(submission.id)
-            on_submission(received)
+            count(received)
+        self._fetch_on(far, count, deadline, until, mine=ids is not None)
         self._commit_refusals()
-        return IntakeReport(counts["accepted"], counts["duplicate"], counts["refused"], counts["waiting"], len(queue))
+        left, under_way = len(near) + len(far), self._fetching.under_way
+        return IntakeReport(
+            counts["accepted"], counts["duplicate"], counts["refused"], counts["waiting"], left, under_way
+        )
+
+    @property
+    def is_looking(self) -> bool:
+        """Some watched folder has not been looked through since the last scan of it began."""
+        return bool(self._walks)
+
+    def stop(self) -> None:
+        """End the fetches of this process; what they have is kept, and anybody may go on with it at once."""
+        self._fetching.stop()
+
+    def _queues(self, limit: int, ids: Sequence[str] | None) -> tuple[list[Submission], deque[Submission]]:
+        with self._ledger.reading() as conn:
+            if ids is not None:
+                mine = [s for s in submissions.get(conn, ids) if s.waits]
+                return [s for s in mine if s.is_near], deque(s for s in mine if s.is_far)
+            near = submissions.waiting(conn, limit + 1 + len(self._restless))
+            return near, deque(submissions.waiting(conn, min(limit, _FAR_AT_ONCE), far=True))
+
+    def _fetch_on(
+        self,
+        far: deque[Submission],
+        count: Callable[[Received], None],
+        deadline: float,
+        until: Callable[[], bool],
+        *,
+        mine: bool,
+    ) -> None:
+        """Stay as long as fetches end one after the other; with `mine` until all have ended."""
+        patient = time.monotonic() + _PATIENCE_S
+        ended = self._fetch(far, count)
+        while (far or self._fetching.under_way) and time.monotonic() < deadline and not until():
+            ended = self._fetch(far, count, min(_LOOK_S, max(0.0, deadline - time.monotonic())))
+            if ended:
+                patient = time.monotonic() + _PATIENCE_S
+            if not mine and time.monotonic() >= patient:
+                return
+            if ended and not far and not mine:
+                with self._ledger.reading() as conn:
+                    far.extend(submissions.waiting(conn, _FAR_AT_ONCE, far=True))
+
+    def _fetch(self, far: deque[Submission], count: Callable[[Received], None], wait_s: float = 0.0) -> int:
+        """Begin as many fetches as there is room for, count those that have ended, and return how many."""
+        while far and self._fetching.free > 0:
+            self._fetching.begin(far.popleft())
+        ended = list(self._fetching.ended(wait_s))
+        for received in ended:
+            count(received)
+        return len(ended)
 
     def _is_waiting(self, submission: Submission) -> bool:
         with self._ledger.reading() as conn:
-            return any(map(_waits, submissions.get(conn, [submission.id])))
+            return any(row.waits for row in submissions.get(conn, [submission.id]))
 
     def _commit_refusals(self) -> None:
         with self._ledger.reading() as conn:
@@ -175,10 +254,11 @@ class Intake:
         limit = time.time() - _SCRATCH_KEPT_S
         for left in self._rules.scratch.glob("*"):
             try:
-                if left.stat().st_mtime < limit:
+                if left.is_file() and left.stat().st_mtime < limit:
                     left.unlink()
             except FileNotFoundError:
                 continue  # another worker swept it
+        sweep_parts(self._rules.scratch, _SCRATCH_KEPT_S)
         self._store.sweep(_SCRATCH_KEPT_S)
         resumable.sweep(self._ledger, self._store)
 
@@ -186,7 +266,3 @@ class Intake:
 def _wanted(folder: WatchedFolder) -> Options:
     wishes = {name: getattr(folder, name) for name in ("language", "whisper_model", "tags", "vocabulary")}
     return Options.read(wishes)
-
-
-def _waits(submission: Submission) -> bool:
-    return submission.status == "pending" and submission.recording_key is None

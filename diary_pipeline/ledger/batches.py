@@ -23,6 +23,7 @@ __all__ = [
     "claim_batch",
     "claim_keys",
     "exhausted",
+    "failed_codes",
     "keys_of",
     "mark_reported",
     "mark_requested",
@@ -141,6 +142,21 @@ def next_attempt(ledger: Ledger, batch_id: str, attempt: int | None = None) -> N
     callers who saw the same dead run then move it on once.
     """
     ledger.write(lambda tx: _next_attempt(tx, batch_id, attempt))
+
+
+def failed_codes(
+    conn: sa.Connection, *, batch_id: str | None = None, run_id: str | None = None
+) -> tuple[str | None, dict[str, int]]:
+    """Return the batch of that id, or the last one that a run claimed, and how many of it failed with which code."""
+    mine = batches.c.id == batch_id if run_id is None else batches.c.run_id == run_id
+    chosen = sa.select(batches.c.id, batches.c.stage).where(mine).order_by(batches.c.claimed_at.desc()).limit(1)
+    batch = conn.execute(chosen).one_or_none()
+    if batch is None:
+        return None, {}
+    theirs = (work.c.recording_key == batch_items.c.recording_key) & (work.c.stage == batch.stage)
+    failed = (batch_items.c.batch_id == batch.id) & (batch_items.c.outcome == "failed")
+    counted = sa.select(work.c.reason_code, sa.func.count()).join(batch_items, theirs).where(failed)
+    return batch.id, {code or "": n for code, n in conn.execute(counted.group_by(work.c.reason_code))}
 
 
 def exhausted(conn: sa.Connection, stage: Stage, max_attempts: int) -> list[Exhausted]:

@@ -18,6 +18,7 @@ from diary_pipeline.core.batch import ENDED, Stage, Status
 from diary_pipeline.core.correction import EDITED
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.note import DEGRADED
+from diary_pipeline.ledger import job_versions
 from diary_pipeline.ledger.clock import next_seq, tick
 from diary_pipeline.ledger.connect import Ledger, each, now
 from diary_pipeline.ledger.endings import count_endings
@@ -214,6 +215,10 @@ def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, cha
         ended = [(c.key, outcome_version(c)) for c in changes if c.status in ENDED]
         move(tx, "outcome", [Pointer(key, "outcome", owners[key], how, object_id, seq) for key, how in ended])
         settlement.commit(changes, seq)
+        for change in moved:
+            replaced = current.get((change.key, kind))
+            if replaced is not None and replaced.made_with == EDITED:
+                job_versions.follow(tx, change.key, replaced.version or "", change.version or "")
         count_endings(tx, [(c.status, c.reason_code) for c in changes if c.status in ENDED])
         return Committed(seq, committed=tuple(keys))
     for change in changes:

@@ -196,6 +196,14 @@ def upsert(tx: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> Non
         tx.execute(postgresql.insert(table).values(**row).on_conflict_do_update(index_elements=key, set_=changed))
 
 
+def upsert_all(tx: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows as upsert does, all at once; they have the same columns."""
+    key = [c.name for c in table.primary_key.columns]
+    insert = (sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert)(table)
+    changed = {name: insert.excluded[name] for name in rows[0] if name not in key}
+    tx.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), rows)
+
+
 def add_up(tx: sa.Connection, table: sa.Table, key: Mapping[str, object], amounts: Mapping[str, float]) -> None:
     """Add amounts to the columns of the row with that primary key, which begins with them when it is not there."""
     insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert

@@ -1,8 +1,8 @@
 """Who is bringing the bytes of a submission, and how far they have come.
 
 A lease is a moment in `not_before`: until then nobody else looks at the submission, and afterwards it is anybody's, so
-that a fetcher which was killed is forgotten by itself. The surprise: the moment is also the lease's only name. A fetcher
-that finds another one there has lost its lease, to somebody else or to a cancellation.
+that a fetcher which was killed is forgotten by itself. The surprise: the moment is also the lease's only name. Whoever
+finds another one there has lost the lease, to somebody else or to a cancellation.
 """
 
 from dataclasses import dataclass

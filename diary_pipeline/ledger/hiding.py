@@ -27,7 +27,16 @@ from diary_pipeline.ledger.tables import (
     submissions,
     work,
 )
-from diary_pipeline.ledger.tables_jobs import api_keys, idempotency_keys, jobs, outbox, source_cursors
+from diary_pipeline.ledger.tables_jobs import (
+    api_keys,
+    dropped_troubles,
+    failures,
+    idempotency_keys,
+    jobs,
+    outbox,
+    source_cursors,
+)
+from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
 
 Row = Mapping[str, object]
 
@@ -36,6 +45,8 @@ OF_SUBMISSIONS: Sequence[sa.Column[str]] = (
     jobs.c.submission_id,
     idempotency_keys.c.submission_id,
     outbox.c.submission_id,
+    upload_parts.c.submission_id,
+    uploads.c.submission_id,
 )
 """Where a submission stands, of which a subject may have had several."""
 AT_ONCE: Sequence[sa.Column[str]] = (
@@ -46,6 +57,8 @@ AT_ONCE: Sequence[sa.Column[str]] = (
     submissions.c.recording_key,
     submissions.c.id,
     llm_calls.c.recording_key,
+    failures.c.subject,
+    dropped_troubles.c.subject,
 )
 """Where a subject stands in what people and workers are told; gone with the transaction that hides it."""
 AT_LAST: Sequence[sa.Column[str]] = (pointers.c.subject, history.c.subject)
@@ -69,6 +82,7 @@ KEPT: Mapping[str, str] = {
     "llm_routes": "how routes do",
     "source_cursors": "how far a bucket was listed: a name that the next look replaces; emptied for a whole person",
     "llm_route_days": "sums over everybody",
+    "endings": "sums over everybody",
     "erasures": "hashes and counts",
     "erasure_subjects": "emptied by erasures.clear",
     "tombstones": "hashes",

@@ -34,6 +34,15 @@ def current_transcript(key: str | sa.ColumnElement[str | None]) -> Versions:
     return {**NOTHING, "transcript_version": current(key)["transcript_version"]}
 
 
+def follow(tx: sa.Connection, key: str, before: str, after: str) -> None:
+    """Let those that got a note have the one that was written in its place, because what was said was put right.
+
+    Their owner asked for that; a note that is written anew for any other reason is not theirs.
+    """
+    theirs = (submissions.c.recording_key == key) & (submissions.c.note_version == before)
+    tx.execute(submissions.update().where(theirs).values(note_version=after))
+
+
 def at_their_end() -> Versions:
     """Give what those got that ended before it was written down, as far as history still tells."""
     t, n = history.alias(), history.alias()

@@ -24,6 +24,7 @@ from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.settling import Settlement
 from diary_pipeline.ledger.tables import pointers, recordings, seen_files, submissions, work
 from diary_pipeline.ledger.tables_jobs import idempotency_keys, jobs, outbox
+from diary_pipeline.ledger.uploads import abandon
 from diary_pipeline.storage.keys import upload_key
 
 Row = sa.Row[tuple[object, ...]]
@@ -70,6 +71,7 @@ def _cancel(tx: sa.Connection, settlement: Settlement, row: Row) -> Gone:
             _stop(tx, settlement, key)
     ended = {"status": "cancelled", "reason_code": None, "message": None, "ended_at": now(tx), "fetching_since": None}
     tx.execute(submissions.update().where(submissions.c.id == row.id).values({**ended, **got}))
+    abandon(tx, row.id)
     tell_ended(tx, [row.id])
     return Gone("cancelled", upload=upload_key(row.id) if row.uri == f"upload:{row.id}" else None)
 

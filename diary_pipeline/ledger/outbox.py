@@ -65,7 +65,10 @@ def tell_ended(tx: sa.Connection, submission_ids: Sequence[str], upgraded: Colle
 
 
 def put(tx: sa.Connection, event: str, url: str, body: Mapping[str, object]) -> None:
-    """Put an event of the deployment, which belongs to no job; `body` holds no diary text and no recording key."""
+    """Put an event of the deployment, which belongs to no job; `body` holds no diary text and no recording key.
+
+    An `id` in it is that of the delivery, for what may be put twice.
+    """
     tx.execute(outbox.insert().values(_row(event, url, body, now(tx), None)))
 
 

@@ -17,6 +17,7 @@ from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.ledger.again import ready
 from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.connect import GaveWay, each, insert_all_missing, now
+from diary_pipeline.ledger.failures import Failure, note_failures
 from diary_pipeline.ledger.job_versions import NOTHING, Versions, current, current_transcript
 from diary_pipeline.ledger.outbox import listeners, tell_ended
 from diary_pipeline.ledger.retries import RETRY, pause_s
@@ -122,6 +123,7 @@ class Settlement:
         todo = (work.c.recording_key == change.key) & (work.c.stage == self.stage)
         self.tx.execute(work.update().where(todo).values(again))
         self._mark_items(self.stage, [change.key], "failed")
+        self._note_failures([change.key], reason, at)
         shown = {"status": "pending" if self.stage == "transcript" else "generating_notes", **reason}
         for key in self._told([change.key]):
             for table, column in ((recordings, recordings.c.key), (submissions, submissions.c.recording_key)):
@@ -162,6 +164,12 @@ class Settlement:
             done["retries"] = 0
         each(self.tx, work.update().where(work.c.stage == self.stage).values(**done), work.c.recording_key, keys)
         self._mark_items(self.stage, keys, outcome)
+        if outcome == "failed":
+            self._note_failures(keys, reason)
+
+    def _note_failures(self, keys: Sequence[str], reason: Reason, again_at: float | None = None) -> None:
+        code = reason["reason_code"] or ""
+        note_failures(self.tx, [Failure(key, self.stage, code, self.at, again_at) for key in keys])
 
     def _mark_items(self, stage: Stage, keys: Sequence[str], outcome: str) -> None:
         carried: dict[str, list[str]] = {}

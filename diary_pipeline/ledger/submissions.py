@@ -12,10 +12,20 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import PRIORITIES, priority_rank
-from diary_pipeline.ledger.connect import Ledger, chunks, insert_missing, now, upsert
+from diary_pipeline.ledger.connect import (
+    Ledger,
+    chunks,
+    insert_all_missing,
+    insert_missing,
+    now,
+    upsert,
+    upsert_all,
+)
 from diary_pipeline.ledger.endings import count_endings
+from diary_pipeline.ledger.failures import Failure, note_failures
 from diary_pipeline.ledger.outbox import tell_ended
-from diary_pipeline.ledger.tables import REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
+from diary_pipeline.ledger.tables import FAR, NEAR, REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
+from diary_pipeline.ledger.tables_jobs import jobs
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,22 @@ class Submission:
     fetching_since: float | None
     received_bytes: int | None
     expected_bytes: int | None
+    lane: int
+
+    @property
+    def waits(self) -> bool:
+        """Intake has neither accepted nor refused it."""
+        return self.status == "pending" and self.recording_key is None
+
+    @property
+    def is_near(self) -> bool:
+        """Its bytes are here, and whole."""
+        return self.lane == NEAR
+
+    @property
+    def is_far(self) -> bool:
+        """Its bytes must be fetched first."""
+        return self.lane == FAR
 
 
 @dataclass(frozen=True)
@@ -52,6 +78,17 @@ class Seen:
     size_bytes: int
     mtime_ns: int
     submission_id: str
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file to submit, as it was seen."""
+
+    id: str
+    uri: str
+    file_name: str
+    size_bytes: int
+    mtime_ns: int
 
 
 def submit(
@@ -67,20 +104,45 @@ def submit(
 ) -> str:
     """Put what lies at `uri` in the queue of intake and return the submission's id; a known `id` is left as it is."""
     id = id or uuid.uuid4().hex
-    row = {
-        "id": id,
+    row = _new(owner, source, options, priority) | {"id": id, "uri": uri, "file_name": file_name}
+    with ledger.writing() as tx:
+        insert_missing(tx, submissions, {**row, "created_at": now(tx)})
+    return id
+
+
+def submit_files(
+    ledger: Ledger,
+    files: Sequence[NewFile],
+    *,
+    owner: str,
+    source: str,
+    options: Mapping[str, object],
+    priority: str = "medium",
+) -> None:
+    """Put files in the queue of intake and remember what they look like, in one transaction."""
+    shared = _new(owner, source, options, priority)
+    places = [(file, {"id": file.id, "uri": file.uri, "file_name": file.file_name}) for file in files]
+
+    def write(tx: sa.Connection) -> None:
+        at = now(tx)
+        # A thousandth of a second apart: they are worked off in the order in which they were found.
+        rows = [{**shared, **place, "created_at": at + n / 1_000} for n, (_, place) in enumerate(places)]
+        insert_all_missing(tx, submissions, rows)
+        upsert_all(tx, seen_files, [_seen(owner, f.uri, f.size_bytes, f.mtime_ns, f.id) for f in files])
+
+    if files:
+        ledger.write(write)
+
+
+def _new(owner: str, source: str, options: Mapping[str, object], priority: str) -> dict[str, object]:
+    return {
         "owner": owner,
         "source": source,
-        "uri": uri,
-        "file_name": file_name,
         "options": dict(options),
         "priority": priority_rank(priority),
         "status": "pending",
         "duplicate": False,
     }
-    with ledger.writing() as tx:
-        insert_missing(tx, submissions, {**row, "created_at": now(tx)})
-    return id
 
 
 def get(conn: sa.Connection, ids: Sequence[str]) -> list[Submission]:
@@ -106,7 +168,7 @@ def waiting(conn: sa.Connection, limit: int, *, far: bool = False) -> list[Submi
     here: files and uploads.
     """
     found: list[Submission] = []
-    due = _ROWS.where(WAITING, submissions.c.lane == int(far), submissions.c.not_before <= now(conn))
+    due = _ROWS.where(WAITING, submissions.c.lane == (FAR if far else NEAR), submissions.c.not_before <= now(conn))
     for priority in sorted(PRIORITIES.values(), reverse=True):  # one range of the index each
         ordered = due.where(submissions.c.priority == priority).order_by(
             submissions.c.not_before, submissions.c.created_at
@@ -134,13 +196,16 @@ def refuse(ledger: Ledger, id: str, code: str, message: str) -> None:
         values = {"status": "refused", "reason_code": code, "message": message, "ended_at": now(tx)}
         if tx.execute(submissions.update().where(submissions.c.id == id, WAITING).values(**values)).rowcount:
             tell_ended(tx, [id])
+            note_failures(tx, [Failure(id, "intake", code, now(tx))])
             count_endings(tx, [("refused", code)])
 
 
 def drop(ledger: Ledger, id: str) -> None:
-    """Forget a submission that nobody made; a folder's file that was erased leaves no name."""
+    """Forget a submission that nobody made; a folder's or bucket's file that was erased leaves no name."""
     with ledger.writing() as tx:
-        tx.execute(submissions.delete().where(submissions.c.id == id, submissions.c.recording_key.is_(None)))
+        gone = tx.execute(submissions.delete().where(submissions.c.id == id, submissions.c.recording_key.is_(None)))
+        if gone.rowcount:
+            tx.execute(jobs.delete().where(jobs.c.submission_id == id))
 
 
 def counts(conn: sa.Connection) -> dict[str, int]:
@@ -163,9 +228,13 @@ def remember(  # noqa: PLR0917 - the columns of one row, in their order
     ledger: Ledger, owner: str, path: str, size_bytes: int, mtime_ns: int, submission_id: str
 ) -> None:
     """Note what a file looks like, so that it is not hashed again before it changes."""
-    looks = {"size_bytes": size_bytes, "mtime_ns": mtime_ns, "submission_id": submission_id}
     with ledger.writing() as tx:
-        upsert(tx, seen_files, {"owner": owner, "path": path, **looks})
+        upsert(tx, seen_files, _seen(owner, path, size_bytes, mtime_ns, submission_id))
+
+
+def _seen(owner: str, path: str, size_bytes: int, mtime_ns: int, submission_id: str) -> dict[str, object]:
+    looks = {"size_bytes": size_bytes, "mtime_ns": mtime_ns, "submission_id": submission_id}
+    return {"owner": owner, "path": path, **looks}
 
 
 _ROWS = sa.select(*(submissions.c[name] for name in Submission.__dataclass_fields__))

@@ -10,9 +10,10 @@ metadata = sa.MetaData()
 
 NOT_WHOLE = 4_102_444_800.0
 """As `not_before`, or anything later (the year 2100): an upload whose last byte is not here yet."""
+NEAR, FAR, HALF = 0, 1, 2
 LANES = (
-    f"CASE WHEN not_before >= {NOT_WHOLE} THEN 2"
-    " WHEN substr(uri, 1, 5) = 'file:' OR substr(uri, 1, 7) = 'upload:' THEN 0 ELSE 1 END"
+    f"CASE WHEN not_before >= {NOT_WHOLE} THEN {HALF}"
+    f" WHEN substr(uri, 1, 5) = 'file:' OR substr(uri, 1, 7) = 'upload:' THEN {NEAR} ELSE {FAR} END"
 )
 
 submissions = sa.Table(
@@ -41,7 +42,7 @@ submissions = sa.Table(
     sa.Column("fetching_since", sa.Float),  # its bytes are on the way here: shown as `downloading`
     sa.Column("received_bytes", sa.BigInteger),  # so far, of
     sa.Column("expected_bytes", sa.BigInteger),
-    # 0: here, a file or an upload; 1: far, to be fetched; 2: not whole. Slow addresses and half uploads must not lie
+    # NEAR: here, a file or an upload; FAR: to be fetched; HALF: not whole. Slow addresses and half uploads must not lie
     # between a worker and the files behind them.
     sa.Column("lane", sa.Integer, sa.Computed(LANES)),
 )

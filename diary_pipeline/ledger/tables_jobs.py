@@ -63,6 +63,26 @@ UNSENT = sa.text("delivered_at IS NULL AND given_up_at IS NULL")
 sa.Index("outbox_unsent", outbox.c.host, outbox.c.next_at, sqlite_where=UNSENT, postgresql_where=UNSENT)
 sa.Index("outbox_submission", outbox.c.submission_id, outbox.c.id)
 
+failures = sa.Table(  # each time something failed, also what was tried again and is well today
+    "failures",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("subject", sa.Text, nullable=False),  # recording key; id of a submission that became none
+    sa.Column("stage", sa.Text, nullable=False),  # intake | transcript | note
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("again_at", sa.Float),  # it is tried again by itself; NULL: it is not
+)
+sa.Index("failures_subject", failures.c.subject, failures.c.id)
+
+dropped_troubles = sa.Table(  # out of the quarantine's view, unless it failed again since
+    "dropped_troubles",
+    metadata,
+    sa.Column("subject", sa.Text, primary_key=True),  # as in failures
+    sa.Column("dropped_at", sa.Float, nullable=False),
+    sa.Column("dropped_by", sa.Text, nullable=False),  # a person, a key, or the submission that tries it again
+)
+
 source_cursors = sa.Table(  # how far a source that is looked through bit by bit has been looked through
     "source_cursors",
     metadata,
@@ -104,6 +124,7 @@ JOB_INDICES = (
     sa.Index("submissions_shown", _s.owner, shown_status, _s.created_at, _s.id),
     sa.Index("submissions_listed_all", _s.created_at, _s.id),
     sa.Index("submissions_shown_all", shown_status, _s.created_at, _s.id),
+    sa.Index("batches_run", batches.c.run_id),  # which batch a failed run had
     sa.Index(  # backlog.py asks how fast the last ones were
         "batches_closed",
         *(batches.c.stage, batches.c.closed_at),
@@ -111,4 +132,4 @@ JOB_INDICES = (
         postgresql_where=BATCH_ENDED,
     ),
 )
-JOB_TABLES = (endings, jobs, idempotency_keys, api_keys, outbox, source_cursors)
+JOB_TABLES = (dropped_troubles, endings, failures, jobs, idempotency_keys, api_keys, outbox, source_cursors)

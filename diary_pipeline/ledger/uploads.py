@@ -123,6 +123,11 @@ def forget(ledger: Ledger, id: str) -> None:
     ledger.write(lambda tx: _forgotten(tx, id))
 
 
+def abandon(tx: sa.Connection, id: str) -> None:
+    """Have what came of an upload removed by the next sweep: its job has ended."""
+    tx.execute(uploads.update().where(uploads.c.submission_id == id).values(expires_at=0.0))
+
+
 def _moved(tx: sa.Connection, id: str, part: UploadPart, values: Mapping[str, object]) -> bool:
     """Count the bytes of a part; False when others came first, and for an upload that is waited for no more."""
     as_seen = (submissions.c.id == id) & (sa.func.coalesce(submissions.c.received_bytes, 0) == part.start_byte)

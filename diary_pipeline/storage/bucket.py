@@ -31,7 +31,7 @@ PATIENCE_S = 120.0
 RIGHTS = tuple(f"storage.objects.{right}" for right in ("create", "delete", "get", "list"))
 _URL = re.compile(r"gs://([a-z0-9][a-z0-9._-]+)/?(?:(?<=/)(.*?)/?)?")
 _MARK = "written"
-_FIELDS = "items(name,generation,timeCreated,metadata),nextPageToken"
+_FIELDS = "items(name,generation,timeCreated,metadata,size),nextPageToken"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Stored:
     """Seconds since the epoch, by the bucket's clock."""
     said: Mapping[str, str]
     """What its writer wrote beside it."""
+    size_bytes: int
 
 
 def bucket_of(url: str) -> tuple[str, str]:
@@ -112,10 +113,17 @@ class Bucket:
         with self._answers("written"):
             return self._there(lambda: blob.delete(**self._calmly))
 
-    def below(self, prefix: str) -> Iterator[Stored]:
-        """Yield objects by the beginning of their names, in the order of their characters."""
+    def below(self, prefix: str, start: str = "", most: int | None = None) -> Iterator[Stored]:
+        """Yield objects by the beginning of their names, in the order of their characters, from a name on; or some."""
         found = iter(
-            self._bucket.client.list_blobs(self._bucket, prefix=self._prefix + prefix, fields=_FIELDS, **self._calmly)
+            self._bucket.client.list_blobs(
+                self._bucket,
+                prefix=self._prefix + prefix,
+                start_offset=self._prefix + start if start else None,
+                max_results=most,
+                fields=_FIELDS,
+                **self._calmly,
+            )
         )
         while True:
             with self._answers("read"):
@@ -248,7 +256,9 @@ class Bucket:
 
 
 def _stored(name: str, blob: Any) -> Stored:
-    return Stored(name, int(blob.generation), blob.time_created.timestamp(), dict(blob.metadata or {}))
+    return Stored(
+        name, int(blob.generation), blob.time_created.timestamp(), dict(blob.metadata or {}), int(blob.size or 0)
+    )
 
 
 def _crc32c(file: IO[bytes]) -> str:

@@ -65,9 +65,14 @@ def answers_of_owner_prefix(owner: str) -> str:
     return f"{ANSWERS}{owner_hash(owner)}/"
 
 
-def upload_part_key(submission_id: str) -> str:
+def upload_part_key(id: str) -> str:
     """Name a part of an upload that is not whole yet; every call gives another one."""
-    return checked_key(f"{UPLOAD_PARTS}{submission_id}/{uuid.uuid4().hex}")
+    return checked_key(f"{upload_parts_prefix(id)}{uuid.uuid4().hex}")
+
+
+def upload_parts_prefix(id: str) -> str:
+    """Name what all parts of an upload begin with."""
+    return checked_key(f"{UPLOAD_PARTS}{id}") + "/"
 
 
 def owner_hash(owner: str) -> str:

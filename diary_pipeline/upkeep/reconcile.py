@@ -19,7 +19,7 @@ from diary_pipeline.ledger.identity import identity_of
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.upkeep.belonging import demand_own_store
-from diary_pipeline.upkeep.differences import audio, objects, rows
+from diary_pipeline.upkeep.differences import audio, objects, rows, uploads
 from diary_pipeline.upkeep.differences.finding import Finding, Look
 
 logger = log("upkeep.reconcile")
@@ -48,7 +48,7 @@ class Reconciled:
     @property
     def urgent(self) -> tuple[Finding, ...]:
         """What is left and must not wait: not the bytes that are only kept, which are there next month too."""
-        return tuple(f for f in self.left if f.difference not in ("orphan_object", "orphan_audio"))
+        return tuple(f for f in self.left if f.difference not in ("orphan_object", "orphan_audio", "orphan_upload"))
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -67,7 +67,7 @@ def reconcile(
     dry_run: bool = False,
     most_lost: int = MOST_LOST,
 ) -> Reconciled:
-    """Compare objects, ledger, the published file and audio, and mend what can be mended.
+    """Compare objects, ledger, the published file, audio and uploads, and mend what can be mended.
 
     `months`: look at what was written in the last so many months, this one included; 0: at everything. ServiceMissing
     `store_away` or `store_not_ours` when objects and ledger are not of one diary. More than `most_lost` objects that
@@ -84,6 +84,7 @@ def reconcile(
         *objects.unknown_and_lost(look),
         *rows.unlike(look, live),
         *audio.without_each_other(look),
+        *uploads.unwanted(look),
     )
     done = Reconciled(found, time.perf_counter() - started)
     if found:

@@ -18,8 +18,8 @@ from diary_pipeline.upkeep.published import PublishedFiles
 from diary_pipeline.upkeep.receipts import what_remains
 from diary_pipeline.upkeep.reprocess import Reprocess
 from diary_pipeline.upkeep.retain import Retention
-from diary_pipeline.wiring.stages import Stages
 from diary_pipeline.wiring.stores import SEAL_FILE
+from diary_pipeline.wiring.ways_in import WaysIn
 
 if TYPE_CHECKING:
     from diary_pipeline.upkeep.growth import Growth
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DAY_S = 86_400.0
 
 
-class Wiring(Stages):
+class Wiring(WaysIn):
     """The objects of one deployment."""
 
     @cached_property

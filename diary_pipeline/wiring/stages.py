@@ -9,6 +9,12 @@ from functools import cached_property
 from diary_pipeline.core.batch import Result, Stage
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
+from diary_pipeline.intake.addresses import Guard
+from diary_pipeline.intake.fetch import FetchLimits
+from diary_pipeline.intake.fetch_gs import GsFetcher
+from diary_pipeline.intake.fetch_http import HttpFetcher
+from diary_pipeline.intake.fetcher import Fetcher
+from diary_pipeline.intake.guarded_http import GuardedHttp
 from diary_pipeline.intake.resumable import Resumable
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.planner import PlanLimits
@@ -56,6 +62,8 @@ class Stages(Ears):
             allowed_models=s.allowed_models,
             seal=self.seal,
             scratch=s.home / "scratch",
+            fetchers=self.fetchers,
+            fetching=FetchLimits(s.fetch_at_once, s.fetch_timeout_s, s.fetch_retry_s),
             settle_s=s.settle_s,
             exclude=(s.object_dir, s.note_dir, s.transcript_dir, s.dagster_home),
         )
@@ -65,6 +73,14 @@ class Stages(Ears):
         """Uploads that come in parts."""
         s = self.settings
         return Resumable(self.ledger, self.store, s.home / "scratch", s.upload_kept_hours * 3600)
+
+    @cached_property
+    def fetchers(self) -> Mapping[str, Fetcher]:
+        """What fetches addresses, by scheme."""
+        s = self.settings
+        guard = Guard(s.fetch_hosts, s.fetch_ports)
+        web = HttpFetcher(GuardedHttp(guard, connect_s=s.fetch_connect_s, idle_s=s.fetch_idle_s))
+        return {"http": web, "https": web, "gs": GsFetcher()}
 
     @cached_property
     def transcribe(self) -> TranscribeBatch:

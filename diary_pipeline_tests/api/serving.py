@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from diary_pipeline.api.app import all_in_one
+from diary_pipeline.api.connections import Connection
 from diary_pipeline.api.parts import Parts, parts_of
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.ledger import batches
@@ -33,7 +34,8 @@ class Deployment:
     """Ledger, objects and stages of one home."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        self.wiring = ScriptedWiring(load_settings({"DIARY_HOME": str(home), "DIARY_TIME_ZONE": "UTC", **environment}))
+        said = {"DIARY_HOME": str(home), "DIARY_TIME_ZONE": "UTC", "DIARY_RATE_LIMITS": "1000000/minute"}
+        self.wiring = ScriptedWiring(load_settings({**said, **environment}))
         self.wiring.ears = ScriptedTranscriber()
         self.parts: Parts = parts_of(self.wiring)
         self.scratch = home / "scratch"
@@ -68,7 +70,7 @@ def served(app: FastAPI) -> Iterator[str]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()  # whoever asks before the server is up waits in this queue
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
+        server = uvicorn.Server(uvicorn.Config(app, http=Connection, lifespan="on", log_config=None, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

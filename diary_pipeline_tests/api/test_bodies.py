@@ -18,7 +18,7 @@ from diary_pipeline.api.body_rules import rules_of
 from diary_pipeline.api.guards import GRACE_S, Bodies, Pace
 from diary_pipeline.api.headers import SecurityHeaders
 from diary_pipeline.api.problems import install
-from diary_pipeline_tests.serving import served
+from diary_pipeline_tests.api.serving import served
 
 JSON_BYTES = 10_000
 FILE_BYTES = 100_000
@@ -70,7 +70,8 @@ class Door:
 @pytest.fixture(scope="module")
 def serving() -> Iterator[Door]:
     door = Door()
-    with served(door.app) as door.port:
+    with served(door.app) as address:
+        door.port = int(address.rpartition(":")[2])
         yield door
 
 
@@ -100,7 +101,7 @@ AS_JSON = "Content-Type: application/json"
 @pytest.mark.parametrize(
     ("request_head", "status", "code"),
     [
-        (head("PUT", "/jobs/upload", OCTETS, f"Content-Length: {FILE_BYTES + 1}"), 413, "body_too_large"),
+        (head("PUT", "/jobs/upload", OCTETS, f"Content-Length: {FILE_BYTES + 1}"), 413, "audio_too_large"),
         (head("POST", "/jobs/batch", AS_JSON, f"Content-Length: {JSON_BYTES + 1}"), 413, "body_too_large"),
         (head("POST", "/jobs/batch", AS_JSON, "Transfer-Encoding: chunked"), 411, "length_required"),
         (head("POST", "/jobs/batch", "Content-Length: 2"), 415, "media_type_unsupported"),
@@ -123,7 +124,7 @@ def test_who_waits_for_leave_to_send_is_told_no_at_once(door: Door) -> None:
     with door.connect() as connection:
         connection.sendall(head("PUT", "/jobs/upload", OCTETS, "Content-Length: 999999999", "Expect: 100-continue"))
         status, problem = answered(connection)
-    assert (status, problem["error"]) == (413, "body_too_large")
+    assert (status, problem["error"]) == (413, "audio_too_large")
 
 
 def test_a_body_without_a_length_is_counted_while_it_comes(door: Door) -> None:
@@ -132,7 +133,7 @@ def test_a_body_without_a_length_is_counted_while_it_comes(door: Door) -> None:
         piece = b"2710\r\n" + b"\0" * 10_000 + b"\r\n"
         connection.sendall(piece * 11)
         status, problem = answered(connection)
-    assert (status, problem["error"]) == (413, "body_too_large")
+    assert (status, problem["error"]) == (413, "audio_too_large")
     assert door.read[0] <= FILE_BYTES
 
 
@@ -145,7 +146,16 @@ def test_an_ordinary_client_gets_the_answer_although_it_is_still_sending(door: D
         chunked = client.put("/jobs/upload", content=endless())
         declared = client.put("/jobs/upload", content=b"\0" * 30_000_000)
     assert [chunked.status_code, declared.status_code] == [413, 413]
-    assert declared.json()["error"] == "body_too_large"
+    assert declared.json()["error"] == "audio_too_large"
+
+
+def test_a_refused_sender_is_not_cut_off_while_the_answer_is_on_its_way(door: Door) -> None:
+    with door.connect() as connection:
+        connection.sendall(head("PUT", "/jobs/upload", OCTETS, f"Content-Length: {FILE_BYTES + 1}"))
+        assert answered(connection)[0] == 413
+        for size in [FILE_BYTES // 10] * 10 + [1]:  # in pieces: the second one to a closed connection breaks
+            connection.sendall(b"\0" * size)
+        assert connection.recv(1) == b"", "ended in order, not reset"
 
 
 def test_bodies_within_the_limits_come_through_whole(door: Door) -> None:

@@ -13,7 +13,8 @@ from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger import api_keys
 from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline_tests.api.served_home import Home, served_home
-from diary_pipeline_tests.serving import served
+from diary_pipeline_tests.api.serving import served
+from diary_pipeline_tests.servers import redis_server
 
 SUBMISSION = {"audio_url": "https://audio.example/a.mp3"}
 
@@ -79,11 +80,17 @@ def test_the_owner_of_a_key_wins_over_the_body(home: Home) -> None:
 
 def test_a_stranger_is_refused_before_the_body_is_read(home: Home) -> None:
     read_only = home.key("ada", "read")["Authorization"]
-    with served(home.app) as port:
+    with served(home.app) as address:
+        port = int(address.rpartition(":")[2])
         for shown, status in (("X-Nothing: 1", b"401"), (f"Authorization: {read_only}", b"403")):
             with socket.create_connection(("127.0.0.1", port), 20) as connection:
-                said = f"POST /jobs HTTP/1.1\r\nHost: localhost\r\n{shown}\r\nContent-Type: multipart/form-data; boundary=x"
-                connection.sendall(f"{said}\r\nContent-Length: 400000000\r\n\r\n".encode())
+                said = (
+                    "POST /jobs HTTP/1.1",
+                    "Host: localhost",
+                    shown,
+                    "Content-Type: multipart/form-data; boundary=x",
+                )
+                connection.sendall("\r\n".join([*said, "Content-Length: 400000000", "", ""]).encode())
                 assert connection.recv(65_536).split()[1] == status, "with no byte of the body sent"
 
 
@@ -142,6 +149,18 @@ def test_limits_are_told_and_kept(tmp_path: Path) -> None:
             assert "ratelimit-limit" not in home.client.get("/health").headers
 
 
+def test_two_replicas_share_one_count_until_redis_dies(tmp_path: Path) -> None:
+    with redis_server() as redis:
+        said = {"DIARY_API_AUTH": "keys", "DIARY_RATE_LIMITS": "4/hour", "DIARY_REDIS_URL": redis.url}
+        with served_home(tmp_path / "home", said) as one, served_home(tmp_path / "home", said) as other:
+            key = one.key("ada")
+            asked = [replica.client.get("/jobs", headers=key).status_code for replica in (one, other) * 3]
+            assert asked == [200] * 4 + [429] * 2
+            redis.kill()
+            alone = [one.client.post("/jobs", json=SUBMISSION, headers=key).status_code for _ in range(6)]
+            assert alone == [202] * 4 + [429] * 2, "what opens jobs is limited without Redis too"
+
+
 def test_a_large_batch_counts_for_more_than_one_request(tmp_path: Path) -> None:
     with served_home(tmp_path / "home", {"DIARY_RATE_LIMITS": "3/hour"}) as home:
         jobs = [SUBMISSION] * 101
@@ -184,13 +203,13 @@ def test_what_is_out_of_all_measure_is_refused(
         ("auto", "localhost", (), "off"),
         ("auto", "::1", (), "off"),
         ("auto", "127.0.0.1", ("10.0.0.0/8",), "keys"),
-        ("auto", "0.0.0.0", (), "keys"),
+        ("auto", "0.0.0.0", (), "keys"),  # noqa: S104
         ("auto", "::", (), "keys"),
         ("auto", "192.168.1.5", (), "keys"),
         ("auto", "diary.example", (), "keys"),
         ("keys", "127.0.0.1", (), "keys"),
         ("off", "127.0.0.1", (), "off"),
-        ("off", "0.0.0.0", (), None),
+        ("off", "0.0.0.0", (), None),  # noqa: S104
         ("off", "diary.example", (), None),
     ],
 )

@@ -4,7 +4,7 @@ import base64
 import contextlib
 import hashlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from diary_pipeline_tests.api.serving import Deployment, asked
+from diary_pipeline_tests.builders import speech_like, write_audio
 
 MEMO = b"some bytes that intake will judge" * 100
 
@@ -148,7 +149,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "two priorities": ({"files": FORM, "data": {"priority": ["low", "high"]}}, 422, "field_repeated"),
     "metadata that is no JSON": ({"files": FORM, "data": {"metadata": "{"}}, 400, "json_invalid"),
     "a model that is not offered": ({"files": FORM, "data": {"whisper_model": "huge"}}, 422, "model_not_allowed"),
-    "a file too large": ({"files": {"file": ("a.wav", bytes(1_000_001))}}, 413, "audio_too_large"),
+    "a file a byte too large": ({"files": {"file": ("a.wav", bytes(1_000_001))}}, 413, "audio_too_large"),
     "a file far too large": ({"files": {"file": ("a.wav", bytes(2_000_000))}}, 413, "audio_too_large"),
     "a novel as a title": ({"files": FORM, "data": {"title": "x" * 300_000}}, 413, "form_too_large"),
     "a thousand fields": ({"files": FORM, "data": {"tags": ["x"] * 1000}}, 413, "form_too_large"),
@@ -198,17 +199,20 @@ def test_a_client_that_breaks_off_leaves_nothing(client: httpx.Client, deploymen
     begun = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' if kind == "form" else b""
     at = urlsplit(str(client.base_url))
     with socket.create_connection((at.hostname or "", at.port or 0)) as broken:
-        broken.sendall(f"{head[kind]}Host: x\r\nContent-Length: 900000\r\n\r\n".encode() + begun + bytes(300_000))
-    # The next request is answered after the server has seen the end of the other one: the loop serves both in turn.
-    _answered_in_turn(client, deployment)
+        broken.sendall(
+            f"{head[kind]}Host: localhost\r\nContent-Length: 900000\r\n\r\n".encode() + begun + bytes(300_000)
+        )
+        _ask_until(client, lambda: list(deployment.scratch.glob("*")))
+    _ask_until(client, lambda: not list(deployment.scratch.glob("*")))
 
 
-def _answered_in_turn(client: httpx.Client, deployment: Deployment) -> None:
-    for _ in range(200):
-        assert client.get("/health").status_code == 200
-        if not list(deployment.scratch.glob("*")):
+def _ask_until(client: httpx.Client, happened: Callable[[], object]) -> None:
+    """Ask the server for something else meanwhile: it serves all connections in turn."""
+    for _ in range(2_000):
+        if happened():
             return
-    pytest.fail("the scratch file of a request that broke off is still there")
+        assert client.get("/health").status_code == 200
+    pytest.fail("it did not happen")
 
 
 def test_a_full_disk_refuses_and_keeps_nothing(client: httpx.Client, deployment: Deployment) -> None:
@@ -234,3 +238,24 @@ def test_an_application_can_read_how_files_are_handed_in(client: httpx.Client) -
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths["/jobs"]["post"]["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
     assert "application/octet-stream" in paths["/jobs/upload"]["put"]["requestBody"]["content"]
+
+
+def test_bad_audio_fails_the_job_and_good_audio_is_done_once(tmp_path: Path) -> None:
+    house = Deployment(tmp_path / "home", DIARY_WHISPER_MODEL="tiny.en")
+    memo = write_audio(tmp_path / "memo.wav", speech_like(2.0)).read_bytes()
+    with asked(house) as client:
+        handed_in = {
+            name: client.put("/jobs/upload", params={"filename": name}, content=data).headers["location"]
+            for name, data in {"empty.m4a": b"", "text.mp3": b"no audio" * 99, "a.wav": memo, "again.wav": memo}.items()
+        }
+        house.work()
+        ended = {name: client.get(path).json() for name, path in handed_in.items()}
+    assert {name: (job["status"], job["error"]) for name, job in ended.items()} == {
+        "empty.m4a": ("failed", "audio_empty"),
+        "text.mp3": ("failed", "audio_unreadable"),
+        "a.wav": ("completed", None),
+        "again.wav": ("completed", None),
+    }
+    assert ended["a.wav"]["recording_key"] == ended["again.wav"]["recording_key"]
+    assert (ended["a.wav"]["duplicate"], ended["again.wav"]["duplicate"]) == (False, True)
+    assert house.kept() == []

@@ -267,6 +267,7 @@ def test_a_submission_is_shown_as_transcribing_while_it_is(ledger: Ledger) -> No
     assert read(ledger, id).status == "pending"
 
 
+@pytest.mark.slow
 def test_a_batch_larger_than_any_statement_goes_all_the_way(ledger: Ledger) -> None:
     rows = [make_recording(file_name=f"{n}.m4a") for n in range(1200)]
     for recording in rows:

@@ -9,6 +9,7 @@ from diary_pipeline.ledger import batches, claims, leases
 from diary_pipeline.ledger.commits import Change, record
 from diary_pipeline.ledger.connect import Ledger, now
 from diary_pipeline.ledger.planner import PlanLimits
+from diary_pipeline.ledger.tables import work
 from diary_pipeline_tests.contract.batch_work import (
     LEASE_S,
     LIMITS,
@@ -74,6 +75,21 @@ def test_urgent_work_overtakes_a_backlog(ledger: Ledger) -> None:
     with ledger.reading() as conn:
         assert batches.keys_of(conn, first) == [urgent]
     assert open_(ledger)[first].priority == 3
+
+
+def test_low_is_planned_with_urgent_once_it_has_waited_its_steps_however_much_urgent_work_there_is(
+    ledger: Ledger,
+) -> None:
+    [low] = accept(ledger, 1, priority=0)
+    accept(ledger, 12, priority=3)
+    limits = PlanLimits(60, 3, 9, max_batches=1, step_s=60.0)
+    [first] = batches.plan_waiting(ledger, "transcript", limits)
+    with ledger.writing() as tx:
+        tx.execute(work.update().where(work.c.recording_key == low).values(ready_at=now(tx) - 24 * 60.0))
+    [second] = batches.plan_waiting(ledger, "transcript", limits)
+    with ledger.reading() as conn:
+        assert low not in batches.keys_of(conn, first)
+        assert low in batches.keys_of(conn, second)
 
 
 def test_four_planners_at_once_plan_each_recording_once_and_no_more_than_may_be_open(ledger: Ledger) -> None:

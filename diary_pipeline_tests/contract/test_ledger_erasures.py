@@ -16,6 +16,7 @@ from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.ledger.tables import batches as batch_table
 from diary_pipeline.ledger.tables import erasure_subjects, llm_holds, llm_spent, metadata, seen_files
 from diary_pipeline.ledger.tables import tombstones as stones
+from diary_pipeline.ledger.tables_jobs import api_keys, idempotency_keys, jobs, outbox, source_cursors
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary
 
@@ -37,7 +38,8 @@ def every_value(ledger: Ledger) -> str:
 
 
 def test_every_table_is_cleared_by_an_erasure_or_says_why_it_need_not_be() -> None:
-    cleared = {c.table.name for c in (*hiding.AT_ONCE, *hiding.AT_LAST, *hiding.OF_OWNERS)} | {"llm_spent"}
+    columns = (*hiding.AT_ONCE, *hiding.AT_LAST, *hiding.OF_OWNERS, *hiding.OF_OWNERS_AT_ONCE)
+    cleared = {c.table.name for c in columns} | {"llm_spent"}
     assert {t.name for t in metadata.sorted_tables} == cleared | set(hiding.KEPT)
     assert not cleared & set(hiding.KEPT)
 
@@ -98,6 +100,57 @@ def test_a_person_goes_with_refused_and_waiting_submissions_files_seen_and_money
         assert word not in told, word
     assert hers.key in told
     assert "owner/2026-11-27/anna" in told
+
+
+def said_of_jobs(ledger: Ledger, owner: str, *submission_ids: str) -> None:
+    """Let an application have said something of each submission, and have been told of it."""
+    with ledger.writing() as tx:
+        for n, id in enumerate(submission_ids):
+            tx.execute(jobs.insert().values(submission_id=id, said={"of": f"said-{owner}"}, callback_url="https://x"))
+            told = {"submission_id": id, "event": "job.completed", "url": f"https://told-{owner}.example", "body": {}}
+            tx.execute(outbox.insert().values(**told, host="x", created_at=1.0, next_at=1.0, attempts=0))
+            key = {"owner": owner, "key": f"key-{owner}-{n}", "request_sha256": "x", "submission_id": id}
+            tx.execute(idempotency_keys.insert().values(**key, created_at=1.0))
+        secret = {"id": f"dk-{owner}", "secret_sha256": "x", "owner": owner, "name": f"phone of {owner}"}
+        tx.execute(api_keys.insert().values(**secret, scopes=["read"], created_at=1.0))
+
+
+def test_what_applications_said_of_a_recording_goes_at_once_whichever_of_its_jobs_said_it(diary: Diary) -> None:
+    [gone] = diary.accept("gone.m4a")
+    [again] = diary.accept("gone.m4a", content_sha256=gone.content_sha256)
+    [stays] = diary.accept("stays.m4a", owner="anna")
+    said_of_jobs(diary.ledger, "me", gone.submission_id, again.submission_id)
+    said_of_jobs(diary.ledger, "anna", stays.submission_id)
+    erasure = erasures.hide(diary.ledger, SEAL, "recording", gone.key)
+    told = every_value(diary.ledger)
+    for word in ("said-me", "told-me", "key-me", again.submission_id):
+        assert word not in told, word
+    assert told.count("-anna") == 4, "what somebody else said stays"
+    assert "dk-me" in told, "a recording is not its owner"
+    assert {t: erasure.found["ledger"][t] for t in ("jobs", "outbox", "idempotency_keys")} == {
+        "jobs": 2,
+        "outbox": 2,
+        "idempotency_keys": 2,
+    }
+
+
+def test_a_person_who_is_erased_is_locked_out_at_once_and_one_of_that_name_may_come_again(diary: Diary) -> None:
+    [memo] = diary.accept("mine.m4a")
+    refused = diary.refuse("broken.m4a")
+    said_of_jobs(diary.ledger, "me", memo.submission_id, refused)
+    said_of_jobs(diary.ledger, "anna")
+    with diary.ledger.writing() as tx:
+        tx.execute(source_cursors.insert().values(source="gs://memos", cursor="me/trip.m4a", moved_at=1.0))
+    erasure = erasures.hide(diary.ledger, SEAL, "user", "me")
+    with diary.ledger.writing() as tx:
+        assert list(tx.execute(sa.select(api_keys.c.id)).scalars()) == ["dk-anna"]
+        assert tx.execute(sa.select(source_cursors)).all() == []
+        tx.execute(api_keys.update().values(id="dk-new", owner="me"))
+    erasures.clear(diary.ledger, erasure.id)
+    told = every_value(diary.ledger)
+    for word in ("said-me", "told-me", "key-me", "dk-me", refused):
+        assert word not in told, word
+    assert "dk-new" in told
 
 
 def test_an_unfinished_recording_is_never_worked_on_again_and_its_worker_is_waited_for(diary: Diary) -> None:

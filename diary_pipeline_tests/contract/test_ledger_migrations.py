@@ -21,8 +21,10 @@ from diary_pipeline.ledger.tables import (
     recordings_with_audio,
     replaced_objects,
     schema_version,
+    submissions_waiting,
 )
 from diary_pipeline.ledger.tables_jobs import JOB_INDICES, JOB_TABLES
+from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
 
@@ -79,10 +81,11 @@ def _without_compactions(tx: sa.Connection) -> None:
 def _without_jobs(tx: sa.Connection) -> None:
     for index in JOB_INDICES:
         index.drop(tx)
-    metadata.drop_all(tx, tables=JOB_TABLES)
-    for (
-        name
-    ) in "not_before attempts fetching_since received_bytes expected_bytes transcript_version note_version".split():
+    submissions_waiting.drop(tx)
+    metadata.drop_all(tx, tables=(*JOB_TABLES, *UPLOAD_TABLES))
+    of_versions = ("transcript_version", "note_version")
+    of_fetching = "lane not_before attempts fetching_since received_bytes expected_bytes".split()
+    for name in (*of_versions, *of_fetching):
         tx.exec_driver_sql(f"ALTER TABLE submissions DROP COLUMN {name}")
     for name in ("retries", "done_s"):
         tx.exec_driver_sql(f"ALTER TABLE work DROP COLUMN {name}")

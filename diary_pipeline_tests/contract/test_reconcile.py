@@ -9,14 +9,17 @@ import pytest
 import sqlalchemy as sa
 
 from diary_pipeline.catalogue.read import transcripts_of
-from diary_pipeline.ledger import again, recordings, versions
+from diary_pipeline.core.seal import Seal
+from diary_pipeline.ledger import again, jobs, recordings, versions
+from diary_pipeline.ledger import submissions as handed_in
 from diary_pipeline.ledger.commits import pointer
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.identity import note_restored
 from diary_pipeline.ledger.tables import history, replaced_objects, submissions
-from diary_pipeline.storage.keys import audio_key
+from diary_pipeline.storage.keys import UPLOAD_PARTS, audio_key, upload_key
 from diary_pipeline.upkeep.reconcile import ORPHAN_AGE_S, Reconciled
 from diary_pipeline_tests.builders import make_recording
+from diary_pipeline_tests.contract.test_ledger_jobs import make_job
 from diary_pipeline_tests.contract.test_merged_log import store_in_which
 from diary_pipeline_tests.contract.test_rewritten_log import hide, known_objects
 from diary_pipeline_tests.diaries import Diary, transcript_for
@@ -86,6 +89,28 @@ def test_what_was_written_before_a_restore_is_left(house: House) -> None:
     assert done.urgent == (), "nobody has to come at night for what is kept"
     assert house.store.exists(unknown)
     assert house.store.exists(sound)
+
+
+def test_uploads_that_no_job_waits_for_go_after_a_day(house: House) -> None:
+    house.noted("walk.m4a")
+    jobs.open_jobs(
+        house.ledger, [make_job(id, uri=f"upload:{id}") for id in ("waits", "refused", "cancelled", "young")]
+    )
+    handed_in.refuse(house.ledger, "refused", "audio_empty", "It holds no audio.")
+    jobs.cancel_or_remove(house.ledger, Seal("of this test"), "cancelled")
+    keys = [upload_key(id) for id in ("waits", "refused", "cancelled", "stranger", "young")]
+    keys.append(f"{UPLOAD_PARTS}cancelled/part")
+    for key in keys:
+        house.store.put(key, b"sound")
+        if "young" not in key:
+            make_old(house.store, key)
+    gone = [key for key in keys if "waits" not in key and "young" not in key]
+    expected = {("orphan_upload", key, "to_mend") for key in gone}
+    assert set(house.found(dry_run=True)) == expected
+    assert all(map(house.store.exists, keys))
+    assert set(house.found(months=1)) == {(kind, key, "mended") for kind, key, _ in expected}
+    assert [key for key in keys if house.store.exists(key)] == [upload_key("waits"), upload_key("young")]
+    assert house.found() == []
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,18 @@ class ScriptedWiring(Wiring):
         return self.ears
 
 
+def on_sqlite(home: Path) -> dict[str, object]:
+    """What the embedded dagster.yaml says of its storage."""
+    module = "diary_pipeline.instance.event_storage"
+    return {"module": module, "class": "BatchingSqliteStorage", "config": {"base_dir": str(home)}}
+
+
+def on_postgres(url: str) -> dict[str, object]:
+    """What dagster.postgres.yaml says of its storage."""
+    module = "diary_pipeline.instance.postgres_storage"
+    return {"module": module, "class": "BatchingPostgresStorage", "config": {"postgres_url": url}}
+
+
 class House:
     """Drop files, tick sensors, execute what they ask for, look at what came of it."""
 
@@ -142,12 +154,7 @@ class House:
         home = self.settings.dagster_home
         home.mkdir(parents=True, exist_ok=True)  # a house may be left and entered again
         self.settings.drop_dir.mkdir(parents=True, exist_ok=True)
-        embedded = {
-            "module": "diary_pipeline.instance.event_storage",
-            "class": "BatchingSqliteStorage",
-            "config": {"base_dir": str(home)},
-        }
-        storage = self._dagster_storage or {"custom": embedded}
+        storage = self._dagster_storage or {"custom": on_sqlite(home)}
         (home / "dagster.yaml").write_text(yaml.safe_dump({"storage": storage, "telemetry": {"enabled": False}}))
         self.instance = self._stack.enter_context(dg.DagsterInstance.from_config(str(home)))
         self.recovery = Recovery(

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from diary_pipeline_tests.defs.erasing import GONE, STAYS, fill, finish, forget_sources, hide, told_in, write_plainly
-from diary_pipeline_tests.defs.house import House
+from diary_pipeline_tests.defs.house import House, on_postgres
 from diary_pipeline_tests.servers import missing_server, program
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str) -> Iterator[House]:
     """A house whose ledger and Dagster share one PostgreSQL database."""
     write_plainly(monkeypatch)
-    storage = {"postgres": {"postgres_url": postgres_url}}
+    storage = {"custom": on_postgres(postgres_url)}
     with House(tmp_path / "home", dagster_storage=storage, DIARY_LEDGER_URL=postgres_url) as found:
         yield found
 

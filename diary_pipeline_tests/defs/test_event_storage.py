@@ -1,5 +1,8 @@
 """The batching storage tells Dagster the same as the stock one, event for event."""
 
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -10,32 +13,29 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from diary_pipeline.core.batch import Result
 from diary_pipeline.defs.events import emit, mark_failed
 from diary_pipeline.defs.partitions import RECORDINGS
+from diary_pipeline_tests.defs.house import on_postgres, on_sqlite
 
 ASSET = dg.AssetKey("transcript")
 CHECK = dg.AssetCheckKey(ASSET, "transcript_is_sound")
 KEYS = [f"2026-03-0{i}-memo-{i:012x}" for i in range(1, 8)]
 
 
-def instance_at(home: Path, storage: str) -> dg.DagsterInstance:
-    base = {"base_dir": str(home)}
-    batching = {
-        "custom": {
-            "module": "diary_pipeline.instance.event_storage",
-            "class": "BatchingSqliteStorage",
-            "config": base,
-        }
-    }
-    return dg.DagsterInstance.from_config(
-        str(home), config_filename=_yaml(home, batching if storage == "batching" else {"sqlite": base})
-    )
-
-
-def _yaml(home: Path, storage: dict[str, object]) -> str:
-    import json
-
+@contextmanager
+def instance_at(home: Path, storage: Mapping[str, object]) -> Iterator[dg.DagsterInstance]:
     home.mkdir(parents=True, exist_ok=True)
     (home / "dagster.yaml").write_text(json.dumps({"storage": storage, "telemetry": {"enabled": False}}))
-    return "dagster.yaml"
+    with dg.DagsterInstance.from_config(str(home)) as found:
+        yield found
+
+
+def storage_of(kind: str, request: pytest.FixtureRequest) -> Mapping[str, object]:
+    """What dagster.yaml says: ours or the stock one, on either database."""
+    storage, database = kind.split(" ")
+    if database == "sqlite":
+        home = request.getfixturevalue("tmp_path") / "dagster"
+        return {"custom": on_sqlite(home)} if storage == "batching" else {"sqlite": {"base_dir": str(home)}}
+    url = request.getfixturevalue("postgres_url")
+    return {"custom": on_postgres(url)} if storage == "batching" else {"postgres": {"postgres_url": url}}
 
 
 @dg.job
@@ -55,10 +55,16 @@ def materialization(key: str) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(ASSET, partition=key, metadata={"duration_s": 12.5})
 
 
-@pytest.fixture(params=["batching", "stock"])
-def instance(request: pytest.FixtureRequest, tmp_path: Path):
-    with instance_at(tmp_path / "dagster", request.param) as found:
+@pytest.fixture(params=["batching sqlite", "batching postgresql", "stock sqlite", "stock postgresql"])
+def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with instance_at(tmp_path / "dagster", storage_of(request.param, request)) as found:
         found.add_dynamic_partitions(RECORDINGS.name, KEYS)
+        yield found
+
+
+@pytest.fixture(params=["batching sqlite", "batching postgresql"])
+def batching(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with instance_at(tmp_path / "dagster", storage_of(request.param, request)) as found:
         yield found
 
 
@@ -111,19 +117,17 @@ def test_failed_recordings_of_a_good_batch_are_failed_partitions_until_they_succ
     assert status(instance) == (set(KEYS[:6]), {KEYS[6]})
 
 
-def test_a_step_retried_in_the_same_run_replaces_its_check_results(tmp_path: Path) -> None:
-    with instance_at(tmp_path / "dagster", "batching") as instance:
-        run = a_run(instance)
-        emit(instance, run, "speech", checks=[evaluation(k, passed=False) for k in KEYS])
-        emit(instance, run, "speech", checks=[evaluation(k) for k in KEYS])
-        history = instance.event_log_storage.get_asset_check_execution_history(CHECK, limit=20)
-        assert [h.status for h in history] == [CheckStatus.SUCCEEDED] * len(KEYS)
+def test_a_step_retried_in_the_same_run_replaces_its_check_results(batching: dg.DagsterInstance) -> None:
+    run = a_run(batching)
+    emit(batching, run, "speech", checks=[evaluation(k, passed=False) for k in KEYS])
+    emit(batching, run, "speech", checks=[evaluation(k) for k in KEYS])
+    history = batching.event_log_storage.get_asset_check_execution_history(CHECK, limit=20)
+    assert [h.status for h in history] == [CheckStatus.SUCCEEDED] * len(KEYS)
 
 
-def test_more_events_than_sqlite_takes_variables_are_stored(tmp_path: Path) -> None:
+def test_more_events_than_sqlite_takes_variables_are_stored(batching: dg.DagsterInstance) -> None:
     keys = [f"2026-03-01-memo-{i:012x}" for i in range(4000)]
-    with instance_at(tmp_path / "dagster", "batching") as instance:
-        instance.add_dynamic_partitions(RECORDINGS.name, keys)
-        run = a_run(instance)
-        emit(instance, run, "speech", materializations=[materialization(k) for k in keys], checks=map(evaluation, keys))
-        assert status(instance)[0] == set(keys)
+    batching.add_dynamic_partitions(RECORDINGS.name, keys)
+    run = a_run(batching)
+    emit(batching, run, "speech", materializations=[materialization(k) for k in keys], checks=map(evaluation, keys))
+    assert status(batching)[0] == set(keys)

@@ -111,6 +111,7 @@ def test_a_partition_launched_again_shows_what_is_stored_and_computes_nothing(ho
     assert house.status("transcript") == ({key}, set())
 
 
+@pytest.mark.slow
 def test_a_range_of_neighbours_with_a_silent_one_among_them_materialises_whole(house: House) -> None:
     for day, samples in enumerate((speech_like(2.0), silence(2.0), speech_like(3.0)), start=1):
         house.drop(f"2026-03-0{day} memo.wav", samples)

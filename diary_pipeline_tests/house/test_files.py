@@ -18,7 +18,7 @@ OWNERS = {  # a heavy module is imported at load by the files that own it, and b
     "duckdb": ("catalogue/",),
     "fastapi": ("api/",),
     "pyarrow": ("catalogue/",),
-    "sqlalchemy": ("ledger/", "instance/event_storage.py", "defs/wipe/"),
+    "sqlalchemy": ("ledger/", "instance/", "defs/wipe/"),
     "dagster": ("definitions.py", "defs/", "instance/", "cli/drain.py"),
     **dict.fromkeys(
         ("torch", "pandas", "google", "kubernetes", "openai", "anthropic", "mistralai", "xllamacpp", "dbt"),

@@ -13,6 +13,7 @@ from diary_pipeline_tests.recordings.planted import Planted
 pytestmark = pytest.mark.speech
 
 
+@pytest.mark.slow
 def test_one_planted_fault_fills_every_table(capsys: pytest.CaptureFixture[str]) -> None:
     model = load("tiny.en")
     backwards = np.concatenate(list(decode(WHOLE_WAV)))[: 8 * RATE][::-1].copy()

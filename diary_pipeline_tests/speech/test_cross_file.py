@@ -88,7 +88,8 @@ def alone(loaded: WhisperModel, key: str, hotwords: str | None = None) -> tuple[
     return list(segments), info.language
 
 
-@pytest.mark.parametrize("name", ["tiny.en", pytest.param("base", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tiny.en", "base"])
 def test_text_tokens_and_language_equal_the_per_file_path_in_float32(name: str) -> None:
     loaded = model(name, "float32")
     found = together(loaded, list(clips()), 8)
@@ -109,6 +110,7 @@ def test_text_tokens_and_language_equal_the_per_file_path_in_float32(name: str) 
                 assert abs(ours / RATE - np.clip(their, span.start / RATE, span.end / RATE)) <= 0.1, key
 
 
+@pytest.mark.slow
 def test_what_shares_a_batch_changes_neither_words_nor_scores_and_times_within_a_tenth() -> None:
     loaded = model("tiny.en", "int8")
     keys = list(clips())
@@ -139,6 +141,7 @@ def test_short_recordings_fill_the_batches_together() -> None:
     assert figures["windows"] / (4 * figures["batches"]) > 0.8
 
 
+@pytest.mark.slow
 def test_with_hot_words_too_the_tokens_equal_the_per_file_path() -> None:
     loaded = model("tiny.en", "float32")
     names = ("Hellen", "Martta", "Olivier")

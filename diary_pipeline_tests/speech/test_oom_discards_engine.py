@@ -83,6 +83,7 @@ def expected() -> dict[str, Heard | Exception]:
     return dict(transcriber.transcribe(ToHear(p.name, lambda p=p: decode(p), Hints()) for p in FILES))
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_is_halved_over_a_new_engine_and_nothing_differs(
     expected: dict[str, Heard | Exception],
 ) -> None:

@@ -114,6 +114,7 @@ def test_noise_and_single_words_have_no_second_language() -> None:
         assert ears("base").languages(Window(noise[: length * RATE], (Span(0, length * RATE),), 0), ()) == ()
 
 
+@pytest.mark.slow
 def test_a_second_language_in_one_window_is_written_in_its_own_words() -> None:
     french = json.loads((LANGUAGES / "said.json").read_text(encoding="utf-8"))["fr_le_jardin.ogg"]["passages"][0][
         "text"

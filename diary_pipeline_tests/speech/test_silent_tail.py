@@ -84,6 +84,7 @@ def the_minute_and_no_more(model: str, tail: Iterable[Block]) -> None:
     assert found.segments[-1].end_s == found.samples / RATE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ROOMS)
 def test_some_minutes_of_a_room_add_no_word(kind: str) -> None:
     the_minute_and_no_more("tiny.en", ROOMS[kind](600.0))

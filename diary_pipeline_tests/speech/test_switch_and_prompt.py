@@ -51,6 +51,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "languages", "which"), CASES)
 def test_every_passage_is_there_in_its_language(name: str, languages: tuple[str, ...], which: int) -> None:
     passage = SAID[name]["passages"][which]

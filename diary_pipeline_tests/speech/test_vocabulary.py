@@ -18,6 +18,7 @@ def text(found: Heard | Exception) -> str:
     return " ".join(s.text for s in found.segments if s.text)
 
 
+@pytest.mark.slow
 def test_recordings_heard_together_keep_their_own_vocabularies() -> None:
     asked = [
         ToHear("tap", lambda: decode(TAP), Hints(vocabulary=("Marta",))),

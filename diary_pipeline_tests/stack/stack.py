@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -17,24 +18,34 @@ from typing import Any
 from diary_pipeline.cli.home import prepare_home
 from diary_pipeline.settings import load_settings
 
-README = Path(__file__).parents[2] / "README.md"
+GRAPHQL = Path(__file__).parents[2] / "docs" / "graphql.md"
 START_S = 120.0
 
 
-def readme_operation(name: str) -> str:
-    """Return a GraphQL operation as the README prints it, so that what people paste is what is tested."""
+def documented_operation(name: str) -> str:
+    """Return a GraphQL operation as docs/graphql.md prints it, so that what people paste is what is tested."""
     found = re.search(
-        rf"```graphql\n((?:query|mutation) {name}\b.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+        rf"```graphql\n((?:query|mutation) {name}\b.*?)```", GRAPHQL.read_text(encoding="utf-8"), re.DOTALL
     )
-    assert found, f"README.md has no GraphQL operation {name}"
+    assert found, f"docs/graphql.md has no GraphQL operation {name}"
     return found[1]
 
 
-def readme_curl() -> dict[str, Any]:
-    """Return the body that the README's curl line posts."""
-    found = re.search(r"curl [^\n]* -d '({.*})'", README.read_text(encoding="utf-8"))
-    assert found, "README.md shows no curl line"
-    return dict(json.loads(found[1]))
+def documented_curl() -> list[str]:
+    """Return the words of the curl line."""
+    found = re.search(r"^\$ (curl .*)$", GRAPHQL.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found, "docs/graphql.md shows no curl line"
+    return shlex.split(found[1])
+
+
+def documented_client() -> type[Any]:
+    """Return the class `Dagster` of the page, with the operations that the page says are its constants."""
+    text = GRAPHQL.read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names = {"LAUNCH": "Launch", "RUN_STATUS": "RunStatus", "INGESTED": "Ingested", "NOTE": "Note", "CHECK": "Check"}
+    there = {constant: documented_operation(name) for constant, name in {**names, "BACKFILL": "Backfill"}.items()}
+    exec(code, there)  # noqa: S102 - our own page
+    return there["Dagster"]  # type: ignore[return-value]
 
 
 def until(what: str, ask: Callable[[], Any], within_s: float) -> Any:
@@ -50,27 +61,42 @@ def until(what: str, ask: Callable[[], Any], within_s: float) -> Any:
 class Stack:
     """Starts and kills the processes; asks them over HTTP only."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
-        said = {"DIARY_HOME": str(home), **environment}
-        self.settings = load_settings(said)
+    def __init__(self, home: Path, module: str = "diary_pipeline.definitions", **environment: str) -> None:
+        """Take the module of the code location; what is no setting of ours goes to the processes as it is."""
+        ours = {name: value for name, value in environment.items() if name.startswith("DIARY_")}
+        self.settings = load_settings({"DIARY_HOME": str(home), **ours})
         self.port = _free_port()
         prepare_home(self.settings)
-        self._environment = {**os.environ, **self.settings.environment()}
+        self._workspace = self.settings.dagster_home / "workspace.yaml"
+        self._workspace.write_text(self._workspace.read_text().replace("diary_pipeline.definitions", module))
+        self._environment = {**os.environ, **environment, **self.settings.environment()}
+        self._code_port = 0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self) -> None:
-        """Start webserver and daemon, each in a process group of its own, and wait until the location is loaded."""
-        workspace = str(self.settings.dagster_home / "workspace.yaml")
+    def start(self, daemons: int = 1) -> None:
+        """Start webserver and daemons, each in a process group of its own, and wait until the location is loaded."""
+        workspace = str(self._workspace)
         self._start("webserver", "dagster_webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(self.port))
-        self._start("daemon", "dagster._daemon", "run", "-w", workspace)
+        for name in ("daemon", *(f"daemon-{n}" for n in range(2, daemons + 1))):
+            self._start(name, "dagster._daemon", "run", "-w", workspace)
         until("the code location is loaded", self._is_loaded, START_S)
 
-    def kill(self) -> None:
-        """Kill everything at once, run processes included, as a power cut would."""
-        for process in self._processes.values():
+    def serve_code_apart(self, module: str) -> None:
+        """Start the code server as a process of its own, as a deployment does; webserver and daemon will ask it."""
+        if not self._code_port:
+            self._code_port = _free_port()
+            server = {"host": "127.0.0.1", "port": self._code_port, "location_name": "diary_pipeline"}
+            self._workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
+        where = ("-h", "127.0.0.1", "-p", str(self._code_port), "--location-name", "diary_pipeline")
+        self._start("code", "dagster", "api", "grpc", "-m", module, *where)
+        until("the code server answers", lambda: _answers(self._code_port), START_S)
+
+    def kill(self, *names: str) -> None:
+        """Kill these, or everything at once, run processes included, as a power cut would."""
+        for name in names or tuple(self._processes):
+            process = self._processes.pop(name)
             _kill_tree(process.pid)
             process.wait()
-        self._processes.clear()
 
     def log(self, name: str) -> str:
         """What a process said."""
@@ -121,6 +147,11 @@ def _kill_tree(pid: int) -> None:
     for child in children.read_text().split() if children.exists() else []:
         _kill_tree(int(child))
     os.kill(pid, signal.SIGKILL)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:

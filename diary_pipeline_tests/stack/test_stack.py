@@ -1,15 +1,18 @@
 """The whole stack as processes: a client submits over GraphQL, power is cut, and nothing is lost or done twice."""
 
+import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from diary_pipeline_tests.builders import silence, write_audio
-from diary_pipeline_tests.stack.stack import Stack, readme_curl, readme_operation, until
+from diary_pipeline_tests.servers import missing_server
+from diary_pipeline_tests.stack.asking import partition_counts, running, sql
+from diary_pipeline_tests.stack.stack import Stack, documented_client, documented_curl, documented_operation, until
 
 pytestmark = pytest.mark.stack
 DEMO = Path(__file__).parents[1] / "recordings" / "demo"
@@ -35,26 +38,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         found.kill()
 
 
-def sql(stack: Stack, query: str) -> list[tuple[Any, ...]]:
-    if not stack.settings.catalogue_file.exists():
-        return []
-    with duckdb.connect(str(stack.settings.catalogue_file), read_only=True) as conn:
-        return conn.execute(query).fetchall()
-
-
-def ingested(stack: Stack, folder: Path) -> str:
-    """Post what the README's curl line posts, with another path in it; return the run's id."""
-    body = readme_curl()
-    config = body["variables"]["params"]["runConfigData"]["ops"]["ingest"]["config"]
-    config["uris"] = [str(folder)]
-    answer = stack.graphql(body["query"], body["variables"])["launchRun"]
-    assert answer["__typename"] == "LaunchRunSuccess", answer
-    return str(answer["run"]["runId"])
-
-
-def ended(stack: Stack, run_id: str) -> str | None:
-    status = stack.graphql(readme_operation("RunStatus"), {"runId": run_id})["runOrError"]["status"]
-    return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
+def client(stack: Stack) -> Any:
+    """The client of docs/graphql.md, at this stack."""
+    return documented_client()(f"http://127.0.0.1:{stack.port}/graphql")
 
 
 def keys_by_file(stack: Stack) -> dict[str, str]:
@@ -65,55 +51,44 @@ def test_a_graphql_client_submits_polls_and_reads_the_note(stack: Stack, tmp_pat
     for name in ("20260303_201500.mp3", "memo_2026-03-04_07-45.ogg"):
         shutil.copy(DEMO / name, tmp_path)
     write_audio(tmp_path / "2026-03-05 silent.wav", silence(4.0))
-    run = ingested(stack, tmp_path)
-    assert until("the ingest run ends", lambda: ended(stack, run), WAIT_S) == "SUCCESS"
+    asking = client(stack)
+    run = asking.submit([str(tmp_path)])
+    assert asking.wait(run) == "SUCCESS"
+    ids = asking.submissions(run)
+    assert len(ids) == 3
     until("three recordings are published", lambda: len(keys_by_file(stack)) == 3, WAIT_S)
-    key = keys_by_file(stack)["20260303_201500.mp3"]
-    [note] = stack.graphql(readme_operation("Note"), {"key": key})["assetNodeOrError"][
-        "latestMaterializationByPartition"
-    ]
-    preview = next(e["mdStr"] for e in note["metadataEntries"] if e["label"] == "preview")
-    assert "cupboard" in preview and "## " in preview
-    [check] = stack.graphql(readme_operation("Check"), {"key": key})["assetCheckExecutions"]
-    assert (check["status"], check["evaluation"]["success"]) == ("SUCCEEDED", True)
+    assert {(i,) for i in ids} == set(sql(stack, "SELECT submission_id FROM recordings"))
+    note = asking.note(keys_by_file(stack)["20260303_201500.mp3"])
+    assert "cupboard" in note["preview"] and "## " in note["preview"]
+    assert asking.check(keys_by_file(stack)["20260303_201500.mp3"]) is True
+
+
+def test_the_curl_line_hands_in_a_recording(stack: Stack) -> None:
+    if shutil.which("curl") is None:
+        missing_server("curl is not installed")
+    memo = DEMO / "20260303_201500.mp3"  # known by now: it is told so, and nothing is heard again
+    changes = {"127.0.0.1:3000": f"127.0.0.1:{stack.port}", "/home/me/memo.m4a": str(memo)}
+    words = documented_curl()
+    for said, here in changes.items():
+        assert any(said in word for word in words)
+        words = [word.replace(said, here) for word in words]
+    answer = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)["data"]["launchRun"]
+    assert client(stack).wait(answer["run"]["runId"]) == "SUCCESS"
 
 
 def test_a_backfill_of_neighbours_with_a_silent_one_among_them_succeeds(stack: Stack) -> None:
     keys = sorted(keys_by_file(stack).values())
     assert len(keys) == 3
-    params = {
-        "assetSelection": [{"path": [asset]} for asset in ("raw_audio", "transcript", "diary_note")],
-        "partitionNames": keys,
-        "title": "once more",
-    }
-    answer = stack.graphql(readme_operation("Backfill"), {"params": params})["launchPartitionBackfill"]
-    assert answer["__typename"] == "LaunchBackfillSuccess", answer
-    asked = {"id": answer["backfillId"]}
+    assets = ("raw_audio", "transcript", "diary_note")
+    asked = {"id": client(stack).backfill(keys, *assets)}
 
     def status() -> str | None:
-        said = stack.graphql(readme_operation("BackfillStatus"), asked)["partitionBackfillOrError"]["status"]
+        said = stack.graphql(documented_operation("BackfillStatus"), asked)["partitionBackfillOrError"]["status"]
         return said if said not in ("REQUESTED", "CANCELING") else None
 
     assert until("the backfill ends", status, WAIT_S) == "COMPLETED_SUCCESS"
-    for asset in ("raw_audio", "transcript", "diary_note"):
-        assert partitions(stack, asset) == {"numMaterialized": 3, "numFailed": 0}
-
-
-def partitions(stack: Stack, asset: str) -> dict[str, int]:
-    said = stack.graphql(
-        "query($a: AssetKeyInput!) { assetNodeOrError(assetKey: $a) { ... on AssetNode {"
-        " partitionStats { numMaterialized numFailed } } } }",
-        {"a": {"path": [asset]}},
-    )
-    return dict(said["assetNodeOrError"]["partitionStats"])
-
-
-def running(stack: Stack) -> list[dict[str, Any]]:
-    said = stack.graphql(
-        "{ runsOrError(filter: {statuses: [STARTED, STARTING, QUEUED]}) {"
-        " ... on Runs { results { runId status jobName } } } }"
-    )
-    return list(said["runsOrError"]["results"]) if said else []
+    for asset in assets:
+        assert partition_counts(stack, asset) == {"numMaterialized": 3, "numFailed": 0}
 
 
 def test_power_cut_in_the_middle_of_a_batch_loses_nothing_and_repeats_nothing(stack: Stack) -> None:
@@ -137,4 +112,4 @@ def test_power_cut_in_the_middle_of_a_batch_loses_nothing_and_repeats_nothing(st
         stack, "SELECT count(*) FROM (SELECT recording_key, segment_id FROM segments GROUP BY ALL HAVING count(*) > 1)"
     ) == [(0,)]
     until("no run holds a slot any more", lambda: not running(stack), WAIT_S)
-    assert partitions(stack, "diary_note") == {"numMaterialized": before + fresh, "numFailed": 0}
+    assert partition_counts(stack, "diary_note") == {"numMaterialized": before + fresh, "numFailed": 0}

@@ -1,10 +1,27 @@
 """Fixtures that several units share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from diary_pipeline_tests.commands import Ran, Run, ran
+from diary_pipeline_tests.web_server import WebServer, web_server
+
+
+@pytest.fixture(scope="session")
+def running_web() -> Iterator[WebServer]:
+    """A web server of this session's own."""
+    with web_server() as server:
+        yield server
+
+
+@pytest.fixture
+def web(running_web: WebServer) -> WebServer:
+    """The server, with no page and asked nothing yet."""
+    running_web.pages.clear()
+    running_web.asked.clear()
+    return running_web
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ def test_the_line_for_the_duckdb_command_line_works_while_runs_write(busy: Path)
     assert counted.split() == ["some", "true"]
 
 
+@pytest.mark.slow
 def test_a_reader_that_stays_sees_every_publish_whole_and_never_goes_back(busy: Path) -> None:
     seen = {0}
     with open_catalogue(busy / "catalogue.duckdb") as diary:

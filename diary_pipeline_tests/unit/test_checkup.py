@@ -125,3 +125,19 @@ def test_a_model_is_verified_byte_by_byte(home: dict[str, str]) -> None:
         weights_file.write(b"\0\1\2\3")
     damaged = found(**home, DIARY_WHISPER_MODEL="tiny.en")["model tiny.en"]
     assert (damaged.state, "diary models get tiny.en" in damaged.detail) == ("missing", True)
+
+
+def test_the_queue_of_uploads_is_asked(home: dict[str, str], redis_url: str) -> None:
+    assert "upload queue" not in found(**home)
+    said = found(**home, DIARY_UPLOAD_QUEUE="redis", DIARY_REDIS_URL=redis_url)["upload queue"]
+    assert (said.state, "0 waiting, 0 handed out, 0 dead letters" in said.detail) == ("ok", True), said
+    nobody = found(**home, DIARY_UPLOAD_QUEUE="redis", DIARY_REDIS_URL="redis://:secret@127.0.0.1:1/0")["upload queue"]
+    assert (nobody.state, "DIARY_REDIS_URL" in nobody.detail, "secret" in nobody.detail) == ("missing", True, False)
+
+
+def test_watched_buckets_are_listed(gcs: GcsServer, home: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "diary.toml"
+    for bucket, state in ((gcs.bucket(), "ok"), ("no-such-bucket", "missing")):
+        config.write_text(f'[[buckets]]\nurl = "gs://{bucket}/anna/"\nowner = "anna"\n')
+        said = found(**home, DIARY_CONFIG=str(config))["watched bucket"]
+        assert (said.state, bucket in said.detail) == (state, True), said

@@ -100,7 +100,8 @@ def test_a_watched_folder_gives_its_vocabulary_to_what_lies_in_it(house: House) 
     assert house.recording(house.row(id).recording_key).vocabulary == ("Brenner",)
 
 
-def test_same_name_new_bytes_are_two_recordings_and_a_restart_adds_none(house: House) -> None:
+def test_same_name_new_bytes(house: House) -> None:
+    """R6: two contents under one name are two recordings; a restart adds none; our own exports add none."""
     house.sound("memo.wav", pitch_hz=120)
     (first,) = house.scan()
     house.work()
@@ -113,16 +114,14 @@ def test_same_name_new_bytes_are_two_recordings_and_a_restart_adds_none(house: H
     assert house.scan() == []
     assert house.work() == IntakeReport()
     assert house.count() == 2
-
-
-def test_our_own_exports_in_a_watched_folder_add_no_recording(house: House) -> None:
-    house.sound("memo.wav")
-    house.scan()
-    house.work()
     home = house.inbox / "home"
     shutil.copytree(house.store.root, home / "objects")
     (home / ".diary-home").touch()
-    (house.inbox / "memo.md").write_text("a note")
+    exported = house.inbox / "vault" / "2026"
+    exported.mkdir(parents=True)
+    for name in ("memo.md", "memo.txt", "memo.srt", "memo.vtt", "memo.json", "diary.csv", "diary.parquet"):
+        (exported / name).write_text("a note")
+        os.utime(exported / name, (1_000_000_000, 1_000_000_000))
     assert house.scan() == []
 
 

@@ -1,9 +1,12 @@
 """Settings: where each value comes from, and what is refused."""
 
+from importlib import resources
 from pathlib import Path
 
 import pytest
+import yaml
 
+from diary_pipeline.cli.home import prepare_home
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.settings import SETTINGS, Settings, load_settings
@@ -137,6 +140,19 @@ def test_the_file_names_owners_and_folders(tmp_path: Path) -> None:
     assert folder.not_older_than_days == 30
 
 
+def test_a_folder_chooses_the_template_of_its_notes_by_a_tag_unless_its_owner_says_otherwise(tmp_path: Path) -> None:
+    file = tmp_path / "diary.toml"
+    file.write_text(
+        "[owners.anna]\ntag_templates = {dreams = 'default'}\n[templates.dreams]\ntone = 'Present tense.'\n"
+        "[[folders]]\npath = 'a'\ntags = ['night']\ntemplate = 'dreams'\n"
+        "[[folders]]\npath = 'b'\nowner = 'anna'\ntemplate = 'dreams'\n"
+    )
+    settings = load_settings({"DIARY_CONFIG": str(file), "DIARY_TIME_ZONE": "Asia/Tokyo"})
+    assert [folder.tags for folder in settings.folders[1:]] == [("night", "dreams"), ("dreams",)]
+    assert settings.owner() == Owner("me", "Asia/Tokyo", tag_templates=(("dreams", "dreams"),))
+    assert settings.owner("anna").tag_templates == (("dreams", "default"),)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -152,6 +168,7 @@ def test_the_file_names_owners_and_folders(tmp_path: Path) -> None:
         ("[[folders]]\npath = 'x'\nowner = 'a b'\n", "folders[0].owner: 'a b' cannot be an owner's name"),
         (f"[[folders]]\npath = 'x'\ntags = ['{'x' * 65}']\n", "folders[0].tags: a tag must not be longer than 64"),
         ("[[folders]]\nowner = 'anna'\n", "folders[0].path: field required"),
+        ("[[folders]]\npath = 'x'\ntemplate = 'dreams'\n", "folder x names the template 'dreams', and there is no"),
         ("[[folders]]\npath = 'x'\nwhisper_model = 'huge'\n", "huge is not in DIARY_ALLOWED_MODELS"),
         ("whisper_model = 'base'\n", "whisper_model is not a known key"),
     ],
@@ -212,3 +229,101 @@ def test_a_child_process_given_the_environment_has_the_same_settings(tmp_path: P
 def test_an_own_model_is_offered_without_being_listed() -> None:
     settings = load_settings({"DIARY_WHISPER_MODEL": "/srv/models/ours", "DIARY_ALLOWED_MODELS": "base, tiny.en"})
     assert settings.allowed_models == ("base", "tiny.en", "/srv/models/ours")
+
+
+BUCKETS = """
+[[buckets]]
+url = "gs://voice-memos/mit Rad/"
+owner = "anna"
+language = "de"
+ignore = ["drafts"]
+not_older_than_days = 30
+
+[[buckets]]
+url = "gs://voice-memos"
+"""
+
+
+def test_buckets_are_watched_as_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "diary.toml").write_text(BUCKETS)
+    mine, rest = load_settings({"DIARY_CONFIG": str(tmp_path / "diary.toml"), "DIARY_DEFAULT_OWNER": "eve"}).buckets
+    assert (mine.url, mine.owner, mine.language) == ("gs://voice-memos/mit Rad/", "anna", "de")
+    assert (mine.ignore, mine.not_older_than_days) == (("drafts",), 30)
+    assert (rest.bucket, rest.prefix, rest.owner) == ("voice-memos", "", "eve")
+
+
+@pytest.mark.parametrize(
+    ("said", "variables", "complaint"),
+    [
+        ('url = "s3://memos"', {}, "gs://BUCKET"),
+        ('url = "gs://memos"\n[[buckets]]\nurl = "gs://memos/"', {}, "named twice"),
+        ('url = "gs://memos"\nwhisper_model = "nonesuch"', {}, "nonesuch is not in DIARY_ALLOWED_MODELS"),
+        ('url = "gs://ours/home/audio"', {"DIARY_BUCKET": "gs://ours/home"}, "lies in DIARY_BUCKET"),
+        ('url = "gs://ours"', {"DIARY_BUCKET": "gs://ours"}, "lies in DIARY_BUCKET"),
+        ('url = "gs://memos"\nlangauge = "de"', {}, "langauge is not a known key"),
+    ],
+)
+def test_a_bucket_that_cannot_be_watched_is_refused(
+    tmp_path: Path, said: str, variables: dict[str, str], complaint: str
+) -> None:
+    (tmp_path / "diary.toml").write_text(f"[[buckets]]\n{said}\n")
+    with pytest.raises(UsageError, match=complaint):
+        load_settings({"DIARY_CONFIG": str(tmp_path / "diary.toml"), **variables})
+
+
+def test_our_own_objects_may_lie_beside_watched_ones(tmp_path: Path) -> None:
+    (tmp_path / "diary.toml").write_text('[[buckets]]\nurl = "gs://ours"\n')
+    assert load_settings({"DIARY_CONFIG": str(tmp_path / "diary.toml"), "DIARY_BUCKET": "gs://ours/home"}).buckets
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ({"DIARY_UPLOAD_QUEUE": "redis"}, "needs DIARY_REDIS_URL"),
+        ({"DIARY_UPLOAD_QUEUE": "redis", "DIARY_REDIS_URL": "http://127.0.0.1"}, "redis://"),
+        ({"DIARY_UPLOAD_QUEUE": "pubsub"}, "needs DIARY_PUBSUB_PROJECT"),
+        (
+            {"DIARY_UPLOAD_QUEUE": "pubsub", "DIARY_PUBSUB_PROJECT": "home-1", "DIARY_PUBSUB_SUBSCRIPTION": "memos"},
+            "needs DIARY_PUBSUB_DEAD_LETTER_TOPIC",
+        ),
+        ({"DIARY_UPLOAD_QUEUE": "kafka"}, "DIARY_UPLOAD_QUEUE cannot be used"),
+    ],
+)
+def test_a_queue_that_lacks_something_is_refused_before_anything_runs(said: dict[str, str], complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        load_settings(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "dagster_url"),
+    [
+        ({}, ""),
+        ({"DIARY_LEDGER_URL": "sqlite:////srv/ledger.sqlite"}, ""),
+        ({"DIARY_LEDGER_URL": "postgresql://diary@db/diary"}, "postgresql://diary@db/diary"),
+        (
+            {"DIARY_LEDGER_URL": "postgresql://a@db/x", "DIARY_DAGSTER_URL": "postgresql://b@db/y"},
+            "postgresql://b@db/y",
+        ),
+        ({"DIARY_DAGSTER_URL": "postgresql://b@db/y"}, "postgresql://b@db/y"),
+    ],
+)
+def test_dagster_keeps_its_state_where_the_ledger_is_unless_it_is_said(
+    tmp_path: Path, said: dict[str, str], dagster_url: str
+) -> None:
+    settings = load_settings({"DIARY_HOME": str(tmp_path), **said})
+    assert settings.dagster_url == dagster_url
+    prepare_home(settings)
+    storage = "PostgresStorage" if dagster_url else "SqliteStorage"
+    assert f"class: Batching{storage}" in (settings.dagster_home / "dagster.yaml").read_text()
+    if dagster_url:
+        assert settings.environment()["DIARY_DAGSTER_URL"] == dagster_url
+
+
+def test_both_templates_of_dagster_yaml_say_the_same_but_for_storage_and_how_much_runs_at_once() -> None:
+    read = {
+        kind: yaml.safe_load(resources.files("diary_pipeline").joinpath(f"instance/dagster.{kind}.yaml").read_text())
+        for kind in ("sqlite", "postgres")
+    }
+    for said in read.values():
+        del said["storage"], said["concurrency"]["runs"]
+    assert read["sqlite"] == read["postgres"]

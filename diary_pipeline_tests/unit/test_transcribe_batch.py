@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.core.batch import Batch, Lease, Result, StageReport
@@ -19,7 +20,9 @@ from diary_pipeline.core.transcript import Engine
 from diary_pipeline.ledger import recordings, submissions
 from diary_pipeline.ledger.claims import claim_keys, release
 from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.leases import Heartbeat
 from diary_pipeline.ledger.recordings import accept
+from diary_pipeline.ledger.tables import work
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import audio_key
 from diary_pipeline.transcription.batch import TranscribeBatch
@@ -243,6 +246,23 @@ def test_a_missing_model_fails_the_batch_and_no_recording(house: House) -> None:
     assert {house.status(x.key) for x in batch.leases} == {("pending", None)}
     house.transcribers = lambda _: house.transcriber
     assert len(house.transcribe(house.claim(*(x.key for x in batch.leases))).good) == 2
+
+
+def test_how_far_a_recording_has_been_heard_is_told_with_the_beat_of_its_lease(house: House) -> None:
+    key = house.add("long.wav", speech_like(90))
+    batch = house.claim(key)
+    told: list[float | None] = []
+    transcribe = TranscribeBatch(house.ledger, house.store, house.transcribers, lambda _: house.owner)
+    with Heartbeat(house.ledger, "run-1", 60) as heart:
+
+        def reached(key: str, at_s: float) -> None:
+            heart.reached(key, at_s)
+            heart.beat()
+            with house.ledger.reading() as conn:
+                told.append(conn.execute(sa.select(work.c.done_s).where(work.c.recording_key == key)).scalar())
+
+        assert len(transcribe(batch, on_reached=reached).good) == 1
+    assert told[-1] == pytest.approx(90, abs=1)
 
 
 def test_what_was_finished_before_the_surrounding_broke_is_committed(house: House) -> None:

@@ -8,7 +8,13 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.storage.store import ObjectStore
 
 Difference = Literal[
-    "replaced_object", "orphan_object", "missing_object", "published_row", "orphan_audio", "missing_audio"
+    "replaced_object",
+    "orphan_object",
+    "missing_object",
+    "published_row",
+    "orphan_audio",
+    "missing_audio",
+    "orphan_upload",
 ]
 State = Literal["mended", "to_mend", "noted", "left"]
 """`to_mend`: a dry run. `noted`: nothing needs it now. `left`: somebody has to do something."""
@@ -20,7 +26,7 @@ class Finding:
 
     difference: Difference
     subject: str
-    """An object's id, a recording key or a submission id."""
+    """An object's id or key, a recording key or a submission id."""
     state: State
     detail: str
 

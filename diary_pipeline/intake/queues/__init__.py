@@ -1,0 +1,1 @@
+"""Queues that announce uploads: what is asked of one, the two that exist, and what their messages say."""
