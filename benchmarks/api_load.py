@@ -2,7 +2,7 @@
 
 Each submission is a `POST /jobs` with the address of a recording; it is answered once its rows are synced to disk. The
 other is what a user would write instead: one FastAPI route that inserts the same body into one table of a SQLite file
-and commits, with no key, no limit, no schema of metadata, no idempotency. Same server, same client, one after the other.
+and commits: no key, no limit, no schema of metadata, no idempotency. Same server, same client, one after the other.
 
 The client speaks plain HTTP/1.1 over kept connections and counts what it was answered; the rows are counted afterwards.
 """
