@@ -44,6 +44,8 @@ class Load:
     seconds: float = 0.0
     waits_s: list[float] = field(default_factory=list)
     answers: dict[int, int] = field(default_factory=dict)
+    cpu_s: float = 0.0
+    """Of the server's process; the one figure that a busy machine leaves alone."""
     memory_mb: list[float] = field(default_factory=list)
     """Of the server, at ten moments."""
 
@@ -58,7 +60,8 @@ class Load:
         told = " ".join(f"{status}: {n}" for status, n in sorted(self.answers.items()))
         p50, p95, p99 = (f"{at[n - 1] * 1000:.0f}" for n in (50, 95, 99))
         memory = f"{self.memory_mb[0]:.0f} -> {self.memory_mb[-1]:.0f}"
-        return f"| {what} | {self.accepted / self.seconds:.0f} | {p50} | {p95} | {p99} | {memory} | {told} |"
+        cpu_ms = 1000 * self.cpu_s / self.accepted
+        return f"| {what} | {self.accepted / self.seconds:.0f} | {cpu_ms:.1f} | {p50} | {p95} | {p99} | {memory} | {told} |"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -68,8 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", choices=("sqlite", "postgresql", "plain"), action="append")
     said = parser.parse_args([] if arguments is None else arguments)
     wanted = said.only or ["plain", "sqlite", "postgresql"]
-    print("| server | accepted/s | p50 ms | p95 ms | p99 ms | MB at first -> at last | answers |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print("| server | accepted/s | CPU ms each | p50 ms | p95 ms | p99 ms | MB at first -> at last | answers |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         if "plain" in wanted:
             with _plain(Path(folder) / "plain.sqlite") as (pid, port):
@@ -117,13 +120,18 @@ async def _drive(pid: int, port: int, wanted: int) -> Load:
     load = Load()
     await _some(port, WARMING, Load())  # the first requests load modules and open connections
     left = iter(range(wanted))
-    started = time.perf_counter()
+    started, cpu_s = time.perf_counter(), _cpu_s(pid)
     for _ in range(10):
         load.memory_mb.append(_memory_mb(pid))
         await _some(port, wanted // 10, load, left)
-    load.seconds = time.perf_counter() - started
+    load.seconds, load.cpu_s = time.perf_counter() - started, _cpu_s(pid) - cpu_s
     load.memory_mb.append(_memory_mb(pid))
     return load
+
+
+def _cpu_s(pid: int) -> float:
+    told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory_mb(pid: int) -> float:

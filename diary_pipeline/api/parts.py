@@ -69,7 +69,7 @@ def guard_of(settings: Settings) -> Guard:
     return Guard(allowed=settings.webhook_allowed_hosts)
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     parts: Parts = request.app.state.parts
     return parts
 
