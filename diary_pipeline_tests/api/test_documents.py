@@ -14,7 +14,7 @@ from diary_pipeline.api.app import all_in_one, ingestion_app, status_app
 from diary_pipeline.api.parts import Parts, parts_of
 from diary_pipeline.settings import load_settings
 from diary_pipeline.wiring.deployment import Wiring
-from diary_pipeline_tests.serving import served
+from diary_pipeline_tests.api.serving import served
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"

@@ -31,7 +31,6 @@ VARIABLE = {"flags": "+qscale", "global_quality": str(118 * 5), "compression_lev
 FORMATS: Mapping[str, tuple[str, encode.Codec]] = {
     "wav at 44.1 kHz": ("clock.wav", encode.Codec("pcm_s16le", 44_100)),
     "mp3, constant rate": ("clock.mp3", encode.Codec("libmp3lame", 44_100, 64_000, {"compression_level": "7"})),
-    "mp3, variable rate": ("clock.mp3", encode.Codec("libmp3lame", 44_100, None, VARIABLE)),
     "mp3, variable rate, no index": (
         "clock.mp3",
         encode.Codec("libmp3lame", 44_100, None, VARIABLE, {"write_xing": "0"}),
