@@ -89,9 +89,10 @@ def entry_points() -> Iterator[str]:
             yield shown(file).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
+@pytest.mark.slow
 def test_regression_01_every_entry_point_imports_in_a_clean_checkout(tmp_path: Path) -> None:
     for file in files():
-        if file.is_relative_to(ROOT / "diary_pipeline"):
+        if not file.is_relative_to(ROOT / "diary_pipeline_tests"):
             copy = tmp_path / shown(file)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, copy)
