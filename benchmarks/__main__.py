@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from benchmarks import (
+    api_load,
     calibration,
     catalogue_commits,
     catalogue_growth,
@@ -27,6 +28,7 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "search_quality": search_quality.main,
     "catalogue_kills": catalogue_kills.main,
     "catalogue_growth": catalogue_growth.main,
+    "api_load": api_load.main,
 }
 
 

@@ -95,7 +95,7 @@ def check_method(asking: Caller, method: str) -> None:
         asking.require("read" if method in _ONLY_LOOKS else "submit")
 
 
-def caller(request: Request) -> Caller:
+async def caller(request: Request) -> Caller:
     """Say who sent a request, as the door found out."""
     found = getattr(request.state, "caller", None)
     if not isinstance(found, Caller):  # an app without its door lets nobody in

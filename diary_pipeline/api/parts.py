@@ -16,6 +16,7 @@ from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.resumable import Resumable
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.jobs_together import JobsTogether
 from diary_pipeline.notes.editing import EditDiary
 from diary_pipeline.settings import Settings
 from diary_pipeline.storage.store import ObjectStore
@@ -30,6 +31,8 @@ class Parts:
     ledger: Ledger
     store: ObjectStore
     seal: Seal
+    jobs: JobsTogether
+    """Opens jobs."""
     estimates: Estimates
     check_url: Callable[[str], object]
     """Refuses what can be no address of audio, without looking it up: DiaryError."""
@@ -51,6 +54,7 @@ def parts_of(wiring: Wiring) -> Parts:
         ledger=wiring.ledger,
         store=wiring.store,
         seal=wiring.seal,
+        jobs=JobsTogether(wiring.ledger),
         estimates=Estimates(wiring.ledger),
         check_url=Guard(s.fetch_hosts, s.fetch_ports).target,
         check_callback=guard_of(s).target,
@@ -65,7 +69,7 @@ def guard_of(settings: Settings) -> Guard:
     return Guard(allowed=settings.webhook_allowed_hosts)
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     parts: Parts = request.app.state.parts
     return parts
 

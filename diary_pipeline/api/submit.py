@@ -89,8 +89,7 @@ async def create_jobs(request: Request, parts: Given, caller: Asking, key: Idemp
 
 
 def _open(parts: Parts, asked: NewJob) -> Response:
-    [opened] = open_jobs(parts.ledger, [asked])
-    return answer_opened(parts, opened)
+    return answer_opened(parts, parts.jobs.open(asked))
 
 
 def _open_batch(parts: Parts, caller: Caller, said: Batch, key: str | None) -> Response:

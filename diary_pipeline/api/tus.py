@@ -102,7 +102,7 @@ def begin(
         expected_bytes=upload_length,
     )
     uploads.expect(parts.ledger, id, upload_metadata, file.sha256, parts.resumable.kept_s)
-    jobs.open_jobs(parts.ledger, [asked])
+    parts.jobs.open(asked)
     if not upload_length:
         with storing():
             parts.store.put(upload_key(id), b"")

@@ -38,7 +38,6 @@ from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.api.wishes import JSON, wishes_of
 from diary_pipeline.core.errors import DiaryError
-from diary_pipeline.ledger import jobs
 from diary_pipeline.ledger.jobs import Opened
 from diary_pipeline.storage.keys import upload_key
 
@@ -147,7 +146,7 @@ def opened(  # noqa: PLR0917 - what a job is made of
     with storing():
         parts.store.put_file(upload_key(id), file.path)
     try:
-        [job] = jobs.open_jobs(parts.ledger, [asked])
+        job = parts.jobs.open(asked)
     except DiaryError:
         # Not for an error of the database: whether it committed is not known then, and the job may need its bytes.
         parts.store.delete(upload_key(id))

@@ -1,0 +1,63 @@
+"""Jobs that many threads open at once take few transactions, and each has its own answer; on both databases."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.ledger import jobs_together
+from diary_pipeline.ledger.connect import Ledger, queue
+from diary_pipeline.ledger.jobs_together import JobsTogether
+from diary_pipeline.ledger.tables import submissions
+from diary_pipeline_tests.contract.test_ledger_jobs import listed, make_job
+
+MANY = 48
+
+
+def test_all_who_come_while_the_ledger_is_busy_go_in_two_transactions(ledger: Ledger) -> None:
+    together = JobsTogether(ledger)
+    commits: list[object] = []
+    sa.event.listen(ledger.engine, "commit", commits.append)
+    with ThreadPoolExecutor(MANY) as pool:
+        with ledger.writing() as tx:  # a writer that takes its time
+            queue(tx, "somebody")
+            tx.execute(submissions.update().values(message=None))
+            asked = [pool.submit(together.open, make_job(f"{n:032x}")) for n in range(MANY)]
+            _until(lambda: len(together._waiting) == MANY)
+            commits.clear()
+        opened = [each.result() for each in asked]
+    assert [job.id for job in opened] == [f"{n:032x}" for n in range(MANY)] and all(job.is_new for job in opened)
+    assert len(listed(ledger)) == MANY
+    assert len(commits) <= MANY // 4
+
+
+def _until(done: "object") -> None:
+    waited = threading.Event()
+    while not done():  # type: ignore[operator]
+        waited.wait(0.005)
+
+
+def test_one_that_cannot_be_had_keeps_no_other_from_being_opened(ledger: Ledger) -> None:
+    together = JobsTogether(ledger)
+    together.open(make_job("a", idempotency=("k", "one request")))
+    asked = [jobs_together._Asked(make_job(id)) for id in ("b", "c")]
+    asked.insert(1, jobs_together._Asked(make_job("d", idempotency=("k", "another"))))
+    together._open(asked)
+    assert [bool(each.opened) for each in asked] == [True, False, True]
+    assert isinstance(asked[1].error, UsageError) and asked[1].error.code == "idempotency_conflict"
+    assert set(listed(ledger)) == {"a", "b", "c"}
+    with pytest.raises(UsageError, match="another request"):
+        together.open(make_job("e", idempotency=("k", "a third")))
+
+
+def test_what_fails_for_all_is_told_to_each_and_the_next_is_opened(ledger: Ledger) -> None:
+    together = JobsTogether(ledger)
+    with ledger.writing() as tx:
+        tx.exec_driver_sql("ALTER TABLE jobs RENAME TO away")
+    with pytest.raises(sa.exc.DBAPIError):
+        together.open(make_job("a"))
+    with ledger.writing() as tx:
+        tx.exec_driver_sql("ALTER TABLE away RENAME TO jobs")
+    assert together.open(make_job("b")).is_new and listed(ledger) == ["b"]
