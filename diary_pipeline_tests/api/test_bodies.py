@@ -37,7 +37,7 @@ class Door:
             Middleware(Bodies, rules=rules_of(JSON_BYTES, FILE_BYTES), pace=Pace(IDLE_S, 0)),
         ]
         self.app = FastAPI(middleware=middleware)
-        install(self.app)
+        install(self.app, self.app.routes)
         self.app.put("/jobs/upload")(self.upload)
         self.app.post("/jobs")(self.form)
         self.app.post("/jobs/batch")(self.batch)

@@ -58,7 +58,7 @@ def test_a_job_is_durable_when_it_is_accepted(home: Home) -> None:
 @pytest.mark.parametrize(
     "metadata", [None, {"a": None}, {"deep": [{"er": [None, {"": 1e3}]}]}, [], "text", 0, True, "\u0000 and 🎈"]
 )
-def test_metadata_null_or_nested_comes_back_as_it_was(home: Home, metadata: object) -> None:
+def test_regression_02_metadata_null_or_nested_comes_back_as_it_was(home: Home, metadata: object) -> None:
     assert home.client.get(f"/jobs/{opened(home, metadata=metadata)}").json()["metadata"] == metadata
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from diary_pipeline.api.app import INGESTION, STATUS
 from diary_pipeline_tests.api.served_home import Home, served_home
+from diary_pipeline_tests.contract.test_retries import crashed
 from diary_pipeline_tests.diaries import Diary
 
 
@@ -29,7 +30,7 @@ def failed(home: Home) -> dict[str, float]:
     return {code: float(n) for code, status, n in told if status in ("failed", "refused")}
 
 
-def test_failed_work_raises_the_failed_counter(home: Home) -> None:
+def test_regression_08_failed_work_raises_the_failed_counter(home: Home) -> None:
     diary = Diary(home.parts.ledger, home.parts.store)
     assert failed(home) == {}
     diary.refuse("empty.wav")
@@ -42,7 +43,13 @@ def test_failed_work_raises_the_failed_counter(home: Home) -> None:
     assert 'diary_recordings_ended_total{code="",status="completed"} 1.0' in metrics(home)
 
 
-def test_metrics_have_bounded_labels(home: Home) -> None:
+def test_a_failure_that_is_tried_again_is_not_counted_before_it_is_one(home: Home) -> None:
+    diary = Diary(home.parts.ledger, home.parts.store)
+    crashed(diary, "transcript", diary.accept("one.m4a"), reason_code="device_failed")
+    assert failed(home) == {}
+
+
+def test_regression_09_metrics_have_bounded_labels(home: Home) -> None:
     known = {route.path for router in (*INGESTION, *STATUS) for route in router.routes}  # type: ignore[attr-defined]
     for n in range(60):
         home.client.get(f"/jobs/{n}")

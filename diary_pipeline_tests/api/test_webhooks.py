@@ -112,10 +112,11 @@ def test_any_answer_but_success_is_tried_again_after_a_pause(
 ) -> None:
     told(own_ledger, receiver.url)
     receiver.answers.append((status, headers))
+    began = time.monotonic()
     send(sender(own_ledger, receiver))
     shortest_s, longest_s = within_s
-    # What is left of a pause is less by the time that this machine took since, a busy one seconds.
-    assert shortest_s - 5 <= wait_s(own_ledger) <= longest_s
+    left_s = wait_s(own_ledger)  # of the pause: less by the time since, on a busy machine by a minute
+    assert shortest_s - 1 - (time.monotonic() - began) <= left_s <= longest_s
     assert (row(own_ledger).last_answer, row(own_ledger).given_up_at) == (str(status), None)
     pass_by(own_ledger, longest_s)
     send(sender(own_ledger, receiver))

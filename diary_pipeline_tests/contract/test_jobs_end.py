@@ -82,7 +82,7 @@ def planned(diary: Diary) -> list[str]:
 # regressions
 
 
-def test_regression_3_two_workers_on_one_job_give_exactly_one_result(diary: Diary) -> None:
+def test_regression_03_two_workers_on_one_job_give_exactly_one_result(diary: Diary) -> None:
     [memo] = diary.accept("memo.m4a")
     [id] = batches.plan_waiting(diary.ledger, "transcript", LIMITS)
     both = Barrier(2)
@@ -107,14 +107,14 @@ def test_regression_3_two_workers_on_one_job_give_exactly_one_result(diary: Diar
     assert found.note and found.note.is_own
 
 
-def test_regression_3_a_worker_that_was_given_up_for_dead_adds_no_second_result(diary: Diary) -> None:
+def test_regression_03_a_worker_that_was_given_up_for_dead_adds_no_second_result(diary: Diary) -> None:
     [memo] = diary.accept("memo.m4a")
     dead = diary.claim("transcript", [memo], holder="dead", lease_s=-1)
     assert diary.transcribe([memo], batch=diary.claim("transcript", [memo], holder="alive")).committed == (memo.key,)
     assert diary.transcribe([memo], batch=dead).fenced == (memo.key,)
 
 
-def test_regression_4_without_any_worker_a_job_waits_and_is_done_when_one_comes(diary: Diary) -> None:
+def test_regression_04_without_any_worker_a_job_waits_and_is_done_when_one_comes(diary: Diary) -> None:
     open_(diary.ledger, "job")
     for _ in range(3):
         assert read(diary.ledger, "job").status == "pending"
@@ -130,7 +130,7 @@ def test_regression_4_without_any_worker_a_job_waits_and_is_done_when_one_comes(
 
 
 @pytest.mark.parametrize("stage", ["transcript", "note"])
-def test_regression_7_cancelling_wins_over_the_worker(diary: Diary, stage: str) -> None:
+def test_regression_07_cancelling_wins_over_the_worker(diary: Diary, stage: str) -> None:
     gone, stays = diary.accept("gone.m4a", "stays.m4a")
     if stage == "note":
         diary.transcribe([gone, stays])

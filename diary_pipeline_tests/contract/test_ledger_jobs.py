@@ -74,7 +74,8 @@ def test_a_job_keeps_what_was_said_whatever_json_it_is(ledger: Ledger, said: obj
     job = read(ledger, "a")
     assert json.dumps(job.said) == json.dumps(said)
     assert (job.owner, job.uri, job.file_name) == ("me", "https://a.example/memo.mp3", "memo.mp3")
-    assert (job.status, job.priority, job.options, job.progress) == ("pending", "low", {"whisper_model": "tiny.en"}, 0)
+    assert job.status == "downloading", "bytes that are announced are on their way"
+    assert (job.priority, job.options, job.progress) == ("low", {"whisper_model": "tiny.en"}, 0)
     assert (job.callback_url, job.expected_bytes, job.recording_key) == ("https://app.example/told", 5, None)
 
 

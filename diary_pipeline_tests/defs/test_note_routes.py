@@ -95,7 +95,7 @@ def test_dagster_is_told_who_wrote_what_it_cost_and_no_sentence(tmp_path: Path, 
         assert house.checks("diary_note", "note_is_supported") == {key: "SUCCEEDED"}
 
 
-def test_with_all_routes_down_nothing_is_lost_and_the_status_is_not_completed(tmp_path: Path) -> None:
+def test_regression_05_with_all_routes_down_nothing_is_lost_and_the_status_is_not_completed(tmp_path: Path) -> None:
     with provider_server("openai") as first, provider_server("anthropic") as second, provider_server("mistral") as last:
         servers = (first, second, last)
         for server in servers:
@@ -166,7 +166,7 @@ def test_every_road_to_a_note_ends_in_the_catalogue_at_the_next_publish(tmp_path
     assert "bicycle bell" in model.asked[-1].text
 
 
-def test_a_changed_model_is_really_called(tmp_path: Path, model: ProviderDouble) -> None:
+def test_regression_11_a_changed_model_is_really_called(tmp_path: Path, model: ProviderDouble) -> None:
     with routed_house(tmp_path, model) as house:
         key = lived_through(house)
     changed_to = {"model": "newer-model"}

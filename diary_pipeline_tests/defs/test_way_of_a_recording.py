@@ -1,5 +1,6 @@
 """One recording's whole way through real assets, sensors, ledger and catalogue, tick after tick."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def test_a_dropped_file_becomes_a_partition_a_transcript_a_note_and_rows_to_quer
     assert house.sql("SELECT recording_key, writer, degraded FROM notes") == [(key, "offline", False)]
     assert house.sql("SELECT count(*) FROM note_items WHERE quote = ''") == [(0,)]
     assert (house.settings.note_dir / "2026-03-02" / f"{key}.md").exists()
+
+
+def test_regression_10_the_date_of_a_recording_is_not_that_of_its_processing(house: House) -> None:
+    house.drop("2026-03-02 river.wav")
+    house.once()
+    [(recorded, noted, processed)] = house.sql(
+        "SELECT recorded_day, note_date, processed_at FROM recordings JOIN notes USING (recording_key)"
+    )
+    assert recorded == noted == dt.date(2026, 3, 2)
+    assert isinstance(processed, dt.datetime)
+    assert abs(dt.datetime.now(dt.UTC) - processed.replace(tzinfo=dt.UTC)) < dt.timedelta(days=1)
 
 
 def test_the_four_checks_are_reported_for_the_partition(house: House) -> None:

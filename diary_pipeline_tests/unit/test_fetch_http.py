@@ -1,4 +1,4 @@
-"""How bytes come from a web server, good or bad, over real connections on loopback (FEATURES 9.12)."""
+"""How bytes come from a web server, good or bad, over real connections on loopback."""
 
 import base64
 import gzip
@@ -138,8 +138,8 @@ def test_a_few_redirects_are_followed(fetch: Fetch, status: int) -> None:
     assert fetch.data == DATA
 
 
-def test_redirecting_url_odd_mime_type_lying_content_length_private_address_url(fetch: Fetch) -> None:
-    """FEATURES 9.12 in one row of pages, each of which the older system answered with 500."""
+def test_regression_12_a_redirect_an_odd_mime_type_a_lying_length_and_a_private_address(fetch: Fetch) -> None:
+    """In one row of pages, each of which the older system answered with 500."""
     fetch.web.pages |= {
         "/redirecting": redirect("/memo.mp3"),
         "/memo.mp3": whole(DATA, content_type="application/x-not-audio; charset=klingon"),

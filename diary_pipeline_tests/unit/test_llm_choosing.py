@@ -89,7 +89,7 @@ def test_the_guesses_lie_on_both_sides_of_what_was_measured(text: str, bytes_a_t
         ({"extra": {"temperature": 0}}, False),
     ],
 )
-def test_the_cache_key_contains_model_and_parameters_and_nothing_that_changes_no_answer(
+def test_regression_06_the_cache_key_contains_model_and_parameters_and_nothing_that_changes_no_answer(
     changes: dict[str, Any], is_same: bool
 ) -> None:
     assert (answer_key(ROUTE, PROMPT) == answer_key(replace(ROUTE, **changes), PROMPT)) is is_same

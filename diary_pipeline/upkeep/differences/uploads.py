@@ -1,6 +1,7 @@
 """Uploads against submissions: bytes that no job waits for any more.
 
 Intake deletes what it has taken in, and whoever cancels a job what came of it; a crash in between leaves it to this.
+An upload in parts that a job still waits for ends by its own clock, in intake/resumable.py, which tells its client.
 
 What surprises: the month says nothing. There are never more uploads than what waits, so all of them are looked at.
 """
