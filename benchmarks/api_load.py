@@ -61,7 +61,8 @@ class Load:
         p50, p95, p99 = (f"{at[n - 1] * 1000:.0f}" for n in (50, 95, 99))
         memory = f"{self.memory_mb[0]:.0f} -> {self.memory_mb[-1]:.0f}"
         cpu_ms = 1000 * self.cpu_s / self.accepted
-        return f"| {what} | {self.accepted / self.seconds:.0f} | {cpu_ms:.1f} | {p50} | {p95} | {p99} | {memory} | {told} |"
+        each = f"{self.accepted / self.seconds:.0f} | {cpu_ms:.1f}"
+        return f"| {what} | {each} | {p50} | {p95} | {p99} | {memory} | {told} |"
 
 
 def main(arguments: list[str] | None = None) -> None:
