@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diary_pipeline.cli.embedding import AFTER_PUBLISH_S, WHILE_WATCHING_S, Embedding, spare_threads
-from diary_pipeline.cli.home import begin, existing_home, prepare_home
+from diary_pipeline.cli.home import begin, dagster_environment, existing_home, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
 from diary_pipeline.core.errors import TransientError, UsageError
 from diary_pipeline.settings import Settings
@@ -137,7 +137,7 @@ def dev() -> None:
     # `dg dev`, which the warning recommends, is a development tool that we do not install for users.
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]
     command = [sys.executable, *quiet, "-m", "diary_pipeline.instance.webserver", "dev", *workspace, *place]
-    os.execve(sys.executable, command, {**os.environ, **settings.environment()})  # noqa: S606
+    os.execve(sys.executable, command, dagster_environment(settings))  # noqa: S606
 
 
 def _must_be_free(host: str, port: int) -> None:
