@@ -1,6 +1,7 @@
 """Commands that look after a deployment: `publish`, `doctor`, `dev`."""
 
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -137,6 +138,8 @@ def dev() -> None:
     # `dg dev`, which the warning recommends, is a development tool that we do not install for users.
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]
     command = [sys.executable, *quiet, "-m", "diary_pipeline.instance.webserver", "dev", *workspace, *place]
+    # A script's `diary dev &` hands SIGINT down ignored, and Dagster then ignores SIGTERM too: nothing would end it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(sys.executable, command, dagster_environment(settings))  # noqa: S606
 
 
