@@ -21,6 +21,12 @@ load_from:
       module_name: diary_pipeline.definitions
       location_name: diary_pipeline
 """
+PATIENCE = {"DAGSTER_GRPC_TIMEOUT_SECONDS": "180"}
+"""How long the daemon waits for a run's process to start; as long as `start_timeout_seconds` of dagster.yaml.
+
+Stock gives up after 60 s and queues the run again. Its process, when it does come on a busy machine, finds the run
+queued and leaves, and Dagster fails the run.
+"""
 
 
 def begin() -> Settings:
@@ -54,6 +60,11 @@ def prepare_home(settings: Settings) -> None:
     ):
         if not file.exists():  # what a user changed stays
             file.write_text(text, encoding="utf-8")
+
+
+def dagster_environment(settings: Settings) -> dict[str, str]:
+    """Give the whole environment of Dagster's webserver, daemon and code server; what the operator said stays."""
+    return {**PATIENCE, **os.environ, **settings.environment()}
 
 
 def existing_home(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Commands that look after a deployment: `publish`, `doctor`, `dev`."""
 
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diary_pipeline.cli.embedding import AFTER_PUBLISH_S, WHILE_WATCHING_S, Embedding, spare_threads
-from diary_pipeline.cli.home import begin, existing_home, prepare_home
+from diary_pipeline.cli.home import begin, dagster_environment, existing_home, prepare_home
 from diary_pipeline.cli.output import Format, FormatOption, print_rows, say
 from diary_pipeline.core.errors import TransientError, UsageError
 from diary_pipeline.settings import Settings
@@ -137,7 +138,9 @@ def dev() -> None:
     # `dg dev`, which the warning recommends, is a development tool that we do not install for users.
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]
     command = [sys.executable, *quiet, "-m", "diary_pipeline.instance.webserver", "dev", *workspace, *place]
-    os.execve(sys.executable, command, {**os.environ, **settings.environment()})  # noqa: S606
+    # A script's `diary dev &` hands SIGINT down ignored, and Dagster then ignores SIGTERM too: nothing would end it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.execve(sys.executable, command, dagster_environment(settings))  # noqa: S606
 
 
 def _must_be_free(host: str, port: int) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from diary_pipeline.cli.home import prepare_home
+from diary_pipeline.cli.home import dagster_environment, prepare_home
 from diary_pipeline.settings import load_settings
 
 GRAPHQL = Path(__file__).parents[2] / "docs" / "graphql.md"
@@ -69,7 +69,7 @@ class Stack:
         prepare_home(self.settings)
         self._workspace = self.settings.dagster_home / "workspace.yaml"
         self._workspace.write_text(self._workspace.read_text().replace("diary_pipeline.definitions", module))
-        self._environment = {**os.environ, **environment, **self.settings.environment()}
+        self._environment = {**dagster_environment(self.settings), **environment}
         self._code_port = 0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 

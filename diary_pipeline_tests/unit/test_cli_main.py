@@ -9,9 +9,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from diary_pipeline.cli.checkup import examine
-from diary_pipeline.cli.home import WORKSPACE, prepare_home
+from diary_pipeline.cli.home import PATIENCE, WORKSPACE, dagster_environment, prepare_home
 from diary_pipeline.cli.main import exit_code, main
 from diary_pipeline.core.errors import AudioRefused, DiaryError, Fenced, NotFound, ServiceMissing, UsageError
 from diary_pipeline.ledger import recordings
@@ -195,6 +196,19 @@ def test_a_home_is_prepared_once_for_its_owner_alone(home: Path) -> None:
     assert (settings.dagster_home / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
     assert home.stat().st_mode & 0o077 == 0
     assert settings.drop_dir.is_dir()
+
+
+def test_dagster_waits_for_a_process_as_long_as_its_monitor_unless_the_operator_says_otherwise(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings()
+    prepare_home(settings)
+    monitored = yaml.safe_load((settings.dagster_home / "dagster.yaml").read_text())["run_monitoring"]
+    [(name, patience)] = PATIENCE.items()
+    assert int(patience) == monitored["start_timeout_seconds"]
+    assert dagster_environment(settings)[name] == patience
+    monkeypatch.setenv(name, "300")
+    assert dagster_environment(settings)[name] == "300"
 
 
 def test_a_home_that_cannot_be_made_is_named_with_the_user(home: Path) -> None:
