@@ -84,6 +84,7 @@ class Sender:
         self._sending = sending
         self._clock = clock
         self._busy: Counter[str] = Counter()
+        self._served = ""
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopped = threading.Event()
@@ -103,12 +104,13 @@ class Sender:
         """Begin to send what is due and has room, and return how many that are."""
         with self._lock:
             busy = dict(self._busy)
-        some = take_due(
+        some, self._served = take_due(
             self._ledger,
             limit=AT_ONCE - sum(busy.values()),
             per_host=PER_HOST,
             lease_s=2 * self._sending.timeout_s + 5.0,
             busy=busy,
+            after=self._served,
         )
         with self._lock:
             self._busy.update(delivery.host for delivery in some)
