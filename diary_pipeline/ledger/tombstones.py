@@ -42,7 +42,8 @@ def is_there(conn: sa.Connection, hash: str) -> bool:
 def refusal(file_name: str, owner: str) -> AudioRefused:
     """Return the refusal of audio that was erased."""
     return AudioRefused(
-        AUDIO_ERASED, f"{file_name} was erased; `diary erase --allow FILE --user {owner}` lets it come in once more."
+        AUDIO_ERASED,
+        f"{file_name} was erased; whoever runs the diary lets it in again: `diary erase --allow FILE --user {owner}`.",
     )
 
 
