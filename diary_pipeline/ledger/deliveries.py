@@ -54,7 +54,7 @@ class Delivery:
     last_answer: str | None
 
 
-def take_due(  # noqa: PLR0913 - all of it by name
+def take_due(
     ledger: Ledger, *, limit: int, per_host: int, lease_s: float, busy: Mapping[str, int], after: str = ""
 ) -> tuple[list[Delivery], str]:
     """Lease what may be sent now, no more than `per_host` to one host with those it is `busy` with already.
