@@ -101,9 +101,8 @@ def retry(ids: Ids = None, code: CodeOption = None, everything: AllOption = Fals
     renamed = [one for one in done if one.id != one.now]
     say(f"{len(done)} are tried again; `diary dev` runs the daemon that does it.")
     if len(done) < len(chosen):
-        say(
-            f"{len(chosen) - len(done)} are not: they went on meanwhile, or were uploads, whose bytes are gone: send them again."
-        )
+        left = len(chosen) - len(done)
+        say(f"{left} are not: they went on meanwhile, or their upload went when it was refused; send that again.")
     for one in renamed:
         say(f"  {one.id[:12]} goes on as {one.now[:12]}")
 
