@@ -27,6 +27,7 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.deliveries import Delivery, delivered, forget_old, give_up, put_off, take_due
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.private import secret_in
+from diary_pipeline.wiring.deployment import WEBHOOK_KEY_FILE
 
 POLL_S = 1.0
 AT_ONCE = 16
@@ -37,7 +38,6 @@ LONGEST_WISH_S = 86_400.0
 """Longest Retry-After that is taken at its word."""
 KEPT_S = 30 * 86_400.0
 """Seconds for which events that were delivered or given up can be sent again."""
-KEY_FILE = "webhook.key"
 _SWEEP_S = 3_600.0
 _GONE = 410
 logger = log(__name__)
@@ -185,7 +185,7 @@ def sender_of(parts: Parts) -> Sender:
     # Its operator knows where this one leads, which is often a machine of their own network.
     operators_own = urlsplit(s.run_failure_webhook or "").netloc.rpartition("@")[2]
     to_operator = GuardedHttp(Guard(allowed=(*s.webhook_allowed_hosts, *filter(None, [operators_own]))))
-    secrets = s.webhook_secret or (secret_in(s.home / KEY_FILE),)
+    secrets = s.webhook_secret or (secret_in(s.home / WEBHOOK_KEY_FILE),)
     return Sender(
         parts.ledger,
         lambda delivery: to_operator if delivery.submission_id is None else to_strangers,
