@@ -42,9 +42,9 @@ def is_there(conn: sa.Connection, hash: str) -> bool:
 def refusal(file_name: str, owner: str) -> AudioRefused:
     """Return the refusal of audio that was erased."""
     return AudioRefused(
-        AUDIO_ERASED,
-        f"{file_name} was erased; whoever runs the diary lets it in again: `diary erase --allow FILE --user {owner}`.",
+        AUDIO_ERASED, f"{file_name} was erased; its operator lets it in again by `diary erase --allow FILE --user {owner}`."
     )
+
 
 
 def allow(ledger: Ledger, seal: Seal, owner: str, content_sha256: str) -> bool:
