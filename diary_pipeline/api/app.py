@@ -17,7 +17,6 @@ from diary_pipeline.api import (
     openai,
     people,
     quarantine,
-    quarantine_routes,
     results,
     search,
     submit,
@@ -48,7 +47,6 @@ STATUS: tuple[APIRouter, ...] = (
     search.router,
     people.router,
     quarantine.router,
-    quarantine_routes.router,
     *_OPERATIONS,
 )
 """Routers of the status API."""

@@ -29,8 +29,8 @@ from diary_pipeline.observability.logs import log
 POLL_S = 1.0
 HEARTBEAT_S = 15.0
 """Proxies end what is silent for longer, often after 30 or 60 s."""
-MOST_LISTENERS = 1_000
-"""Of one process; each holds a connection and a few kilobytes."""
+MOST_LISTENERS = 250
+"""Of one process; a quarter of its usual connections, so that whoever listens leaves room for whoever asks."""
 COME_BACK_MS = 3_000
 REMOVED = "removed"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would keep events until a buffer is full

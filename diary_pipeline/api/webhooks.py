@@ -27,6 +27,7 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.deliveries import Delivery, delivered, forget_old, give_up, put_off, take_due
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.private import secret_in
+from diary_pipeline.wiring.deployment import WEBHOOK_KEY_FILE
 
 POLL_S = 1.0
 AT_ONCE = 16
@@ -37,7 +38,6 @@ LONGEST_WISH_S = 86_400.0
 """Longest Retry-After that is taken at its word."""
 KEPT_S = 30 * 86_400.0
 """Seconds for which events that were delivered or given up can be sent again."""
-KEY_FILE = "webhook.key"
 _SWEEP_S = 3_600.0
 _GONE = 410
 logger = log(__name__)
@@ -84,6 +84,7 @@ class Sender:
         self._sending = sending
         self._clock = clock
         self._busy: Counter[str] = Counter()
+        self._served = ""
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopped = threading.Event()
@@ -103,12 +104,13 @@ class Sender:
         """Begin to send what is due and has room, and return how many that are."""
         with self._lock:
             busy = dict(self._busy)
-        some = take_due(
+        some, self._served = take_due(
             self._ledger,
             limit=AT_ONCE - sum(busy.values()),
             per_host=PER_HOST,
             lease_s=2 * self._sending.timeout_s + 5.0,
             busy=busy,
+            after=self._served,
         )
         with self._lock:
             self._busy.update(delivery.host for delivery in some)
@@ -183,7 +185,7 @@ def sender_of(parts: Parts) -> Sender:
     # Its operator knows where this one leads, which is often a machine of their own network.
     operators_own = urlsplit(s.run_failure_webhook or "").netloc.rpartition("@")[2]
     to_operator = GuardedHttp(Guard(allowed=(*s.webhook_allowed_hosts, *filter(None, [operators_own]))))
-    secrets = s.webhook_secret or (secret_in(s.home / KEY_FILE),)
+    secrets = s.webhook_secret or (secret_in(s.home / WEBHOOK_KEY_FILE),)
     return Sender(
         parts.ledger,
         lambda delivery: to_operator if delivery.submission_id is None else to_strangers,

@@ -65,6 +65,7 @@ def show(
     """Show one with its whole history: each time it failed, by which code, and whether it was tried again."""
     settings = begin()
     existing_home(settings)
+    from diary_pipeline.intake.addresses import shown_url
     from diary_pipeline.ledger import quarantine as ledger_quarantine
     from diary_pipeline.ledger.connect import open_ledger
     from diary_pipeline.ledger.failures import failures_of
@@ -80,7 +81,8 @@ def show(
     if trouble is None:
         say(f"{name} is not in quarantine.")
         return
-    say(f"{trouble.file_name} of {trouble.owner}, {trouble.uri or trouble.key}:")
+    where = shown_url(trouble.uri) if trouble.uri and "://" in trouble.uri else trouble.uri or trouble.key
+    say(f"{trouble.file_name} of {trouble.owner}, {where}:")
     say(f"  {trouble.message} [{trouble.code}]")
     if dropped:
         say(f"  Dropped at {_at(dropped[0])} by {dropped[1]}.")
@@ -98,6 +100,9 @@ def retry(ids: Ids = None, code: CodeOption = None, everything: AllOption = Fals
     done = [one for some in _some(chosen) for one in quarantine_ends.retry(ledger, some)]
     renamed = [one for one in done if one.id != one.now]
     say(f"{len(done)} are tried again; `diary dev` runs the daemon that does it.")
+    if len(done) < len(chosen):
+        left = len(chosen) - len(done)
+        say(f"{left} are not: they went on meanwhile, or their upload went when it was refused; send that again.")
     for one in renamed:
         say(f"  {one.id[:12]} goes on as {one.now[:12]}")
 

@@ -18,6 +18,7 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import tombstones
 from diary_pipeline.ledger.again import ready
 from diary_pipeline.ledger.connect import GaveWay, Ledger, insert_missing, now
+from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.job_versions import current
 from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.retention import GOING
@@ -99,7 +100,10 @@ def _accept(  # noqa: PLR0917 - what `accept` was given, in its order
     if again is None:
         raised = work.update().where(todo, work.c.state == "ready", work.c.priority < priority)
         tx.execute(raised.values(priority=priority))
-        _answer(tx, submission_id, {**shared, **_standing(tx, there, at)})
+        standing = _standing(tx, there, at)
+        _answer(tx, submission_id, {**shared, **standing})
+        if there.status in ENDED:
+            count_endings(tx, [(there.status, there.reason_code)])
         return Accepted(key, duplicate=True, new_work=False)
     _answer(tx, submission_id, {**shared, "status": _want_again(tx, again, key, recording, priority=priority, at=at)})
     return Accepted(key, duplicate=True, new_work=True)

@@ -19,6 +19,7 @@ from diary_pipeline.ledger.acceptance import CANCELLED
 from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.clock import next_seq
 from diary_pipeline.ledger.connect import GaveWay, Ledger, now
+from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.job_versions import NOTHING, current_transcript
 from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.settling import Settlement
@@ -73,6 +74,7 @@ def _cancel(tx: sa.Connection, settlement: Settlement, row: Row) -> Gone:
     tx.execute(submissions.update().where(submissions.c.id == row.id).values({**ended, **got}))
     abandon(tx, row.id)
     tell_ended(tx, [row.id])
+    count_endings(tx, [("cancelled", None)])
     return Gone("cancelled", upload=upload_key(row.id) if row.uri == f"upload:{row.id}" else None)
 
 

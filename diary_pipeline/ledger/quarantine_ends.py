@@ -16,7 +16,7 @@ from diary_pipeline.ledger.again import locked, ready
 from diary_pipeline.ledger.connect import Ledger, each, now, upsert
 from diary_pipeline.ledger.quarantine import is_dropped
 from diary_pipeline.ledger.retries import RETRY
-from diary_pipeline.ledger.tables import recordings, submissions, work
+from diary_pipeline.ledger.tables import recordings, seen_files, submissions, work
 from diary_pipeline.ledger.tables_jobs import dropped_troubles, jobs
 
 _SHOWN: dict[Stage, str] = {"transcript": "pending", "note": "generating_notes"}
@@ -34,7 +34,10 @@ class TriedAgain:
 
 
 def retry(ledger: Ledger, ids: Sequence[str], owner: str | None = None) -> list[TriedAgain]:
-    """Have troubles of one owner, or of anybody, tried again with all retries that there are; others are left out."""
+    """Have troubles of one owner, or of anybody, tried again with all retries that there are; others are left out.
+
+    So are refused uploads, see `is_upload`.
+    """
     return ledger.write(lambda tx: _retry(tx, list(dict.fromkeys(ids)), owner)) if ids else []
 
 
@@ -62,7 +65,7 @@ def _retry(tx: sa.Connection, ids: Sequence[str], owner: str | None) -> list[Tri
         # An expression, because a plain `status = ...` leads SQLite to walk all that have that status.
         mine = recordings.update().where(recordings.c.status.concat("") == "failed").values(status=shown, **cleared)
         each(tx, mine, recordings.c.key, keys)
-    refused = [row for row in _troubled(tx, submissions, ids, owner) if row.id not in failed]
+    refused = [row for row in _troubled(tx, submissions, ids, owner) if row.id not in failed and not is_upload(row.uri)]
     new = {row.id: uuid.uuid4().hex for row in refused}
     for row in refused:
         copied = {name: getattr(row, name) for name in _COPIED}
@@ -71,6 +74,10 @@ def _retry(tx: sa.Connection, ids: Sequence[str], owner: str | None) -> list[Tri
         said = tx.execute(sa.select(jobs).where(jobs.c.submission_id == row.id)).one_or_none()
         if said is not None:
             tx.execute(jobs.insert().values({**said._mapping, "submission_id": new[row.id]}))
+        # A second refusal of the same file is in view only under the submission that its file is known by.
+        mine = (seen_files.c.owner == row.owner) & (seen_files.c.path == row.uri)
+        known = seen_files.update().where(mine, seen_files.c.submission_id == row.id)
+        tx.execute(known.values(submission_id=new[row.id]))
         _put_aside(tx, row.id, f"tried again as {new[row.id]}", at)
     return [TriedAgain(id, new.get(id, id)) for id in ids if id in failed or id in new]
 
@@ -82,6 +89,11 @@ def _drop(tx: sa.Connection, ids: Sequence[str], by: str, owner: str | None) -> 
     for id in sorted(there):
         _put_aside(tx, id, by, at)
     return [id for id in ids if id in there]
+
+
+def is_upload(uri: str | None) -> bool:
+    """Whether bytes were handed in, which went when they were refused: nothing is left to try again."""
+    return uri is not None and uri.startswith("upload:")
 
 
 def _put_aside(tx: sa.Connection, id: str, by: str, at: float) -> None:

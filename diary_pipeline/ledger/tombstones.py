@@ -42,8 +42,9 @@ def is_there(conn: sa.Connection, hash: str) -> bool:
 def refusal(file_name: str, owner: str) -> AudioRefused:
     """Return the refusal of audio that was erased."""
     return AudioRefused(
-        AUDIO_ERASED, f"{file_name} was erased; `diary erase --allow FILE --user {owner}` lets it come in once more."
+        AUDIO_ERASED, f"{file_name} was erased; its operator lets it in: `diary erase --allow FILE --user {owner}`."
     )
+
 
 
 def allow(ledger: Ledger, seal: Seal, owner: str, content_sha256: str) -> bool:

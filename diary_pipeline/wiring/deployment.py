@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from diary_pipeline.upkeep.growth import Growth
 
 DAY_S = 86_400.0
+WEBHOOK_KEY_FILE = "webhook.key"
+"""Receivers know what signs, and must not be told anew after a restore."""
 
 
 class Wiring(WaysIn):
@@ -79,7 +81,8 @@ class Wiring(WaysIn):
         """What belongs to a backup beside ledger and objects, by name."""
         s = self.settings
         exports = {"notes": s.note_dir, "transcripts": s.transcript_dir}
-        return {"dagster": s.dagster_home, SEAL_FILE: s.home / SEAL_FILE, RECEIPTS: self.receipt_dir, **exports}
+        keys = {name: s.home / name for name in (SEAL_FILE, WEBHOOK_KEY_FILE)}
+        return {"dagster": s.dagster_home, **keys, RECEIPTS: self.receipt_dir, **exports}
 
     @property
     def derived_files(self) -> Sequence[Path]:

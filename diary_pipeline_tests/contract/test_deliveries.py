@@ -32,7 +32,7 @@ def told(ledger: Ledger, url: str = "https://app.example/x", job: str | None = N
 
 def take(ledger: Ledger, limit: int = 9, per_host: int = 9, **busy: int) -> list[Delivery]:
     """Lease what is due."""
-    return take_due(ledger, limit=limit, per_host=per_host, lease_s=LEASE_S, busy=busy)
+    return take_due(ledger, limit=limit, per_host=per_host, lease_s=LEASE_S, busy=busy)[0]
 
 
 def pass_by(ledger: Ledger, seconds: float) -> None:
@@ -87,7 +87,7 @@ def test_a_host_with_a_long_queue_leaves_room_for_the_others(ledger: Ledger) -> 
     some = take(ledger, limit=9, per_host=2)
     assert [d.host for d in some] == ["dead.example", "dead.example", "well.example"]
     told(ledger, "https://well.example/y")
-    more = take_due(ledger, limit=9, per_host=2, lease_s=LEASE_S, busy={"dead.example": 2, "well.example": 1})
+    more, _ = take_due(ledger, limit=9, per_host=2, lease_s=LEASE_S, busy={"dead.example": 2, "well.example": 1})
     assert [d.url for d in more] == ["https://well.example/y"]
     assert take(ledger, limit=0) == []
 
@@ -126,12 +126,50 @@ def test_old_events_are_forgotten_but_never_those_that_are_still_to_be_sent(ledg
         assert conn.execute(sa.select(outbox.c.id)).scalars().all() == [left.id]
 
 
+def test_dead_receivers_take_turns_with_the_others_however_many_they_are(ledger: Ledger) -> None:
+    for dead in range(9):
+        told(ledger, f"https://a{dead}.example/x", count=6)
+    told(ledger, "https://zoe.example/x")
+    after, served = "", list[str]()
+    for _ in range(3):
+        some, after = take_due(ledger, limit=8, per_host=2, lease_s=LEASE_S, busy={}, after=after)
+        served += [delivery.host for delivery in some]
+    assert "zoe.example" in served
+    assert len(set(served)) == 10
+
+
+def test_hosts_whose_time_has_not_come_are_not_looked_at_one_by_one(ledger: Ledger) -> None:
+    for n in range(30):
+        told(ledger, f"https://h{n}.example/x")
+    pass_by(ledger, -600.0)
+    told(ledger, "https://now.example/x")
+    asked: list[str] = []
+    sa.event.listen(ledger.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    [only] = take(ledger)
+    assert only.host == "now.example"
+    assert len([statement for statement in asked if "outbox" in statement]) <= 5
+
+
+def test_old_events_are_forgotten_behind_any_number_of_others_that_are_not_sent_yet(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diary_pipeline.ledger import deliveries
+
+    monkeypatch.setattr(deliveries, "_SWEPT", 2)
+    told(ledger, "https://stuck.example/x", count=3)
+    told(ledger, count=5)
+    with ledger.writing() as tx:
+        tx.execute(outbox.update().where(outbox.c.host == "app.example").values(given_up_at=outbox.c.created_at))
+        tx.execute(outbox.update().values(created_at=outbox.c.created_at - 61.0))
+    assert forget_old(ledger, 60.0) == 5
+
+
 @pytest.mark.parametrize("rows", [0, 40])
 def test_the_look_for_what_is_due_reads_an_index(ledger: Ledger, rows: int) -> None:
     from diary_pipeline.ledger import deliveries
 
     told(ledger, count=rows)
-    seen = plans(ledger, lambda conn: conn.execute(deliveries._HOSTS).all())
+    seen = plans(ledger, lambda conn: deliveries._due_hosts(conn, "m", 9e9))
     seen += plans(ledger, lambda conn: conn.execute(deliveries._due("app.example", 9e9).limit(1)).all())
     for plan in seen:
         read = "\n".join(line for line in plan.splitlines() if "outbox" in line)

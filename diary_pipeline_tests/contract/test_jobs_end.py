@@ -18,6 +18,7 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import batches, jobs, recordings, submissions
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.endings import read_endings
 from diary_pipeline.ledger.jobs import Job
 from diary_pipeline.ledger.planner import PlanLimits
 from diary_pipeline.ledger.tables import batches as batch_table
@@ -242,6 +243,17 @@ def test_a_recording_stops_when_the_last_job_that_wants_it_is_cancelled(diary: D
     assert end(diary, other.id).how == "cancelled"
     assert stands(diary, memo) == "cancelled"
     assert planned(diary) == []
+
+
+def test_a_cancelled_job_and_one_that_shares_an_ended_recording_are_counted(diary: Diary) -> None:
+    [gone, done] = diary.accept("gone.m4a", "done.m4a")
+    cancel(diary, gone)
+    diary.transcribe([done])
+    diary.write([done])
+    bring_again(diary, done)
+    with diary.ledger.reading() as conn:
+        counted = read_endings(conn)
+    assert (counted["cancelled", ""], counted["completed", ""]) == (1, 2)
 
 
 @pytest.mark.parametrize("source", ["api", "cli", "folder"])

@@ -10,6 +10,8 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.failures import failures_of
 from diary_pipeline.ledger.jobs import find
 from diary_pipeline.ledger.quarantine_ends import drop, retry
+from diary_pipeline.ledger.tables import seen_files
+from diary_pipeline.ledger.tables import submissions as submission_rows
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.contract.test_commits import failed, noted, shown, transcribed, work_of
 from diary_pipeline_tests.contract.test_outbox import SAID, as_job, told
@@ -78,6 +80,24 @@ def test_a_refused_file_is_tried_again_as_a_new_submission_of_the_same_job(diary
     assert (job.said, job.status) == (SAID, "pending")
     submissions.refuse(diary.ledger, again.now, "audio_empty", "Still empty.")
     assert view(diary) == [again.now]
+
+
+def test_a_file_of_a_folder_that_is_refused_again_stays_in_view(diary: Diary) -> None:
+    id = diary.refuse("empty.m4a")
+    seen = {"owner": "me", "path": "/memos/empty.m4a", "size_bytes": 0, "mtime_ns": 0, "submission_id": id}
+    with diary.ledger.writing() as tx:
+        tx.execute(seen_files.insert().values(seen))
+    [again] = retry(diary.ledger, [id])
+    submissions.refuse(diary.ledger, again.now, "audio_empty", "Still empty.")
+    assert view(diary) == [again.now]
+
+
+def test_a_refused_upload_has_nothing_left_to_try_again(diary: Diary) -> None:
+    id = diary.refuse("empty.m4a")
+    with diary.ledger.writing() as tx:
+        tx.execute(submission_rows.update().values(uri=f"upload:{id}"))
+    assert retry(diary.ledger, [id]) == []
+    assert view(diary) == [id]
 
 
 def test_what_was_dropped_leaves_the_view_and_says_who_and_when(diary: Diary) -> None:
