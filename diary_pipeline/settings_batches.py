@@ -43,7 +43,7 @@ class BatchSettings(BaseModel):
     retry_s: float = setting(
         "Batches",
         5.0,
-        "Seconds until work of a run that raised is tried again; doubled with each attempt.",
+        "Seconds until a whole batch, whose run raised, runs again; doubled with each attempt of the batch.",
         ge=0,
     )
     retry_after_s: Waits = setting(

@@ -77,7 +77,7 @@ class SourceSettings(BaseModel):
     fetch_retry_s: Waits = setting(
         "Fetching",
         (60.0, 300.0, 1_800.0),
-        "Seconds between tries, commas between; after the last it is refused, so an hour's outage is outlasted.",
+        "Seconds between tries to fetch one address; after the last it is refused, so 36 minutes' outage is outlasted.",
     )
 
     upload_queue: Literal["none", "redis", "pubsub"] = setting(

@@ -18,9 +18,8 @@ from diary_pipeline.api.guards import refuse
 from diary_pipeline.api.keys import KeyRing
 from diary_pipeline.api.limits import Rates, Standing
 from diary_pipeline.api.parts import Parts
-from diary_pipeline.api.problems import Problem, unavailable
-from diary_pipeline.ledger.api_keys import ApiKey
-from diary_pipeline.observability.logs import log
+from diary_pipeline.api.problems import Problem, problem_of
+from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.settings import Settings
 
 FREE = frozenset({"/health", "/ready", "/metrics"})
@@ -30,9 +29,6 @@ OPEN = FREE | {"/docs", "/openapi.json"}
 LONGEST_TARGET = 8_192
 MOST_HEADER_BYTES = 32_768
 """Servers for Python take 64 KiB (h11) or as much as is sent (httptools) before they ask us."""
-
-
-logger = log(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,8 @@ class Door:
             return
         try:
             standing = await self._let_in(scope)
-        except Problem as problem:
-            await refuse(scope, receive, send, problem)
+        except (Problem, DiaryError) as error:  # the latter: keys cannot be looked up at the moment
+            await refuse(scope, receive, send, problem_of(error))
             return
         await self.app(scope, receive, _told(send, standing) if standing else send)
 
@@ -116,24 +112,13 @@ class Door:
             raise key_problem("key_missing", "Send a key: `Authorization: Bearer dk_...`, or `X-API-Key: dk_...`.")
         if not rules.keys.knows(text) and not await rules.rates.may_guess(address):
             await rules.rates.take_guess(address)  # which refuses, and says when to come back
-        key = await _found(rules.keys, text)
+        key = await rules.keys.find(text)
         if key is not None and key.state == "good":
             return Caller(key.owner, key.scopes, key.id, key.tier)
         await rules.rates.take_guess(address)
         if key is None:
             raise key_problem("key_invalid", "There is no such key; `diary keys create` makes one.")
         raise key_problem(f"key_{key.state}", f"This key is {key.state}; `diary keys create` makes a new one.")
-
-
-async def _found(keys: KeyRing, text: str) -> ApiKey | None:
-    from sqlalchemy.exc import InterfaceError, OperationalError
-    from sqlalchemy.exc import TimeoutError as PoolTimeout
-
-    try:
-        return await keys.find(text)
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        logger.warning("keys_unavailable", error=error)
-        raise unavailable("ledger_unavailable", "Keys cannot be looked up at the moment; ask again soon.") from error
 
 
 def check_size(scope: Scope) -> None:

@@ -16,7 +16,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
 from diary_pipeline.core.errors import DiaryError, NotFound
-from diary_pipeline.observability.logs import log
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -45,8 +44,6 @@ _CODES: Mapping[int, str] = {
     500: "internal_error",
     503: "unavailable",
 }
-
-logger = log(__name__)
 
 
 class Problem(Exception):
@@ -84,8 +81,6 @@ class ProblemDocument(BaseModel):
 
 def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Have every refusal of this app answered with a problem document; `routes`: all that it has."""
-    from sqlalchemy.exc import InterfaceError, OperationalError
-    from sqlalchemy.exc import TimeoutError as PoolTimeout
 
     async def told(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
@@ -98,15 +93,9 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
             _answer_invalid(request, error) if isinstance(error, RequestValidationError) else await told(request, error)
         )
 
-    async def database(request: Request, error: Exception) -> Response:
-        logger.warning("ledger_unavailable", error=error)
-        return answer(request, unavailable("ledger_unavailable", "The ledger does not answer; ask again soon."))
-
     for kind in (Problem, DiaryError, HTTPException):
         app.add_exception_handler(kind, told)
     app.add_exception_handler(RequestValidationError, unfit)
-    for away in (OperationalError, InterfaceError, PoolTimeout):
-        app.add_exception_handler(away, database)
 
 
 def unavailable(code: str, message: str) -> Problem:

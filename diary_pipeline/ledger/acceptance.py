@@ -95,7 +95,7 @@ def _accept(  # noqa: PLR0917 - what `accept` was given, in its order
     if any(getattr(there, name) != wish for name, wish in _wishes(recording).items()):
         again: Stage | None = "transcript"
     else:
-        is_asked = asked.source != "folder" or there.status == "cancelled"
+        is_asked = asked.source not in ("folder", "bucket") or there.status == "cancelled"
         again = _failed_stage(there, stages["transcript"]) if is_asked else None
     if again is None:
         raised = work.update().where(todo, work.c.state == "ready", work.c.priority < priority)

@@ -25,6 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
+from diary_pipeline.observability.logs import log
 
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
@@ -39,6 +40,12 @@ _NAMED = "hashtext('diary_pipeline'), hashtext(:name)"
 # A machine that vanished holds its locks until the server finds out, which takes two hours if nobody says otherwise.
 _GIVEN_UP_SOON = ("tcp_keepalives_idle = 30", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3")
 _REPEATABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+_SQLITE_PASSES = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+)
+_POSTGRES_PASSES = ("08", "53", "57P")  # connection lost, too many of them or no room, server stopped or starting
+
+logger = log(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,8 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Give one snapshot, which never queues behind writers."""
-        with self.engine.connect() as conn:
+        """Give one snapshot, which never queues behind writers; ServiceMissing `ledger_away`."""
+        with _told_when_away(), self.engine.connect() as conn:
             if conn.dialect.name == "sqlite":
                 conn.execution_options(reading=True)
             else:
@@ -61,7 +68,15 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """Give one transaction: committed at the end of the block, rolled back when the block raises."""
+        """Give one transaction: committed at the end of the block, rolled back when the block raises.
+
+        ServiceMissing `ledger_away` when the connection is lost, or others hold SQLite's file for too long.
+        """
+        with _told_when_away(), self._transaction() as tx:
+            yield tx
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
         # SQLite's writers poll for the file and starve: of twelve busy threads the one that accepted recordings got 18
         # through in 12 s, and 264 when the threads of a process stood in line. Whoever waited as long as SQLite would
         # goes on to SQLite's own error.
@@ -95,20 +110,33 @@ class Ledger:
 
     def write(self, verb: Callable[[sa.Connection], Answer]) -> Answer:
         """Run `verb` in one transaction, again from its start when the database made it give way to another."""
-        for attempt in range(1, TRIES):
-            try:
-                with self.writing() as tx:
-                    return verb(tx)
-            except (GaveWay, sa.exc.DBAPIError) as error:
-                if not _may_repeat(error):
-                    raise
-            time.sleep(min(1.0, random.uniform(0.01, 0.05) * 2**attempt))
-        with self.writing() as tx:
-            return verb(tx)
+        with _told_when_away():
+            for attempt in range(1, TRIES):
+                try:
+                    with self._transaction() as tx:
+                        return verb(tx)
+                except (GaveWay, sa.exc.DBAPIError) as error:
+                    if not _may_repeat(error):
+                        raise
+                time.sleep(min(1.0, random.uniform(0.01, 0.05) * 2**attempt))
+            with self._transaction() as tx:
+                return verb(tx)
 
     def close(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
+
+
+@contextmanager
+def _told_when_away() -> Iterator[None]:
+    """Raise what passes by itself as ours; a broken rule or a missing table stays the database's own error."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        if not _is_away(error):
+            raise
+        logger.warning("ledger_away", reason=_reason(error))  # not in the message, which clients read: it names hosts
+        raise ServiceMissing("ledger_away", "The ledger's database does not answer; try again soon.") from error
 
 
 class GaveWay(Exception):
@@ -133,10 +161,11 @@ def open_ledger(url: str) -> Ledger:
             "ledger_driver_missing",
             f"The ledger {shown} needs the Python package {error.name}: install diary-pipeline[postgres].",
         ) from error
-    except (sa.exc.DBAPIError, OSError) as error:
+    except (sa.exc.DBAPIError, ServiceMissing, OSError) as error:
+        why = _reason(error.__cause__ or error) if isinstance(error, ServiceMissing) else _reason(error)
         raise ServiceMissing(
             "ledger_unreachable",
-            f"The ledger {shown} cannot be opened ({_reason(error)}); check DIARY_LEDGER_URL and its database.",
+            f"The ledger {shown} cannot be opened ({why}); check DIARY_LEDGER_URL and its database.",
         ) from error
     return ledger
 
@@ -293,6 +322,17 @@ def _may_repeat(error: Exception) -> bool:
     return isinstance(error, GaveWay)
 
 
-def _reason(error: Exception) -> str:
+def _is_away(error: Exception) -> bool:
+    if isinstance(error, sa.exc.TimeoutError | sa.exc.InterfaceError):  # no pooled connection came free, or one is lost
+        return True
+    if not isinstance(error, sa.exc.OperationalError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSES
+    code = getattr(error.orig, "pgcode", None)  # None: no server said it, the connection is gone
+    return error.connection_invalidated or code is None or _may_repeat(error) or code.startswith(_POSTGRES_PASSES)
+
+
+def _reason(error: BaseException) -> str:
     said: Sequence[str] = str(error.orig if isinstance(error, sa.exc.DBAPIError) else error).strip().splitlines()
     return said[0] if said else type(error).__name__

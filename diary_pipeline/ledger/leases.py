@@ -15,6 +15,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Lease, Stage
+from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.ledger.connect import Ledger, chunks, now, upsert
 from diary_pipeline.ledger.tables import holders, work
 from diary_pipeline.observability.logs import log
@@ -112,7 +113,7 @@ class Heartbeat:
         reached = dict(self._reached.popitem() for _ in range(len(self._reached)))
         try:
             heartbeat(self.ledger, self.holder, self.lease_s, reached)
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, ServiceMissing) as error:
             logger.warning("heartbeat_failed", holder=self.holder, error=type(error).__name__)
             return False
         return True

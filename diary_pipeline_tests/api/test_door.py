@@ -178,7 +178,7 @@ def test_a_ledger_that_is_away_is_503(tmp_path: Path) -> None:
             beside.unlink()
         file.mkdir()
         answer = home.client.get("/jobs", headers=key)
-        assert (answer.status_code, answer.json()["error"]) == (503, "ledger_unavailable")
+        assert (answer.status_code, answer.json()["error"]) == (503, "ledger_away")
         assert int(answer.headers["retry-after"]) >= 1
 
 

@@ -1,9 +1,11 @@
 """The ledger opens, grows and fails the same way on both databases."""
 
 import multiprocessing
+import sqlite3
 import stat
 import traceback
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,6 +186,22 @@ def test_an_error_of_the_database_tells_no_title_and_no_file_name(ledger: Ledger
     shown = "".join(traceback.format_exception(caught.value))
     assert "INSERT INTO" in shown
     assert "divorce" not in shown.replace('"My divorce.m4a"', "")  # the line of this test
+
+
+def test_a_lost_connection_and_a_locked_file_are_x(ledger: Ledger, tmp_path: Path) -> None:
+    if ledger.engine.dialect.name == "sqlite":
+        sa.event.listen(ledger.engine, "connect", lambda raw, _: raw.execute("PRAGMA busy_timeout=0"))
+        ledger.close()
+        rival = sqlite3.connect(str(ledger.engine.url.database), isolation_level=None)
+        rival.execute("BEGIN IMMEDIATE")
+        with closing(rival), pytest.raises(ServiceMissing) as told:
+            ledger.write(now)
+    else:
+        with pytest.raises(ServiceMissing) as told, ledger.reading() as conn:
+            conn.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert told.value.code == "ledger_away"
+    with ledger.reading() as conn:
+        assert now(conn) > 0, "and it has passed"
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

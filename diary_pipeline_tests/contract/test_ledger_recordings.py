@@ -141,6 +141,7 @@ def test_another_model_language_or_vocabulary_is_wanted_from_now_on_and_fences_w
         ("transcript", "worker_lost", "graphql", "pending"),
         ("note", "note_unsupported", "cli", "generating_notes"),
         ("transcript", "internal_error", "folder", None),
+        ("transcript", "internal_error", "bucket", None),
         ("transcript", "audio_truncated", "cli", None),
         ("transcript", "audio_unreadable", "cli", None),
     ],
