@@ -10,20 +10,20 @@ and what Google Cloud Storage tells of its objects, of which the attributes are 
 submission is made of what the message says, never of its delivery, so that any number of deliveries is one row.
 """
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
 
 from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.core.errors import PermanentError, UsageError
 from diary_pipeline.core.owner import owner_name
+from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.announced import BY_MESSAGE, id_of, job_of
 from diary_pipeline.intake.buckets import WatchedBucket, is_recording, object_of, object_uri, our_prefix, rule_for
 from diary_pipeline.intake.fetcher import Fetcher
 from diary_pipeline.intake.names import name_in, path_of, scheme_of, shown_name
 from diary_pipeline.intake.options import Options, clean_text
 from diary_pipeline.intake.queues.protocol import Message
+from diary_pipeline.intake.sent_json import check_metadata, parsed
 from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger.jobs import NewJob
 
@@ -47,6 +47,8 @@ class Admission:
     """By scheme: what judges addresses of the web."""
     store: str | None = None
     """gs://... of our own objects, which nobody submits."""
+    check_callback: Callable[[str], object] = Guard().target
+    """Refuses what nobody may be told at: UsageError."""
 
 
 def read(message: Message, admission: Admission) -> NewJob | None:
@@ -91,6 +93,7 @@ def _own(message: Message, admission: Admission) -> NewJob:
         raise UsageError("message_invalid", "user_id and priority must be text.")
     owner_name(owner)
     priority_rank(priority)
+    check_metadata(said.get("metadata"))
     return NewJob(
         id=_id(clean_text(said.get("id"), "id", MAX_ID), owner, uri, message),
         owner=owner,
@@ -100,7 +103,7 @@ def _own(message: Message, admission: Admission) -> NewJob:
         options=options.as_json(),
         priority=priority,
         said=said.get("metadata"),
-        callback_url=_callback(said.get("callback_url")),
+        callback_url=_callback(said.get("callback_url"), admission),
     )
 
 
@@ -108,9 +111,9 @@ def _json(body: bytes) -> Mapping[str, object]:
     if len(body) > MAX_BYTES:
         raise UsageError("message_invalid", f"A message must not be larger than {MAX_BYTES} bytes.")
     try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        said = None
+        said = parsed(body)
+    except UsageError as error:
+        raise UsageError("message_invalid", error.message) from None
     if not isinstance(said, dict):
         raise UsageError("message_invalid", 'A message must be a JSON object, such as {"uri": "https://..."}.')
     return said
@@ -137,17 +140,12 @@ def _address(said: object, admission: Admission) -> tuple[str, str, WatchedBucke
     return said, name_in(said), None
 
 
-def _callback(said: object) -> str | None:
+def _callback(said: object, admission: Admission) -> str | None:
     if said is None:
         return None
-    if not isinstance(said, str) or len(said) > MAX_URI or not said.startswith(("https://", "http://")):
-        raise UsageError("message_invalid", "callback_url must be an address that begins with https:// or http://.")
-    try:
-        host = urlsplit(said).hostname
-    except ValueError:
-        host = None
-    if not host or "@" in said:
-        raise UsageError("message_invalid", "callback_url must name a host, and no password.")
+    if not isinstance(said, str):
+        raise UsageError("message_invalid", "callback_url must be text.")
+    admission.check_callback(said)
     return said
 
 
