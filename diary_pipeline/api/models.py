@@ -71,7 +71,9 @@ class Submission(Wishes):
     )
 
     audio_url: str = Field(
-        description="http:// or https:// address of the audio.", min_length=1, max_length=LONGEST_URL
+        description="http:// or https:// address of the audio, or gs:// of an object under your [[buckets]] rule.",
+        min_length=1,
+        max_length=LONGEST_URL,
     )
 
 

@@ -82,11 +82,11 @@ def _own(message: Message, admission: Admission) -> NewJob:
     unknown = sorted(set(said) - {*FIELDS, *Options.__dataclass_fields__})
     if unknown:
         raise UsageError("option_unknown", f"There is no field {unknown[0][:80]!r}; docs/queues.md lists them all.")
-    uri, name, rule = _address(said.get("uri"), admission)
+    uri, name, rule = address(said.get("uri"), admission)
     options = Options.read({k: v for k, v in said.items() if k in Options.__dataclass_fields__})
     check_model(options.whisper_model, admission.allowed_models)
     if rule is not None:
-        options = _under(options, rule.wishes())
+        options = under(options, rule.wishes())
     owner = said.get("user_id") or (rule.owner if rule else admission.default_owner)
     priority = said.get("priority") or "medium"
     if not isinstance(owner, str) or not isinstance(priority, str):
@@ -119,8 +119,8 @@ def _json(body: bytes) -> Mapping[str, object]:
     return said
 
 
-def _address(said: object, admission: Admission) -> tuple[str, str, WatchedBucket | None]:
-    """Give the address as it is stored, the file name, and the rule of its bucket."""
+def address(said: object, admission: Admission) -> tuple[str, str, WatchedBucket | None]:
+    """Give the address as it is stored, the file name, and the rule of its bucket; UsageError for others."""
     if not isinstance(said, str) or not said or len(said) > MAX_URI or not said.isprintable():
         raise UsageError("message_invalid", f"uri must be an address of at most {MAX_URI} printable characters.")
     scheme = scheme_of(said)
@@ -149,7 +149,7 @@ def _callback(said: object, admission: Admission) -> str | None:
     return said
 
 
-def _under(asked: Options, usual: Options) -> Options:
+def under(asked: Options, usual: Options) -> Options:
     """Fill what the message did not say with what holds for its bucket; tags and vocabulary add up."""
     return replace(
         asked,
