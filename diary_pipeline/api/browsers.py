@@ -21,17 +21,19 @@ from starlette.middleware.cors import CORSMiddleware
 
 from diary_pipeline.api.addresses import FORWARDING
 from diary_pipeline.api.auth import is_loopback
+from diary_pipeline.api.models import Wishes
 from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import Problem
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 SENT = (
-    "Authorization Content-Type Idempotency-Key X-API-Key X-Request-ID Last-Event-ID Tus-Resumable Upload-Length "
-    "Upload-Offset Upload-Metadata Upload-Checksum Upload-Defer-Length"
-).split()
+    "Authorization Content-Type Content-Disposition Content-Digest X-Content-SHA256 Idempotency-Key If-Match X-API-Key "
+    "X-Request-ID Last-Event-ID Tus-Resumable Upload-Length Upload-Offset Upload-Metadata Upload-Checksum"
+).split() + [f"X-Diary-{name.replace('_', '-')}" for name in Wishes.model_fields]
 SHOWN = (
-    "Location Retry-After RateLimit-Limit RateLimit-Remaining RateLimit-Reset RateLimit-Policy X-Request-ID "
-    "Content-Disposition Tus-Resumable Tus-Version Tus-Extension Tus-Max-Size Upload-Length Upload-Offset"
+    "Location ETag Idempotent-Replayed X-Job-Id Upload-Expires Retry-After RateLimit-Limit RateLimit-Remaining "
+    "RateLimit-Reset RateLimit-Policy X-Request-ID Content-Disposition Tus-Resumable Tus-Version Tus-Extension "
+    "Tus-Max-Size Upload-Length Upload-Offset"
 ).split()
 _LOOKING = frozenset({"GET", "HEAD"})
 

@@ -1,7 +1,7 @@
 """How long a new job will take, looked up once a second for everybody who asks.
 
 The backlog is measured by ledger/backlog.py. What surprises: the same answer is given for a second, because measuring
-costs more than opening a job (SEEN: 5 ms against 2.5 ms), and nobody plans by tenths of a second.
+costs more than opening a job (5 ms against 2.5 ms), and nobody plans by tenths of a second.
 """
 
 import time

@@ -1,13 +1,16 @@
 """What goes over the wire of the job API, as it is documented and checked.
 
-Words only; how a job comes to be, or is shown, stands in opening.py and showing.py. What surprises: what a client sends
+Words only; how a job comes to be, or is shown, stands in opening.py and jobs.py. What surprises: what a client sends
 may hold no unknown field, because a misspelt one would be a wish that nobody hears, but `metadata` is any JSON.
 """
 
 import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+from diary_pipeline.core.errors import UsageError
+from diary_pipeline.intake.sent_json import check_metadata
 
 Priority = Literal["urgent", "high", "medium", "low"]
 JobStatus = Literal[
@@ -35,10 +38,21 @@ class Wishes(BaseModel):
     title: str | None = Field(None, description="Of the note; none: one is made.")
     tags: list[str] | None = Field(None, description="Up to 50; they choose templates.")
     vocabulary: list[str] | None = Field(None, description="Names and terms that are said in it, up to 100.")
-    metadata: JsonValue = Field(None, description="Any JSON; it comes back with the job and its webhooks.")
+    metadata: JsonValue = Field(
+        None, description="Any JSON, up to 64 KB and 4,000 values; it comes back with the job and its webhooks."
+    )
     callback_url: str | None = Field(
         None, description="Where a signed event is sent when the job ends.", max_length=LONGEST_URL
     )
+
+    @field_validator("metadata", mode="before")
+    @classmethod
+    def _of_fair_size(cls, value: object) -> object:
+        try:
+            check_metadata(value)
+        except UsageError as error:
+            raise ValueError(error.message) from None
+        return value
 
 
 class Submission(Wishes):
@@ -57,7 +71,9 @@ class Submission(Wishes):
     )
 
     audio_url: str = Field(
-        description="http:// or https:// address of the audio.", min_length=1, max_length=LONGEST_URL
+        description="http:// or https:// address of the audio, or gs:// of an object under your [[buckets]] rule.",
+        min_length=1,
+        max_length=LONGEST_URL,
     )
 
 

@@ -22,6 +22,7 @@ from diary_pipeline.api.incoming import Incoming, most_bytes, scratch_of, shown_
 from diary_pipeline.api.models import Wishes
 from diary_pipeline.api.multipart import is_form, read_form
 from diary_pipeline.api.openai_answers import FORMATS, GRANULARITIES, Answer, written
+from diary_pipeline.api.opening import IdempotencyKey
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, problem_of
 from diary_pipeline.api.uploads import opened
@@ -91,7 +92,7 @@ router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
         }
     },
 )
-async def transcribe(request: Request, parts: Given, who: Asking) -> Response:
+async def transcribe(request: Request, parts: Given, who: Asking, key: IdempotencyKey = None) -> Response:
     """Take a recording and answer with what was said in it, once that is heard."""
     who.require("submit")
     who.require("read")
@@ -101,7 +102,6 @@ async def transcribe(request: Request, parts: Given, who: Asking) -> Response:
     async with Incoming(scratch_of(parts), most_bytes(parts)) as file:
         form = await read_form(content_type, request.stream(), file)
         wishes, answer = _asked(form.fields, parts)
-        key = request.headers.get("idempotency-key")
         job = await asyncio.to_thread(opened, parts, who, wishes, file, shown_name(form.file_name), key, SOURCE)
     most_s = parts.settings.openai_wait_s
     try:

@@ -14,6 +14,7 @@ from diary_pipeline.catalogue.search import Found, search
 from diary_pipeline.catalogue.search_ranking import Filters
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.addresses import Guard
+from diary_pipeline.intake.queues.messages import Admission
 from diary_pipeline.intake.resumable import Resumable
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.jobs_together import JobsTogether
@@ -34,10 +35,8 @@ class Parts:
     jobs: JobsTogether
     """Opens jobs."""
     estimates: Estimates
-    check_url: Callable[[str], object]
-    """Refuses what can be no address of audio, without looking it up: DiaryError."""
-    check_callback: Callable[[str], object]
-    """The same for an address that is to be told of a job's end."""
+    admission: Admission
+    """What addresses of audio, and those that are to be told of a job's end, are judged by."""
     resumable: Resumable
     """Uploads that come in parts."""
     edit: EditDiary
@@ -56,8 +55,7 @@ def parts_of(wiring: Wiring) -> Parts:
         seal=wiring.seal,
         jobs=JobsTogether(wiring.ledger),
         estimates=Estimates(wiring.ledger),
-        check_url=Guard(s.fetch_hosts, s.fetch_ports).target,
-        check_callback=guard_of(s).target,
+        admission=wiring.admission,
         resumable=wiring.resumable,
         edit=wiring.edit,
         search=lambda typed, filters, limit: search(s.search_file, s.catalogue_file, typed, filters, limit=limit),

@@ -4,8 +4,8 @@ Nothing is fetched here: the URL is durable when 202 is answered, and intake fet
 path is uploads.py's, chosen by its content type.
 """
 
+from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
@@ -21,14 +21,14 @@ from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers, problem_of
 from diary_pipeline.api.uploads import FORM, handed_in_form
 from diary_pipeline.core.errors import DiaryError
-from diary_pipeline.intake.names import storable
+from diary_pipeline.intake.names import name_in, scheme_of
+from diary_pipeline.intake.options import Options
+from diary_pipeline.intake.queues.messages import address, under
 from diary_pipeline.ledger.jobs import NewJob, open_jobs
 
 router = APIRouter(tags=["jobs"])
 MOST_JOBS = 1_000
 """In one batch: a transaction of some tenths of a second."""
-NAMELESS = "recording"
-LONGEST_NAME = 255
 _REFUSALS = answers(
     400,
     401,
@@ -110,12 +110,11 @@ def _open_batch(parts: Parts, caller: Caller, said: Batch, key: str | None) -> R
 
 
 def _job(parts: Parts, caller: Caller, said: Submission, key: str | None) -> NewJob:
-    parts.check_url(said.audio_url)
-    return new_job(parts, caller, said, said.audio_url, _name_in(said.audio_url), "api", idempotency_key=key)
-
-
-def _name_in(url: str) -> str:
-    """Give the last name in a URL's path, as people read it."""
-    last = unquote(urlsplit(url).path).rstrip("/").rpartition("/")[2]
-    plain = "".join(c for c in last if c.isprintable())
-    return storable(plain.strip()[-LONGEST_NAME:]) or NAMELESS
+    if scheme_of(said.audio_url) != "gs":
+        parts.admission.fetchers["https"].check(said.audio_url)
+        return new_job(parts, caller, said, said.audio_url, name_in(said.audio_url), "api", idempotency_key=key)
+    uri, name, rule = address(said.audio_url, parts.admission)
+    job = new_job(parts, caller, said, uri, name, "api", idempotency_key=key)
+    if rule is None or rule.owner != job.owner:  # the deployment may read it, which says nothing of who asks
+        raise Problem(422, "url_invalid", "No table [[buckets]] says that this object is a recording of yours.")
+    return replace(job, options=under(Options.read(job.options), rule.wishes()).as_json())

@@ -1,7 +1,7 @@
 """Resumable uploads: the tus protocol 1.0 (https://tus.io), so that existing clients work.
 
 Core, creation, termination, checksum and expiration; tus_headers.py reads what is said. Where parts are kept and how
-the whole becomes a job stands in intake/resumable.py; why no library does this, in docs/decisions/0003.
+the whole becomes a job stands in intake/resumable.py; why no library does this, in docs/decisions/0004.
 
 What surprises: one PATCH may become several parts. What has come is kept every few mebibytes, so a client that breaks
 off, or a server that is killed in the middle of half a gigabyte, loses little; with a checksum the whole PATCH is one

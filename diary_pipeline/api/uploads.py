@@ -93,9 +93,10 @@ async def handed_in_form(request: Request, parts: Parts, who: Caller, key: str |
     if (announced_bytes(headers.get("content-length")) or 0) > most + MOST_TEXT_BYTES + MOST_FRAME_BYTES:
         raise too_large(most)
     async with Incoming(scratch_of(parts), most) as file:
-        whole = hashlib.sha256()
-        form = await read_form(headers.get("content-type"), _hashed(request.stream(), whole), file)
-        demand_digest(headers.get("content-digest"), whole.digest())  # in a request's headers it means all of the body
+        whole, digest = hashlib.sha256(), headers.get("content-digest")  # in a request's headers: of all of the body
+        body = request.stream() if digest is None else _hashed(request.stream(), whole)
+        form = await read_form(headers.get("content-type"), body, file)
+        demand_digest(digest, whole.digest())
         demand_digest(form.content_digest, bytes.fromhex(file.sha256))
         demand_hex(headers.get("x-content-sha256"), file.sha256)
         wishes = wishes_of(form.fields, "form")

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from diary_pipeline.api.parts import Parts, guard_of
-from diary_pipeline.core.errors import DiaryError
+from diary_pipeline.core.errors import DiaryError, PermanentError
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.guarded_http import GuardedHttp
 from diary_pipeline.ledger.connect import Ledger
@@ -144,7 +144,10 @@ class Sender:
 
     def _asked(self, delivery: Delivery) -> tuple[int | DiaryError, float | None]:
         """Make the call; give the status, or what kept it from being made, and the Retry-After of the answer."""
-        body = json.dumps(delivery.body, ensure_ascii=False, separators=(",", ":")).encode()
+        try:
+            body = json.dumps(delivery.body, ensure_ascii=False, separators=(",", ":")).encode()
+        except UnicodeEncodeError:
+            return PermanentError("event_unsendable", "The event holds half a character; nobody could read it."), None
         at = self._clock()
         headers = {
             "Content-Type": "application/json",

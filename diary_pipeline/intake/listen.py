@@ -11,18 +11,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sqlalchemy.exc import DataError
+
 from diary_pipeline.core.errors import DiaryError, PermanentError
 from diary_pipeline.intake.queues.messages import Admission, read
 from diary_pipeline.intake.queues.protocol import MOST_DELIVERIES, Message, UploadNotifications
 from diary_pipeline.ledger import jobs
 from diary_pipeline.ledger.connect import Ledger, now
-from diary_pipeline.ledger.jobs import NewJob
+from diary_pipeline.ledger.jobs import NewJob, Opened
 from diary_pipeline.observability.logs import log
 
 AT_ONCE = 200
 """Messages in one transaction: a second's work on a slow disk, far below any deadline."""
 KEEP_EVERY_S = 4.0
 """Pub/Sub's shortest deadline is ten seconds."""
+_UNHOLDABLE = (DataError, UnicodeError)
+_UNKEEPABLE = PermanentError("message_invalid", "The ledger cannot hold what this message says; write it anew.")
 logger = log(__name__)
 
 
@@ -96,7 +100,13 @@ def _take(ledger: Ledger, queue: UploadNotifications, messages: Sequence[Message
             ignored += 1
         else:
             asked.setdefault(job.id, job)
-    opened = jobs.open_jobs(ledger, [asked[id] for id in sorted(asked)])
+    opened, unkept = _open(ledger, [asked[id] for id in sorted(asked)])
+    if unkept:  # rare: reading them again says which message is whose
+        for message in list(done):
+            job = read(message, admission)
+            if job is not None and job.id in unkept:
+                done.remove(message)
+                hopeless.append((message, _UNKEEPABLE))
     queue.ack(done)
     for message, fault in hopeless:
         queue.bury(message, fault.code, fault.message)
@@ -104,6 +114,17 @@ def _take(ledger: Ledger, queue: UploadNotifications, messages: Sequence[Message
     queue.later(hopeful)
     new = sum(one.is_new for one in opened)
     return Heard(new, len(done) - ignored - new, ignored, len(hopeless), len(hopeful))
+
+
+def _open(ledger: Ledger, asked: Sequence[NewJob]) -> tuple[list[Opened], set[str]]:
+    """Open jobs together; where the ledger cannot hold one of them, each by itself, and give the ids of those."""
+    try:
+        return jobs.open_jobs(ledger, asked), set()
+    except _UNHOLDABLE:
+        if len(asked) == 1:
+            return [], {asked[0].id}
+    each = [_open(ledger, [job]) for job in asked]
+    return [job for opened, _ in each for job in opened], {id for _, unkept in each for id in unkept}
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes, urlsplit
 from diary_pipeline.core.errors import UsageError
 
 _LONGEST_NAME = 255
-_CONTROL = re.compile(r"[\x00-\x1f\x7f/]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -46,8 +45,9 @@ def scheme_of(place: str) -> str:
 def name_in(url: str) -> str:
     """Give the file name that a URL names: the last part of its path, never its query; else its host."""
     parts = urlsplit(url)
-    last = unquote(parts.path.rstrip("/").rpartition("/")[2])
-    return storable(_CONTROL.sub("", last).strip()[:_LONGEST_NAME]) or parts.hostname or "recording"
+    last = unquote(parts.path).rstrip("/").rpartition("/")[2]
+    plain = "".join(c for c in last if c.isprintable())
+    return storable(plain.strip()[-_LONGEST_NAME:]) or parts.hostname or "recording"
 
 
 def path_of(place: str | Path) -> Path:

@@ -5,6 +5,7 @@ Folders are intake's own business. No rule lives here.
 
 from functools import cached_property
 
+from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.arrivals import Arrivals
 from diary_pipeline.intake.bucket_scan import BucketScan
 from diary_pipeline.intake.queues.messages import Admission
@@ -32,6 +33,13 @@ class WaysIn(Stages):
             )
         return None
 
+    @property
+    def admission(self) -> Admission:
+        """What messages, and addresses of objects, are judged by."""
+        s = self.settings
+        callbacks = Guard(allowed=s.webhook_allowed_hosts)
+        return Admission(s.default_owner, s.allowed_models, s.buckets, self.fetchers, s.bucket, callbacks.target)
+
     @cached_property
     def arrivals(self) -> Arrivals:
         """What asks the queue, the buckets and the folders for what is new."""
@@ -41,7 +49,7 @@ class WaysIn(Stages):
             self.intake,
             s.folders,
             queue=self.notifications,
-            admission=Admission(s.default_owner, s.allowed_models, s.buckets, self.fetchers, s.bucket),
+            admission=self.admission,
             buckets=BucketScan(self.ledger, s.buckets, store=s.bucket, rest_s=s.bucket_rest_s),
             budget_s=s.queue_budget_s,
             max_messages=s.queue_max_messages,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from diary_pipeline.api.browsers import SENT, SHOWN
 from diary_pipeline_tests.api.served_home import Home, served_home
 
 SUBMISSION = {"audio_url": "https://audio.example/a.mp3"}
@@ -122,3 +123,12 @@ def test_the_page_of_the_documentation_may_load_what_it_loads(home: Home) -> Non
     loaded = {word for word in page.text.replace("'", '"').split('"') if word.startswith("https://")}
     assert loaded
     assert all(any(url.startswith(source) for source in " ".join(policy.values()).split()) for url in loaded)
+
+
+def test_a_page_may_send_and_read_every_header_that_the_routes_declare(home: Home) -> None:
+    operations = [one for path in home.client.get("/openapi.json").json()["paths"].values() for one in path.values()]
+    declared = {p["name"].lower() for one in operations for p in one.get("parameters", []) if p["in"] == "header"}
+    assert declared >= {"if-match", "idempotency-key", "upload-length"}
+    sent = {name.lower() for name in SENT}
+    assert (declared - sent, {"x-diary-callback-url"} <= sent, "upload-defer-length" in sent) == (set(), True, False)
+    assert {"ETag", "Upload-Expires", "Idempotent-Replayed", "X-Job-Id"} <= set(SHOWN)

@@ -85,6 +85,19 @@ def test_what_cannot_be_had_is_refused_with_a_code(home: Home, said: dict[str, A
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
+BUCKET = '[[buckets]]\nurl = "gs://memos/me/"\nowner = "me"\ntags = ["phone"]\n'
+
+
+def test_an_object_can_be_named_under_a_rule_of_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "diary.toml").write_text(BUCKET)
+    with served_home(tmp_path, {**FREE, "DIARY_CONFIG": str(tmp_path / "diary.toml")}) as home:
+        asked = [("gs://memos/me/a.m4a", "me"), ("gs://memos/me/a.m4a", "bob"), ("gs://memos/x.m4a", "me")]
+        items = [{"audio_url": uri, "user_id": owner} for uri, owner in asked]
+        told = home.client.post("/jobs/batch", json={"jobs": items}).json()["jobs"]
+        assert [item.get("error") for item in told] == [None, "url_invalid", "url_invalid"]
+        assert home.client.get(f"/jobs/{told[0]['job_id']}").json()["file_name"] == "a.m4a"
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
@@ -99,6 +112,9 @@ def test_what_cannot_be_had_is_refused_with_a_code(home: Home, said: dict[str, A
         (b'{"metadata": ' + b"9" * 5000 + b"}", 422, "json_unusable"),
         (b'{"metadata": "\\ud800"}', 422, "json_unusable"),
         (b'{"\\udfff": 1}', 422, "json_unusable"),
+        (b'{"metadata": [' + b"[]," * 600_000 + b"1]}", 422, "json_unusable"),
+        (json.dumps({"audio_url": URL, "metadata": [0] * 4_000}).encode(), 422, "request_invalid"),
+        (json.dumps({"audio_url": URL, "metadata": "x" * 66_000}).encode(), 422, "request_invalid"),
         (b'"text"', 422, "request_invalid"),
         (json.dumps({"audio_url": "https://a.example/" + "x" * 5000}).encode(), 422, "request_invalid"),
         (json.dumps({"audio_url": URL, "metadata": "x" * 3_000_000}).encode(), 413, "body_too_large"),

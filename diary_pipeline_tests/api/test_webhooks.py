@@ -139,6 +139,12 @@ def test_a_receiver_that_is_gone_is_given_up_at_once(own_ledger: Ledger, receive
     assert (row(own_ledger).last_answer, row(own_ledger).given_up_at is not None) == ("410", True)
 
 
+def test_an_event_that_cannot_be_written_down_is_given_up_at_once(own_ledger: Ledger, receiver: Receiver) -> None:
+    told(own_ledger, receiver.url, metadata="\ud800")
+    send(sender(own_ledger, receiver))
+    assert (row(own_ledger).last_answer, row(own_ledger).given_up_at is not None) == ("event_unsendable", True)
+
+
 def test_after_the_last_attempt_it_is_given_up_and_stays_to_be_seen(own_ledger: Ledger, receiver: Receiver) -> None:
     told(own_ledger, receiver.url)
     receiver.answers.extend([(500, {})] * 9)

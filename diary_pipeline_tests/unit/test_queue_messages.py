@@ -81,8 +81,8 @@ def test_only_the_address_is_needed() -> None:
         ({"langauge": "de"}, "option_unknown"),
         ({"recorded_at": "yesterday"}, "recorded_at_invalid"),
         ({"id": 7}, "option_invalid"),
-        ({"callback_url": "javascript:alert(1)"}, "message_invalid"),
-        ({"callback_url": "https://me:secret@example.org/"}, "message_invalid"),
+        ({"callback_url": "javascript:alert(1)"}, "url_invalid"),
+        ({"callback_url": "https://me:secret@example.org/"}, "url_forbidden_address"),
     ],
 )
 def test_what_is_wrong_with_a_message_has_a_code(change: dict[str, object], code: str) -> None:
@@ -173,3 +173,20 @@ def test_the_longest_prefix_decides_whose_it_is() -> None:
     job = read(told("kids/a.m4a"), admission)
     assert job is not None
     assert job.owner == "bob"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"metadata": {"level": NaN}',
+        '"metadata": 1e999',
+        r'"metadata": "\ud800"',
+        '"metadata": [' + "[]," * 5_000 + "1]",
+        r'"callback_url": "https://example.org/\u0000"',
+        '"callback_url": "http://127.0.0.1:9/told"',
+    ],
+)
+def test_what_no_ledger_can_hold_or_nobody_may_be_told_at_is_refused_before_it_gets_there(fields: str) -> None:
+    body = '{"uri": "https://example.org/a.m4a", ' + fields + "}"
+    with pytest.raises(PermanentError):
+        read(Message("1-0", body.encode()), ADMISSION)

@@ -10,20 +10,20 @@ and what Google Cloud Storage tells of its objects, of which the attributes are 
 submission is made of what the message says, never of its delivery, so that any number of deliveries is one row.
 """
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
 
 from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.core.errors import PermanentError, UsageError
 from diary_pipeline.core.owner import owner_name
+from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.announced import BY_MESSAGE, id_of, job_of
 from diary_pipeline.intake.buckets import WatchedBucket, is_recording, object_of, object_uri, our_prefix, rule_for
 from diary_pipeline.intake.fetcher import Fetcher
 from diary_pipeline.intake.names import name_in, path_of, scheme_of, shown_name
 from diary_pipeline.intake.options import Options, clean_text
 from diary_pipeline.intake.queues.protocol import Message
+from diary_pipeline.intake.sent_json import check_metadata, parsed
 from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger.jobs import NewJob
 
@@ -47,6 +47,8 @@ class Admission:
     """By scheme: what judges addresses of the web."""
     store: str | None = None
     """gs://... of our own objects, which nobody submits."""
+    check_callback: Callable[[str], object] = Guard().target
+    """Refuses what nobody may be told at: UsageError."""
 
 
 def read(message: Message, admission: Admission) -> NewJob | None:
@@ -80,17 +82,18 @@ def _own(message: Message, admission: Admission) -> NewJob:
     unknown = sorted(set(said) - {*FIELDS, *Options.__dataclass_fields__})
     if unknown:
         raise UsageError("option_unknown", f"There is no field {unknown[0][:80]!r}; docs/queues.md lists them all.")
-    uri, name, rule = _address(said.get("uri"), admission)
+    uri, name, rule = address(said.get("uri"), admission)
     options = Options.read({k: v for k, v in said.items() if k in Options.__dataclass_fields__})
     check_model(options.whisper_model, admission.allowed_models)
     if rule is not None:
-        options = _under(options, rule.wishes())
+        options = under(options, rule.wishes())
     owner = said.get("user_id") or (rule.owner if rule else admission.default_owner)
     priority = said.get("priority") or "medium"
     if not isinstance(owner, str) or not isinstance(priority, str):
         raise UsageError("message_invalid", "user_id and priority must be text.")
     owner_name(owner)
     priority_rank(priority)
+    check_metadata(said.get("metadata"))
     return NewJob(
         id=_id(clean_text(said.get("id"), "id", MAX_ID), owner, uri, message),
         owner=owner,
@@ -100,7 +103,7 @@ def _own(message: Message, admission: Admission) -> NewJob:
         options=options.as_json(),
         priority=priority,
         said=said.get("metadata"),
-        callback_url=_callback(said.get("callback_url")),
+        callback_url=_callback(said.get("callback_url"), admission),
     )
 
 
@@ -108,16 +111,16 @@ def _json(body: bytes) -> Mapping[str, object]:
     if len(body) > MAX_BYTES:
         raise UsageError("message_invalid", f"A message must not be larger than {MAX_BYTES} bytes.")
     try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        said = None
+        said = parsed(body)
+    except UsageError as error:
+        raise UsageError("message_invalid", error.message) from None
     if not isinstance(said, dict):
         raise UsageError("message_invalid", 'A message must be a JSON object, such as {"uri": "https://..."}.')
     return said
 
 
-def _address(said: object, admission: Admission) -> tuple[str, str, WatchedBucket | None]:
-    """Give the address as it is stored, the file name, and the rule of its bucket."""
+def address(said: object, admission: Admission) -> tuple[str, str, WatchedBucket | None]:
+    """Give the address as it is stored, the file name, and the rule of its bucket; UsageError for others."""
     if not isinstance(said, str) or not said or len(said) > MAX_URI or not said.isprintable():
         raise UsageError("message_invalid", f"uri must be an address of at most {MAX_URI} printable characters.")
     scheme = scheme_of(said)
@@ -137,21 +140,16 @@ def _address(said: object, admission: Admission) -> tuple[str, str, WatchedBucke
     return said, name_in(said), None
 
 
-def _callback(said: object) -> str | None:
+def _callback(said: object, admission: Admission) -> str | None:
     if said is None:
         return None
-    if not isinstance(said, str) or len(said) > MAX_URI or not said.startswith(("https://", "http://")):
-        raise UsageError("message_invalid", "callback_url must be an address that begins with https:// or http://.")
-    try:
-        host = urlsplit(said).hostname
-    except ValueError:
-        host = None
-    if not host or "@" in said:
-        raise UsageError("message_invalid", "callback_url must name a host, and no password.")
+    if not isinstance(said, str):
+        raise UsageError("message_invalid", "callback_url must be text.")
+    admission.check_callback(said)
     return said
 
 
-def _under(asked: Options, usual: Options) -> Options:
+def under(asked: Options, usual: Options) -> Options:
     """Fill what the message did not say with what holds for its bucket; tags and vocabulary add up."""
     return replace(
         asked,
