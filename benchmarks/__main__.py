@@ -14,6 +14,7 @@ from benchmarks import (
     search,
     search_quality,
     short_files,
+    ways_in_kills,
 )
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
@@ -27,6 +28,7 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "search_quality": search_quality.main,
     "catalogue_kills": catalogue_kills.main,
     "catalogue_growth": catalogue_growth.main,
+    "ways_in_kills": ways_in_kills.main,
 }
 
 
