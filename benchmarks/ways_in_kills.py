@@ -1,8 +1,9 @@
 """Uploads by every way in while replicas of the API, daemons, runs and the queue are killed, and the books of it.
 
-A deployment on PostgreSQL: two `diary api`, two daemons, a code server; only the ears are scripted. While uploads are
-sent, somebody is killed at random moments and started again. Then there is peace until all has ended, and the books are
-read from the ledger. With a queue every tenth upload still goes to the API, so that killing it means something.
+A deployment on PostgreSQL: two `diary api`, two daemons and the code server in which their ticks take uploads in; only
+the ears are scripted. While uploads are sent, somebody is killed at random moments and started again. Then there is
+peace until all has ended, and the books are read from the ledger. With a queue every tenth upload still goes to the
+API, so that killing it means something.
 
 What surprises: each kill hits whatever a part does at that moment, its start included; on two cores a daemon that is
 killed every few seconds does nothing but start, so `--kills` should leave each some ten seconds.
@@ -27,7 +28,7 @@ from diary_pipeline.observability.logs import configure_logging
 from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.queue_kills import sounds
 from diary_pipeline_tests.servers import free_port, postgres_server
-from diary_pipeline_tests.stack.stack import Stack
+from diary_pipeline_tests.stack.stack import Stack, await_port
 
 KINDS = ("none", "redis", "pubsub")
 REPLICAS = ("api-1", "api-2")
@@ -110,13 +111,19 @@ def _start(stack: Stack, urls: Sequence[str]) -> dict[str, Kill]:
     }
     for name, command in commands.items():
         stack.launch(name, *command)
+    for url in urls:
+        await_port(int(url.rpartition(":")[2]))
 
     def again(name: str) -> None:
         stack.kill(name)
         stack.launch(name, *commands[name])
 
+    def code_again() -> None:
+        stack.kill("code")
+        stack.serve_code_apart(LOCATION)
+
     parts: dict[str, Kill] = {name: functools.partial(again, name) for name in commands}
-    return {**parts, "run": functools.partial(stack.kill_children, "code")}
+    return {**parts, "code server": code_again, "run": functools.partial(stack.kill_children, "code")}
 
 
 def _kill_some(

@@ -58,7 +58,7 @@ def by_api(replicas: Sequence[str]) -> Send:
 
     def send(number: int, sent: Sent) -> None:
         has_key = number // 2 % 2 == 0
-        headers = {"Idempotency-Key": f"key-{sent.path.name}"} if has_key else {}
+        headers = {"Idempotency-Key": sent.path.name.replace(" ", "-")} if has_key else {}
         while True:
             url = random.choice(replicas)
             try:

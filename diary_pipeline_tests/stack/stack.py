@@ -90,7 +90,7 @@ class Stack:
             self.workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
         where = ("-h", "127.0.0.1", "-p", str(self._code_port), "--location-name", "diary_pipeline")
         self.launch("code", "dagster", "api", "grpc", "-m", module, *where)
-        until("the code server answers", lambda: _answers(self._code_port), START_S)
+        await_port(self._code_port)
 
     def launch(self, name: str, *command: str) -> None:
         """Start a module as a process of this name, in a group of its own."""
@@ -160,6 +160,11 @@ def _children(pid: int) -> list[int]:
     """Each thread has its own: the code server starts runs from several."""
     found = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for thread in found for child in thread.read_text().split()]
+
+
+def await_port(port: int) -> None:
+    """Wait until somebody listens there."""
+    until(f"port {port} is listened on", lambda: _answers(port), START_S)
 
 
 def _answers(port: int) -> bool:
