@@ -64,11 +64,12 @@ def trial(kind: str, n: int, within_s: float, kills: int) -> tuple[Books, Counte
         uploads = [Sent(path) for path in sounds(folder / "sounds", n)]
         urls = [f"http://127.0.0.1:{free_port()}" for _ in REPLICAS]
         send, kill_queue, said = way(kind, folder, by_api(urls), held)
-        database = held.enter_context(held.enter_context(postgres_server({"max_connections": "200"})).database())
+        server = held.enter_context(postgres_server({"max_connections": "200"}))
         stack = Stack(
             folder / "home",
             LOCATION,
-            DIARY_LEDGER_URL=database,
+            DIARY_LEDGER_URL=server.lasting("ledger"),
+            DIARY_DAGSTER_URL=server.lasting("dagster"),
             DIARY_RATE_LIMITS="none",
             DIARY_LEASE_S="15",
             HEARD_FILE=str(folder / "heard"),
