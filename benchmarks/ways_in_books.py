@@ -64,6 +64,7 @@ def balance(wiring: Wiring, uploads: Sequence[Sent]) -> Books:
     """Count, and say in `faults` what does not balance."""
     with wiring.ledger.reading() as conn:
         rows = conn.execute(sa.select(submissions)).all()
+        shown = published_watermark(conn, place_of(wiring.settings.catalogue_file))
     found = Counter(row.file_name for row in rows)
     id_of = {row.file_name: row.id for row in rows}
     accepted = [sent for sent in uploads if sent.state == "accepted"]
@@ -83,7 +84,7 @@ def balance(wiring: Wiring, uploads: Sequence[Sent]) -> Books:
     )
     well = {row.recording_key for row in rows if row.status in WELL}
     _judge_what_is_current(wiring, books, well)
-    _judge_catalogue(wiring, books, well)
+    _judge_catalogue(wiring, books, {r.recording_key for r in rows if r.status in WELL and r.commit_seq <= shown})
     _judge_objects(wiring, books)
     return books
 
@@ -99,6 +100,9 @@ def _judge_what_is_current(wiring: Wiring, books: Books, well: Collection[str]) 
 
 
 def _judge_catalogue(wiring: Wiring, books: Books, well: Collection[str]) -> None:
+    if not wiring.settings.catalogue_file.exists():
+        books.demand("published, and there is no catalogue", well)
+        return
     with duckdb.connect(str(wiring.settings.catalogue_file), read_only=True) as db:
         for table in ("recordings", "notes"):
             keys = Counter(key for (key,) in db.execute(f"SELECT recording_key FROM {table}").fetchall())

@@ -35,7 +35,6 @@ REPLICAS = ("api-1", "api-2")
 DAEMONS = ("daemon-1", "daemon-2")
 LOCATION = "diary_pipeline_tests.stack.scripted_location"
 """Not imported here: it makes the whole code location."""
-PATIENCE_S = 900.0
 POLL_S = 2.0
 COLUMNS = "accepted, unsure, unsure_taken, completed, failed, pending, made_twice, left_over"
 Kill = Callable[[], None]
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     print("| --- " * (len(COLUMNS.split(", ")) + 5) + "|")
     for kind in asked.queue:
         began = time.monotonic()
-        books, killed = trial(kind, asked.uploads, asked.seconds, asked.kills)
+        books, killed = trial(kind, asked.uploads, asked.seconds, asked.kills, asked.patience)
         figures = " | ".join(str(getattr(books, name)) for name in COLUMNS.split(", "))
         dead = ", ".join(f"{n} {name}" for name, n in sorted(killed.items()))
         faults = "; ".join((*books.faults, *(f"{n} {code}" for code, n in books.codes.items()))) or "none"
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         print(f"| {kind} | {asked.uploads} | {figures} | {dead} | {faults} | {took_s:.0f} |", flush=True)
 
 
-def trial(kind: str, n: int, within_s: float, kills: int) -> tuple[Books, Counter[str]]:
+def trial(kind: str, n: int, within_s: float, kills: int, patience_s: float) -> tuple[Books, Counter[str]]:
     """Send so many uploads within about so many seconds, with so many kills in them, and balance the books."""
     with ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="diary-ways-")))
@@ -88,12 +87,12 @@ def trial(kind: str, n: int, within_s: float, kills: int) -> tuple[Books, Counte
         finally:
             over.set()
             killer.join()
-        return _settled(Wiring(stack.settings), uploads), killed
+        return _settled(Wiring(stack.settings), uploads, patience_s), killed
 
 
-def _settled(wiring: Wiring, uploads: Sequence[Sent]) -> Books:
-    """Wait until all has ended, or PATIENCE_S, and balance."""
-    until = time.monotonic() + PATIENCE_S
+def _settled(wiring: Wiring, uploads: Sequence[Sent], patience_s: float) -> Books:
+    """Wait until all has ended, but no longer than that, and balance."""
+    until = time.monotonic() + patience_s
     accepted = sum(sent.state == "accepted" for sent in uploads)
     while not is_drained(wiring, accepted) and time.monotonic() < until:
         time.sleep(POLL_S)
@@ -147,6 +146,9 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--queue", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--seconds", type=float, default=300.0, help="over which uploads and kills are spread")
     parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument(
+        "--patience", type=float, default=1800.0, help="seconds after which the rest is told as pending"
+    )
     return parser.parse_args(arguments)
 
 
