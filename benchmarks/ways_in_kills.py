@@ -120,7 +120,7 @@ def _start(stack: Stack, urls: Sequence[str]) -> dict[str, Kill]:
 
     def code_again() -> None:
         stack.kill("code")
-        stack.serve_code_apart(LOCATION)
+        stack.serve_code_apart(LOCATION, wait=False)  # others are killed while it starts
 
     parts: dict[str, Kill] = {name: functools.partial(again, name) for name in commands}
     return {**parts, "code server": code_again, "run": functools.partial(stack.kill_children, "code")}

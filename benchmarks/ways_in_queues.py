@@ -16,7 +16,7 @@ from unittest import mock
 
 from benchmarks.ways_in_senders import Send, by_bucket, by_redis, mostly
 from diary_pipeline_tests.gcs_server import gcs_server
-from diary_pipeline_tests.pubsub_emulator import PROJECT, PubSubEmulator, pubsub_emulator
+from diary_pipeline_tests.pubsub_emulator import PROJECT, pubsub_emulator
 from diary_pipeline_tests.servers import redis_server
 
 Kill = Callable[[], None]
@@ -49,7 +49,7 @@ def _way_of_a_bucket(folder: Path, api: Send, held: ExitStack) -> tuple[Send, Ki
     config.write_text(f'[[buckets]]\nurl = "gs://{bucket}/"\n')
     held.enter_context(mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": emulator.host}))
     topic = emulator.subscription()
-    gcs.told[bucket] = held.enter_context(_teller(emulator, topic))
+    gcs.told[bucket] = held.enter_context(emulator.telling(topic))  # a bucket does not wait for an answer
 
     def kill() -> None:
         emulator.kill()
@@ -66,18 +66,6 @@ def _way_of_a_bucket(folder: Path, api: Send, held: ExitStack) -> tuple[Send, Ki
         "PUBSUB_EMULATOR_HOST": emulator.host,
     }
     return mostly(by_bucket(functools.partial(gcs.write, bucket)), api), kill, said
-
-
-@contextmanager
-def _teller(emulator: PubSubEmulator, topic: str) -> Iterator[Callable[[bytes, dict[str, str]], None]]:
-    """Give what tells a topic as a bucket does: it goes on with its own work and does not wait for an answer."""
-    with emulator.clients() as (publisher, _):
-        path = publisher.topic_path(PROJECT, topic)
-
-        def tell(body: bytes, attributes: dict[str, str]) -> None:
-            publisher.publish(path, body, **attributes)
-
-        yield tell
 
 
 @contextmanager

@@ -12,8 +12,8 @@ import os
 import random
 import time
 import wave
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -214,11 +214,10 @@ def through_bucket(site: Site, gcs: GcsServer, sound_of: Mapping[str, bytes]) ->
     return send
 
 
-def through_pubsub(site: Site, gcs: GcsServer, emulator: PubSubEmulator) -> Callable[[], None]:
+@contextmanager
+def through_pubsub(site: Site, gcs: GcsServer, emulator: PubSubEmulator) -> Iterator[Callable[[], None]]:
     """Let the bucket tell a topic, and say how the emulator is killed; what it held is lost with it."""
     topic = emulator.subscription()
-    bucket = site.environment["BUCKET"]
-    gcs.told[bucket] = lambda body, attributes: emulator.publish(topic, (body, attributes))
     site.environment |= {
         "PUBSUB_EMULATOR_HOST": emulator.host,
         "DIARY_UPLOAD_QUEUE": "pubsub",
@@ -232,4 +231,6 @@ def through_pubsub(site: Site, gcs: GcsServer, emulator: PubSubEmulator) -> Call
         emulator.start()
         emulator.subscription(topic)
 
-    return kill
+    with emulator.telling(topic) as tell:
+        gcs.told[site.environment["BUCKET"]] = lambda *said: tell(*said).result(timeout=60)
+        yield kill

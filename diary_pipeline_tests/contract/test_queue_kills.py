@@ -53,6 +53,7 @@ def test_uploads_into_a_bucket_are_each_submitted_once(
         return
     with pubsub_emulator() as emulator:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
-        count = trial(site, names, send, through_pubsub(site, gcs, emulator), seed=3)
+        with through_pubsub(site, gcs, emulator) as kill:
+            count = trial(site, names, send, kill, seed=3)
     assert count.kills_of_the_queue
     balanced(count)

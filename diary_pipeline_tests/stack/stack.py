@@ -82,7 +82,7 @@ class Stack:
             self.launch(name, "dagster._daemon", "run", "-w", workspace)
         until("the code location is loaded", self._is_loaded, START_S)
 
-    def serve_code_apart(self, module: str) -> None:
+    def serve_code_apart(self, module: str, *, wait: bool = True) -> None:
         """Start the code server as a process of its own, as a deployment does; webserver and daemon will ask it."""
         if not self._code_port:
             self._code_port = _free_port()
@@ -90,7 +90,8 @@ class Stack:
             self.workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
         where = ("-h", "127.0.0.1", "-p", str(self._code_port), "--location-name", "diary_pipeline")
         self.launch("code", "dagster", "api", "grpc", "-m", module, *where)
-        await_port(self._code_port)
+        if wait:
+            await_port(self._code_port)
 
     def launch(self, name: str, *command: str) -> None:
         """Start a module as a process of this name, in a group of its own."""
