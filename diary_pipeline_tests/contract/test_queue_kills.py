@@ -29,7 +29,6 @@ def balanced(count: Count) -> None:
     print(count)
     assert (count.rows, count.lost, count.doubled, count.refused) == (count.uploads, 0, 0, 0)
     assert count.recordings + count.pending == count.uploads
-    assert count.recordings > 0
 
 
 def test_uploads_told_by_redis_are_each_submitted_once(site: Site, tmp_path: Path) -> None:
