@@ -15,6 +15,7 @@ from benchmarks import (
     search,
     search_quality,
     short_files,
+    ways_in_kills,
 )
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
@@ -29,6 +30,7 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "catalogue_kills": catalogue_kills.main,
     "catalogue_growth": catalogue_growth.main,
     "api_load": api_load.main,
+    "ways_in_kills": ways_in_kills.main,
 }
 
 

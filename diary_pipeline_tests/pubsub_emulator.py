@@ -6,7 +6,7 @@ What surprises: a killed one comes back empty, topics and subscriptions included
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,13 @@ class PubSubEmulator:
             path = publisher.topic_path(PROJECT, topic)
             for sent in [publisher.publish(path, body, **attributes) for body, attributes in messages]:
                 sent.result(timeout=30)
+
+    @contextmanager
+    def telling(self, topic: str) -> Iterator[Callable[[bytes, Mapping[str, str]], Any]]:
+        """Give what publishes a message over one connection for all, and returns the SDK's future of it."""
+        with self.clients() as (publisher, _):
+            path = publisher.topic_path(PROJECT, topic)
+            yield lambda body, attributes: publisher.publish(path, body, **attributes)
 
     def left(self, subscription: str) -> list[tuple[bytes, dict[str, str]]]:
         """Take and acknowledge what a subscription would hand out now."""

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,29 +68,42 @@ class Stack:
         self.settings = load_settings({"DIARY_HOME": str(home), **ours})
         self.port = _free_port()
         prepare_home(self.settings)
-        self._workspace = self.settings.dagster_home / "workspace.yaml"
-        self._workspace.write_text(self._workspace.read_text().replace("diary_pipeline.definitions", module))
+        self.workspace = self.settings.dagster_home / "workspace.yaml"
+        self.workspace.write_text(self.workspace.read_text().replace("diary_pipeline.definitions", module))
         self._environment = {**dagster_environment(self.settings), **environment}
         self._code_port = 0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, daemons: int = 1) -> None:
         """Start webserver and daemons, each in a process group of its own, and wait until the location is loaded."""
-        workspace = str(self._workspace)
-        self._start("webserver", "dagster_webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(self.port))
+        workspace = str(self.workspace)
+        self.launch("webserver", "dagster_webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(self.port))
         for name in ("daemon", *(f"daemon-{n}" for n in range(2, daemons + 1))):
-            self._start(name, "dagster._daemon", "run", "-w", workspace)
+            self.launch(name, "dagster._daemon", "run", "-w", workspace)
         until("the code location is loaded", self._is_loaded, START_S)
 
-    def serve_code_apart(self, module: str) -> None:
+    def serve_code_apart(self, module: str, *, wait: bool = True) -> None:
         """Start the code server as a process of its own, as a deployment does; webserver and daemon will ask it."""
         if not self._code_port:
             self._code_port = _free_port()
             server = {"host": "127.0.0.1", "port": self._code_port, "location_name": "diary_pipeline"}
-            self._workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
+            self.workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
         where = ("-h", "127.0.0.1", "-p", str(self._code_port), "--location-name", "diary_pipeline")
-        self._start("code", "dagster", "api", "grpc", "-m", module, *where)
-        until("the code server answers", lambda: _answers(self._code_port), START_S)
+        self.launch("code", "dagster", "api", "grpc", "-m", module, *where)
+        if wait:
+            await_port(self._code_port)
+
+    def launch(self, name: str, *command: str) -> None:
+        """Start a module as a process of this name, in a group of its own."""
+        with (self.settings.dagster_home / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                env=self._environment,
+                cwd=self.settings.home,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def kill(self, *names: str) -> None:
         """Kill these, or everything at once, run processes included, as a power cut would."""
@@ -97,6 +111,12 @@ class Stack:
             process = self._processes.pop(name)
             _kill_tree(process.pid)
             process.wait()
+
+    def kill_children(self, name: str) -> None:
+        """Kill what a process has started and leave it alone: below the code server these are the runs."""
+        for child in _children(self._processes[name].pid):
+            with suppress(ProcessLookupError):
+                _kill_tree(child)
 
     def log(self, name: str) -> str:
         """What a process said."""
@@ -128,25 +148,24 @@ class Stack:
             assert (entry["locationOrLoadError"] or {}).get("__typename") != "PythonError", entry
         return bool(entries) and all(e["loadStatus"] == "LOADED" and e["locationOrLoadError"] for e in entries)
 
-    def _start(self, name: str, *command: str) -> None:
-        with (self.settings.dagster_home / f"{name}.log").open("ab") as log:
-            self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *command],
-                env=self._environment,
-                cwd=self.settings.home,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
 
 def _kill_tree(pid: int) -> None:
     """Kill a process and all that descend from it: Dagster puts run processes into sessions of their own."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
     os.kill(pid, signal.SIGSTOP)  # or it could start another child meanwhile
-    for child in children.read_text().split() if children.exists() else []:
-        _kill_tree(int(child))
+    for child in _children(pid):
+        _kill_tree(child)
     os.kill(pid, signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    """Each thread has its own: the code server starts runs from several."""
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for thread in found for child in thread.read_text().split()]
+
+
+def await_port(port: int) -> None:
+    """Wait until somebody listens there."""
+    until(f"port {port} is listened on", lambda: _answers(port), START_S)
 
 
 def _answers(port: int) -> bool:
