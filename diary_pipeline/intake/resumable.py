@@ -130,13 +130,15 @@ def sweep(ledger: Ledger, store: ObjectStore) -> int:
     """Fail uploads that nobody goes on with, with `upload_expired`, and return of how many the bytes were removed."""
     with ledger.reading() as conn:
         due = uploads.expired(conn, _SWEPT_AT_ONCE)
+    told = "The rest of its bytes did not come in time, so what came was removed: upload the file again."
+    removed = 0
     for id in due:
-        told = "The rest of its bytes did not come in time, so what came was removed: upload the file again."
-        submissions.refuse(ledger, id, EXPIRED, told)  # one that ended otherwise stays as it is
-        drop(ledger, store, id)
-    if due:
-        logger.info("uploads_expired", uploads=len(due))
-    return len(due)
+        if uploads.expire(ledger, id, EXPIRED, told):
+            drop(ledger, store, id)
+            removed += 1
+    if removed:
+        logger.info("uploads_expired", uploads=removed)
+    return removed
 
 
 def _delete(store: ObjectStore, id: str, stored: Sequence[UploadPart]) -> None:
