@@ -17,9 +17,6 @@ from diary_pipeline.ledger.submissions import refuse_in
 from diary_pipeline.ledger.tables import WAITING, submissions
 from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
 
-NOT_BEFORE_WHOLE = 253_402_300_799.0
-"""The end of the year 9999: intake never looks at an upload that is not whole."""
-
 
 @dataclass(frozen=True)
 class Upload:
