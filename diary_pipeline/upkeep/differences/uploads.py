@@ -7,7 +7,7 @@ What surprises: the month says nothing. There are never more uploads than what w
 
 import time
 from collections.abc import Iterator, Sequence
-from itertools import batched
+from itertools import islice
 
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.ledger import submissions
@@ -23,7 +23,7 @@ def unwanted(look: Look) -> Iterator[Finding]:
     """Remove uploads of a day ago whose submission is not there, has ended or has become a recording."""
     keys = (key for prefix in (UPLOADS, UPLOAD_PARTS) for key in look.store.list(prefix))
     counted: dict[str, int] = {}
-    for some in batched(keys, _AT_ONCE, strict=False):
+    while some := list(islice(keys, _AT_ONCE)):
         for key in _unclaimed(look, some):
             for finding in _of(look, key):
                 # Each by itself: what is left comes first at every look, and must not keep the others from theirs.
