@@ -47,6 +47,8 @@ def delete_job(id: JobId, parts: Given, caller: Asking) -> Gone:
     caller.require("submit")
     find_job(parts, caller, id)
     gone = ledger_jobs.cancel_or_remove(parts.ledger, parts.seal, id, caller.owner)
+    if gone.upload is not None:
+        parts.store.delete(gone.upload)
     return Gone(job_id=id, status=gone.how, erasure_id=gone.erasure_id)
 
 

@@ -27,6 +27,7 @@ from diary_pipeline.api.tus_headers import ALGORITHMS, VERSION, Checksum, announ
 from diary_pipeline.core.errors import DiaryError, PermanentError
 from diary_pipeline.intake.resumable import UploadMoved, drop
 from diary_pipeline.ledger import jobs, uploads
+from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.uploads import Upload, UploadPart
 from diary_pipeline.storage.keys import upload_key
 
@@ -98,7 +99,7 @@ def begin(
         file.file_name,
         SOURCE,
         id=id,
-        not_before=uploads.NOT_BEFORE_WHOLE,
+        not_before=NOT_WHOLE,
         expected_bytes=upload_length,
     )
     uploads.expect(parts.ledger, id, upload_metadata, file.sha256, parts.resumable.kept_s)

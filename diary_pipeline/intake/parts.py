@@ -8,7 +8,7 @@ its lease and with the file open, so the file itself is locked.
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,21 +35,53 @@ def part_of(scratch: Path, submission_id: str) -> Iterator[Path]:
     except BlockingIOError:
         raise Fenced("fetch_lease_lost", "Another worker of this machine still has the file open.") from None
     else:
+        if not _is_still(part, handle):
+            raise Fenced("fetch_lease_lost", "Another worker of this machine has just removed the file.")
         yield part
     finally:
         os.close(handle)
 
 
-def sweep_parts(scratch: Path, kept_s: float) -> None:
-    """Remove what was half fetched and forgotten, and the oldest of too many."""
-    parts = []
+def sweep_parts(scratch: Path, kept_s: float, waiting: Callable[[Sequence[str]], Collection[str]]) -> None:
+    """Remove what was half fetched and forgotten, what no submission waits for, and the oldest of too many.
+
+    What somebody has open is left to them. `waiting`: which of these submissions still wait for their bytes.
+    """
+    parts: list[tuple[float, Path]] = []
     for path in (scratch / _FOLDER).glob("*"):
+        if path.suffix and path.with_suffix("").exists():
+            continue  # what a fetcher noted beside a part goes with it
         try:
             parts.append((path.stat().st_mtime, path))
         except FileNotFoundError:
             continue  # another worker was faster
+    if not parts:
+        return
+    wanted = waiting([path.name for _, path in parts])
     limit = time.time() - kept_s
-    newest_first = sorted(parts, reverse=True)
-    for n, (changed_at, path) in enumerate(newest_first):
-        if changed_at < limit or n >= _MOST:
+    for n, (changed_at, path) in enumerate(sorted(parts, reverse=True)):
+        if changed_at < limit or n >= _MOST or path.name not in wanted:
+            _remove(path)
+
+
+def _remove(part: Path) -> None:
+    try:
+        handle = os.open(part, os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for path in part.parent.glob(f"{part.name}*"):
             path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return  # it is being fetched
+    finally:
+        os.close(handle)
+
+
+def _is_still(part: Path, handle: int) -> bool:
+    """Tell whether what was opened is what bears the name: it may have been removed before it was locked."""
+    try:
+        return os.path.samestat(part.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False

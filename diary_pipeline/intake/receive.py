@@ -180,13 +180,29 @@ def _keep(ledger: Ledger, store: ObjectStore, submission: Submission, taken: _Ta
     if not store.exists(object_key := audio_key(submission.owner, taken.sha256)):
         store.put_file(object_key, taken.path)
     try:
-        return _accept(ledger, submission, taken, object_key, rules)
-    except PermanentError:
-        # Erased meanwhile, or its submission was: the bytes that were just stored must not stay.
-        with ledger.reading() as conn:
-            if recordings.find(conn, submission.owner, taken.sha256) is None:
-                store.delete(object_key)
+        received = _accept(ledger, submission, taken, object_key, rules)
+    except PermanentError:  # erased meanwhile, or its submission was: what was just stored must not stay
+        _agree(ledger, store, submission.owner, taken, object_key)
         raise
+    _agree(ledger, store, submission.owner, taken, object_key)
+    return received
+
+
+def _agree(ledger: Ledger, store: ObjectStore, owner: str, taken: _Taken, object_key: str) -> None:
+    """Have the audio stored where its recording stands, and nowhere else.
+
+    Looks again after each change: another submission of the same bytes may be accepted, erased or cancelled meanwhile,
+    and whoever handles it does the same, so the last to look leaves both in agreement.
+    """
+    while True:
+        with ledger.reading() as conn:
+            stands = recordings.find(conn, owner, taken.sha256) is not None
+        if store.exists(object_key) == stands:
+            return
+        if stands:
+            store.put_file(object_key, taken.path)
+        else:
+            store.delete(object_key)
 
 
 def _accept(ledger: Ledger, submission: Submission, taken: _Taken, object_key: str, rules: Rules) -> Received:

@@ -8,14 +8,14 @@ it puts the parts together has promised nothing: the client is told to send the 
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diary_pipeline.core.errors import NotFound, PermanentError, ServiceMissing, TransientError
+from diary_pipeline.core.errors import NotFound, PermanentError, TransientError
+from diary_pipeline.intake.near import unwritable
+from diary_pipeline.intake.receive import scratch_file
 from diary_pipeline.ledger import submissions, uploads
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.uploads import Upload, UploadPart
@@ -26,7 +26,8 @@ from diary_pipeline.storage.store import ObjectStore
 EXPIRED = "upload_expired"
 DIGEST_MISMATCH = "digest_mismatch"
 _BLOCK = 1 << 20
-_SWEPT_AT_ONCE = 100
+_SWEPT_AT_ONCE = 5
+"""Of some 60 objects each, within one slice of intake."""
 logger = log(__name__)
 
 
@@ -89,7 +90,7 @@ class Resumable:
                 yield last, hashlib.file_digest(file, "sha256").hexdigest()
             return
         digest = hashlib.sha256()
-        with self._scratch() as whole:
+        with scratch_file(self.scratch) as whole:
             try:
                 pieces = [*(self.store.path(part.object_key) for part in stored), last]
                 with whole.open("wb") as writer:
@@ -101,21 +102,8 @@ class Resumable:
             except (NotFound, FileNotFoundError) as error:  # another replica was faster and has removed them
                 raise _moved(upload) from error
             except OSError as error:
-                raise _unwritable(error) from error
+                raise unwritable(self.scratch, error) from error
             yield whole, digest.hexdigest()
-
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        try:
-            self.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=self.scratch)  # for this user only
-        except OSError as error:
-            raise _unwritable(error) from error
-        os.close(handle)
-        try:
-            yield Path(name)
-        finally:
-            Path(name).unlink(missing_ok=True)
 
 
 def drop(ledger: Ledger, store: ObjectStore, id: str) -> None:
@@ -130,13 +118,15 @@ def sweep(ledger: Ledger, store: ObjectStore) -> int:
     """Fail uploads that nobody goes on with, with `upload_expired`, and return of how many the bytes were removed."""
     with ledger.reading() as conn:
         due = uploads.expired(conn, _SWEPT_AT_ONCE)
+    told = "The rest of its bytes did not come in time, so what came was removed: upload the file again."
+    removed = 0
     for id in due:
-        told = "The rest of its bytes did not come in time, so what came was removed: upload the file again."
-        submissions.refuse(ledger, id, EXPIRED, told)  # one that ended otherwise stays as it is
-        drop(ledger, store, id)
-    if due:
-        logger.info("uploads_expired", uploads=len(due))
-    return len(due)
+        if uploads.expire(ledger, id, EXPIRED, told):
+            drop(ledger, store, id)
+            removed += 1
+    if removed:
+        logger.info("uploads_expired", uploads=removed)
+    return removed
 
 
 def _delete(store: ObjectStore, id: str, stored: Sequence[UploadPart]) -> None:
@@ -148,12 +138,4 @@ def _delete(store: ObjectStore, id: str, stored: Sequence[UploadPart]) -> None:
 def _moved(upload: Upload) -> UploadMoved:
     return UploadMoved(
         "upload_moved", f"Upload {upload.id} is not where these bytes begin any more: ask how far it has come."
-    )
-
-
-def _unwritable(error: OSError) -> ServiceMissing:
-    return ServiceMissing(
-        "store_unwritable",
-        f"The scratch folder cannot be used by user id {os.getuid()} ({error.strerror}); "
-        "give that user the folder below DIARY_HOME or free space on its disk.",
     )

@@ -163,8 +163,8 @@ class Intake:
         when the slice is over. `until`: asked between two files; True ends the slice. Refusals reach the catalogue in
         one commit at the end; those of a call that was killed, with the next one.
         """
-        self._sweep()
         deadline = time.monotonic() + budget_s
+        self._sweep()
         counts = dict.fromkeys(("accepted", "duplicate", "refused", "waiting"), 0)
 
         def count(received: Received) -> None:
@@ -241,8 +241,11 @@ class Intake:
         return len(ended)
 
     def _is_waiting(self, submission: Submission) -> bool:
+        return bool(self._waiting_of([submission.id]))
+
+    def _waiting_of(self, ids: Sequence[str]) -> set[str]:
         with self._ledger.reading() as conn:
-            return any(row.waits for row in submissions.get(conn, [submission.id]))
+            return {row.id for row in submissions.get(conn, ids) if row.waits}
 
     def _commit_refusals(self) -> None:
         with self._ledger.reading() as conn:
@@ -258,7 +261,7 @@ class Intake:
                     left.unlink()
             except FileNotFoundError:
                 continue  # another worker swept it
-        sweep_parts(self._rules.scratch, _SCRATCH_KEPT_S)
+        sweep_parts(self._rules.scratch, _SCRATCH_KEPT_S, self._waiting_of)
         self._store.sweep(_SCRATCH_KEPT_S)
         resumable.sweep(self._ledger, self._store)
 

@@ -193,11 +193,16 @@ def refused_uncommitted(conn: sa.Connection, limit: int) -> list[str]:
 def refuse(ledger: Ledger, id: str, code: str, message: str) -> None:
     """End a submission that cannot become a recording; one that did, or has ended, stays as it is."""
     with ledger.writing() as tx:
-        values = {"status": "refused", "reason_code": code, "message": message, "ended_at": now(tx)}
-        if tx.execute(submissions.update().where(submissions.c.id == id, WAITING).values(**values)).rowcount:
-            tell_ended(tx, [id])
-            note_failures(tx, [Failure(id, "intake", code, now(tx))])
-            count_endings(tx, [("refused", code)])
+        refuse_in(tx, id, code, message)
+
+
+def refuse_in(tx: sa.Connection, id: str, code: str, message: str) -> None:
+    """Do what `refuse` does, within a transaction."""
+    values = {"status": "refused", "reason_code": code, "message": message, "ended_at": now(tx)}
+    if tx.execute(submissions.update().where(submissions.c.id == id, WAITING).values(**values)).rowcount:
+        tell_ended(tx, [id])
+        note_failures(tx, [Failure(id, "intake", code, now(tx))])
+        count_endings(tx, [("refused", code)])
 
 
 def drop(ledger: Ledger, id: str) -> None:

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.submissions import refuse_in
 from diary_pipeline.ledger.tables import WAITING, submissions
 from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
-
-NOT_BEFORE_WHOLE = 253_402_300_799.0
-"""The end of the year 9999: intake never looks at an upload that is not whole."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +114,21 @@ def expired(conn: sa.Connection, limit: int) -> list[str]:
     """Return uploads that nobody goes on with, the longest forgotten first."""
     due = sa.select(uploads.c.submission_id).where(uploads.c.expires_at < now(conn))
     return list(conn.execute(due.order_by(uploads.c.expires_at).limit(limit)).scalars())
+
+
+def expire(ledger: Ledger, id: str, code: str, message: str) -> bool:
+    """Fail an upload that nobody goes on with; False: somebody does since it was looked at, or it is whole."""
+
+    def failed(tx: sa.Connection) -> bool:
+        # Who brings a part holds this row first: only a look after that sees until when it is waited for now.
+        tx.execute(sa.select(submissions.c.id).where(submissions.c.id == id).with_for_update())
+        due = (uploads.c.submission_id == id) & (uploads.c.expires_at < now(tx))
+        if tx.execute(sa.select(uploads.c.submission_id).where(due)).first() is None:
+            return False
+        refuse_in(tx, id, code, message)  # one that ended otherwise stays as it is
+        return True
+
+    return ledger.write(failed)
 
 
 def forget(ledger: Ledger, id: str) -> None:

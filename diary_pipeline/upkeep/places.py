@@ -18,7 +18,13 @@ from diary_pipeline.core.errors import TransientError
 from diary_pipeline.ledger import log_objects
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Subject
-from diary_pipeline.storage.keys import answers_prefix, audio_prefix, checkpoints_prefix, upload_key
+from diary_pipeline.storage.keys import (
+    answers_prefix,
+    audio_prefix,
+    checkpoints_prefix,
+    upload_key,
+    upload_parts_prefix,
+)
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.upkeep.exports import forget_recordings, forget_user
 from diary_pipeline.upkeep.partitions import Named, Partitions
@@ -83,6 +89,8 @@ def _is_submission(subject: Subject) -> bool:
 
 
 def _prefixes(subject: Subject) -> Mapping[str, str]:
+    if _is_submission(subject):
+        return {"upload_parts": upload_parts_prefix(subject.subject)}
     if subject.content_sha256 is None:
         return {}
     return {

@@ -20,7 +20,10 @@ from tusclient.exceptions import TusCommunicationError
 
 from diary_pipeline.api.tus import PART_BYTES
 from diary_pipeline.intake.resumable import sweep
+from diary_pipeline.ledger import erasures
 from diary_pipeline.ledger.tables_uploads import uploads
+from diary_pipeline.ledger.uploads import expire
+from diary_pipeline.upkeep.places import StoredObjects
 from diary_pipeline_tests.api.serving import Deployment, asked
 
 SPEAKS = {"Tus-Resumable": "1.0.0"}
@@ -243,6 +246,36 @@ def test_an_upload_that_nobody_goes_on_with_fails_after_a_day(client: httpx.Clie
     assert (job(client, path)["status"], job(client, path)["error"]) == ("failed", "upload_expired")
     assert client.head(path, headers=SPEAKS).status_code == 410
     assert not list(deployment.parts.store.list(f"upload-parts/{path.rpartition('/')[2]}"))
+
+
+def test_an_upload_that_was_finished_while_the_sweep_looked_does_not_expire(
+    client: httpx.Client, deployment: Deployment
+) -> None:
+    path = begin(client)
+    send(client, path, 0, MEMO[:1000])
+    assert send(client, path, 1000, MEMO[1000:]).status_code == 204
+    assert not expire(deployment.parts.ledger, path.rpartition("/")[2], "upload_expired", "Too late.")
+    assert (job(client, path)["status"], job(client, path)["error"]) == ("pending", None)
+
+
+def test_the_parts_of_an_upload_are_erased_with_its_person(client: httpx.Client, deployment: Deployment) -> None:
+    path = begin(client, user_id="bob")
+    send(client, path, 0, MEMO[:1000])
+    assert client.delete("/users/bob").status_code == 202
+    with deployment.parts.ledger.reading() as conn:
+        gone = [s for e in erasures.unfinished(conn) for s in erasures.subjects_of(conn, e.id)]
+    place = StoredObjects(deployment.parts.store)
+    assert place.count(gone) == {"upload_parts": 1}
+    place.remove(gone)
+    assert place.count(gone) == {}
+    assert not list(deployment.parts.store.list(f"upload-parts/{path.rpartition('/')[2]}"))
+
+
+def test_a_cancelled_job_leaves_no_upload(client: httpx.Client, deployment: Deployment) -> None:
+    id = client.put("/jobs/upload?filename=memo.wav", content=b"sound").json()["job_id"]
+    assert deployment.parts.store.exists(f"uploads/{id}")
+    assert client.delete(f"/jobs/{id}").json()["status"] == "cancelled"
+    assert not deployment.parts.store.exists(f"uploads/{id}")
 
 
 def test_an_upload_without_a_byte_is_whole_at_once(client: httpx.Client, deployment: Deployment) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from diary_pipeline.ledger import jobs, submissions, uploads
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.uploads import UploadPart
 
 DAY_S = 86_400.0
@@ -23,7 +24,7 @@ def id(ledger: Ledger) -> str:
         uri="upload:one",
         file_name="a.m4a",
         options={},
-        not_before=uploads.NOT_BEFORE_WHOLE,
+        not_before=NOT_WHOLE,
         expected_bytes=30,
     )
     return "one"

@@ -1,5 +1,6 @@
 """What is the same recording and what is another one, whoever comes in, whenever they are killed; on both ledgers."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -15,7 +16,8 @@ from diary_pipeline.intake.sources import WatchedFolder
 from diary_pipeline.intake.work import IntakeReport
 from diary_pipeline.ledger import erasures, submissions
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.storage.folder import STAGING
+from diary_pipeline.storage.folder import STAGING, FolderStore
+from diary_pipeline.storage.keys import audio_key
 from diary_pipeline_tests.door import SEAL, House, written
 
 
@@ -31,6 +33,29 @@ def test_the_same_bytes_under_another_name_are_one_recording(house: House) -> No
     assert second.recording_key == first.recording_key
     assert (first.duplicate, second.duplicate) == (False, True)
     assert house.count() == 1
+
+
+class Emptied(FolderStore):
+    """Loses each object once, right after it was found."""
+
+    def exists(self, key: str) -> bool:
+        there = super().exists(key)
+        if there and key not in self.lost:
+            self.lost.add(key)
+            self.delete(key)
+        return there
+
+    lost: set[str] = set()  # noqa: RUF012 - one object of one test
+
+
+def test_audio_that_a_cancelled_twin_removes_is_stored_again(house: House, tmp_path: Path) -> None:
+    path = house.sound("a.wav")
+    data = path.read_bytes()
+    key = audio_key("me", hashlib.sha256(data).hexdigest())
+    house.store.put(key, data)
+    house.door = house.another_door(Emptied(tmp_path / "objects"))
+    assert house.take(path).recording_key
+    assert house.store.exists(key)
 
 
 def test_the_same_bytes_of_another_owner_are_another_recording(house: House) -> None:

@@ -7,7 +7,7 @@ What surprises: the month says nothing. There are never more uploads than what w
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from diary_pipeline.core.errors import NotFound
@@ -17,14 +17,33 @@ from diary_pipeline.upkeep.differences.finding import Finding, Look
 
 KEPT_S = 24 * 3600.0
 """The bytes come before the job, and an upload in parts may pause for a night."""
+_AT_ONCE = 500
 
 
 def unwanted(look: Look) -> Iterator[Finding]:
     """Remove uploads of a day ago whose submission is not there, has ended or has become a recording."""
-    found = (
-        finding for prefix in (UPLOADS, UPLOAD_PARTS) for key in look.store.list(prefix) for finding in _of(look, key)
-    )
-    yield from islice(found, look.limit)
+    keys = (key for prefix in (UPLOADS, UPLOAD_PARTS) for key in look.store.list(prefix))
+    counted: dict[str, int] = {}
+    while some := list(islice(keys, _AT_ONCE)):
+        for key in _unclaimed(look, some):
+            for finding in _of(look, key):
+                # Each by itself: what is left comes first at every look, and must not keep the others from theirs.
+                counted[finding.state] = counted.get(finding.state, 0) + 1
+                if counted[finding.state] <= look.limit:
+                    yield finding
+                if counted.get(look.mended, 0) >= look.limit:
+                    return
+
+
+def _unclaimed(look: Look, keys: Sequence[str]) -> list[str]:
+    """Return those of which no submission waits, by one question to the ledger."""
+    with look.ledger.reading() as conn:
+        waiting = {s.id for s in submissions.get(conn, [_id(key) for key in keys]) if s.waits}
+    return [key for key in keys if _id(key) not in waiting]
+
+
+def _id(key: str) -> str:
+    return key.split("/")[1]
 
 
 def _of(look: Look, key: str) -> Iterator[Finding]:
@@ -33,11 +52,6 @@ def _of(look: Look, key: str) -> Iterator[Finding]:
     except NotFound:  # taken in meanwhile
         return
     if age_s < KEPT_S:
-        return
-    id = key.split("/")[1]
-    with look.ledger.reading() as conn:
-        waits = any(s.status == "pending" and s.recording_key is None for s in submissions.get(conn, [id]))
-    if waits:
         return
     if look.is_before_restore(age_s):
         told = "uploaded after the backup was taken that was put back; hand it in again, then remove it"
