@@ -46,7 +46,6 @@ def refusal(file_name: str, owner: str) -> AudioRefused:
     )
 
 
-
 def allow(ledger: Ledger, seal: Seal, owner: str, content_sha256: str) -> bool:
     """Forget a tombstone, so that the audio may come in again; False when there is none.
 
