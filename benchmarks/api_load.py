@@ -173,7 +173,7 @@ def plain_app(file: str) -> FastAPI:
     def insert(body: object) -> int:
         with engine.begin() as conn:
             conn.exec_driver_sql("PRAGMA busy_timeout = 60000")
-            return conn.execute(table.insert().values(body=body).returning(table.c.id)).scalar_one()
+            return int(conn.execute(table.insert().values(body=body).returning(table.c.id)).scalar_one())
 
     @app.post("/jobs", status_code=202)
     async def submit(request: Request) -> dict[str, int]:
