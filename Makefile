@@ -50,7 +50,7 @@ lint: $(VENV)/dev.stamp ## Style, types, layers and the house rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q diary_pipeline_tests/house
+	$(BIN)/pytest -q -m "not slow" diary_pipeline_tests/house
 
 bench: $(VENV)/dev.stamp models ## Measure against what a user would use instead
 	$(BIN)/python -m benchmarks

@@ -59,6 +59,14 @@ class Watch:
         self._listeners: dict[str, set[_Listener]] = {}
         self._seen: dict[str, str] = {}
         self._poller: asyncio.Task[None] | None = None
+        self._is_ending = False
+
+    def end(self) -> None:
+        """Let all listeners go, because the server stops; they come back to another replica, or to this one later."""
+        self._is_ending = True
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.tell(None)
 
     @property
     def listeners(self) -> int:
@@ -82,11 +90,14 @@ class Watch:
             if self._poller is None or self._poller.done():
                 self._poller = asyncio.create_task(self._poll())
             yield job
-            while True:
+            while not self._is_ending:
                 try:
-                    yield await asyncio.wait_for(mine.newest.get(), heartbeat_s)
+                    newest = await asyncio.wait_for(mine.newest.get(), heartbeat_s)
                 except TimeoutError:
                     yield heartbeat_s
+                else:
+                    if not self._is_ending:
+                        yield newest
         finally:
             self._listeners[job.id].discard(mine)
             if not self._listeners[job.id]:

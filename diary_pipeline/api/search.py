@@ -18,6 +18,8 @@ from diary_pipeline.catalogue.search_hits import Hit as FoundHit
 from diary_pipeline.catalogue.search_ranking import Filters
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.ledger import recordings
+from diary_pipeline.ledger.clock import clock_now
+from diary_pipeline.ledger.publications import published_watermark
 
 router = APIRouter(tags=["search"])
 MOST_FOUND = 100
@@ -109,8 +111,9 @@ def search(  # noqa: PLR0917 - the framework's way to declare a query
         return SearchResult(hits=[], is_behind=True, is_cut=False)
     with parts.ledger.reading() as conn:
         there = recordings.known(conn, [hit.recording_key for hit in found.hits])
+        is_behind = found.is_behind or published_watermark(conn) < clock_now(conn)
     hits = [_shown(hit) for hit in found.hits if hit.recording_key in there]
-    return SearchResult(hits=hits, is_behind=found.is_behind, is_cut=found.is_cut)
+    return SearchResult(hits=hits, is_behind=is_behind, is_cut=found.is_cut)
 
 
 def _shown(hit: FoundHit) -> Hit:

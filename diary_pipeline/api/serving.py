@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -49,14 +49,19 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve(apps: Mapping[socket.socket, ASGIApp], most_connections: int, stop_s: int) -> None:
+def serve(
+    apps: Mapping[socket.socket, ASGIApp],
+    most_connections: int,
+    stop_s: int,
+    on_stop: Sequence[Callable[[], None]] = (),
+) -> None:
     """Serve each app on its port until SIGTERM or SIGINT; then requests have `stop_s` seconds to end.
 
-    `most_connections`: of each app; whoever is one too many is told 503.
+    `most_connections`: of each app; whoever is one too many is told 503. `on_stop` end the answers that have no end.
     """
     configs = [_config(app, most_connections, stop_s) for app in apps.values()]
     with asyncio.Runner(loop_factory=configs[0].get_loop_factory()) as runner:
-        runner.run(_serve([_Server(config) for config in configs], list(apps)))
+        runner.run(_serve([_Server(config) for config in configs], list(apps), on_stop))
 
 
 def _config(app: ASGIApp, most_connections: int, stop_s: int) -> uvicorn.Config:
@@ -77,7 +82,9 @@ def _config(app: ASGIApp, most_connections: int, stop_s: int) -> uvicorn.Config:
     )
 
 
-async def _serve(servers: Sequence[_Server], sockets: Sequence[socket.socket]) -> None:
+async def _serve(
+    servers: Sequence[_Server], sockets: Sequence[socket.socket], on_stop: Sequence[Callable[[], None]]
+) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -85,6 +92,8 @@ async def _serve(servers: Sequence[_Server], sockets: Sequence[socket.socket]) -
         for server in servers:
             server.force_exit = server.should_exit  # said twice: at once
             server.should_exit = True
+        for end in on_stop:
+            end()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

@@ -64,7 +64,7 @@ def api(
         say(f"{name}: http://{shown}:{bound.getsockname()[1]}")
     apps = {bound: made[name][0](parts) for name, bound in at.items()}
     with sender_of(parts):
-        serve(apps, settings.api_connections, settings.api_stop_s)
+        serve(apps, settings.api_connections, settings.api_stop_s, [app.state.watch.end for app in apps.values()])
 
 
 def _demand_key(ledger: "Ledger", host: str) -> None:

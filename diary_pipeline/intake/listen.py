@@ -11,13 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DataError
-
 from diary_pipeline.core.errors import DiaryError, PermanentError
 from diary_pipeline.intake.queues.messages import Admission, read
 from diary_pipeline.intake.queues.protocol import MOST_DELIVERIES, Message, UploadNotifications
 from diary_pipeline.ledger import jobs
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import UNHOLDABLE, Ledger, now
 from diary_pipeline.ledger.jobs import NewJob, Opened
 from diary_pipeline.observability.logs import log
 
@@ -25,7 +23,6 @@ AT_ONCE = 200
 """Messages in one transaction: a second's work on a slow disk, far below any deadline."""
 KEEP_EVERY_S = 4.0
 """Pub/Sub's shortest deadline is ten seconds."""
-_UNHOLDABLE = (DataError, UnicodeError)
 _UNKEEPABLE = PermanentError("message_invalid", "The ledger cannot hold what this message says; write it anew.")
 logger = log(__name__)
 
@@ -120,7 +117,7 @@ def _open(ledger: Ledger, asked: Sequence[NewJob]) -> tuple[list[Opened], set[st
     """Open jobs together; where the ledger cannot hold one of them, each by itself, and give the ids of those."""
     try:
         return jobs.open_jobs(ledger, asked), set()
-    except _UNHOLDABLE:
+    except UNHOLDABLE:
         if len(asked) == 1:
             return [], {asked[0].id}
     each = [_open(ledger, [job]) for job in asked]

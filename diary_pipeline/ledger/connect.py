@@ -139,6 +139,10 @@ def _told_when_away() -> Iterator[None]:
         raise ServiceMissing("ledger_away", "The ledger's database does not answer; try again soon.") from error
 
 
+UNHOLDABLE = (sa.exc.DataError, UnicodeError)
+"""What a database raises for text that it cannot keep, such as half of an emoji."""
+
+
 class GaveWay(Exception):
     """Raised inside `Ledger.write` when what was locked is no longer what has to be locked: start again."""
 

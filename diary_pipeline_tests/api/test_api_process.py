@@ -180,3 +180,15 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_who_listens_to_a_job_does_not_hold_up_the_end_of_the_server(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", "--all", DIARY_API_STOP_S="600") as running:
+        url = running.urls["all"]
+        job = httpx.post(f"{url}/jobs", json={"audio_url": "https://media.example.com/a.m4a"}).json()["job_id"]
+        with httpx.stream("GET", f"{url}/jobs/{job}/events", timeout=60) as listening:
+            lines = listening.iter_lines()
+            assert next(line for line in lines if line.startswith("event:")) == "event: progress"
+            assert running.stop() == 0
+            assert not [line for line in lines if line.startswith("event:")]
+    assert not [line for line in running.said if "Traceback" in line]
