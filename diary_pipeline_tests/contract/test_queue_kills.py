@@ -14,7 +14,7 @@ from diary_pipeline_tests.queue_kills import Count, Site, sounds, through_bucket
 from diary_pipeline_tests.servers import redis_server
 
 UPLOADS = 300
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trial
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from diary_pipeline_tests.stack import scripted_location
 from diary_pipeline_tests.stack.asking import partition_counts, running, runs, sql
 from diary_pipeline_tests.stack.stack import Stack, documented_client, documented_operation, until
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.trial
 ODD = (
     "a, b",
     "[brackets]",

@@ -21,7 +21,7 @@ from diary_pipeline_tests.stack import scripted_location
 from diary_pipeline_tests.stack.asking import partition_counts, running, sql
 from diary_pipeline_tests.stack.stack import Stack, documented_client, until
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.trial
 LEASE_S = 6.0
 QUEUE_S = 5.0
 """Dagster's run queue looks so often."""

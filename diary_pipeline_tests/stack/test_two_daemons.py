@@ -12,7 +12,7 @@ from diary_pipeline_tests.stack import scripted_location
 from diary_pipeline_tests.stack.asking import partition_counts, running, sql
 from diary_pipeline_tests.stack.stack import Stack, documented_client, until
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.trial
 RECORDINGS = 12
 ASSETS = ("raw_audio", "transcript", "diary_note")
 WAIT_S = 600.0  # never waited out where it works
