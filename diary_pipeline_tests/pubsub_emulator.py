@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from diary_pipeline_tests.servers import free_port, missing_server
 
 JARS = "platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar"
