@@ -21,19 +21,24 @@ settings.register_profile("untimed", deadline=None)  # a test times nothing: mac
 settings.load_profile("untimed")
 
 
-FAR_FROM_THE_LEDGER = {
-    f"test_{name}.py"
-    for name in "backup catalogue_kills commit_and_publish corrections erased_again lost_objects merged_log "
-    "publications reconcile retention rewritten_log versions".split()
+BESIDE_THE_LEDGER = {
+    f"test_{name}.py" for name in "catalogue_kills commit_and_publish corrections erased_again publications".split()
 }
-"""Rooms above the ledger: what they promise is held on SQLite in `make test`, on PostgreSQL in `make test-full`."""
+"""Rooms above the ledger that commit to it: held on SQLite in `make test`, on PostgreSQL in `make test-full`."""
+FAR_FROM_THE_LEDGER = {
+    f"test_{name}.py" for name in "backup lost_objects merged_log reconcile retention rewritten_log versions".split()
+}
+"""Rooms that only read and write through what is held on both already: on PostgreSQL in `make test-trials`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep `make test` within a quarter of an hour; the ledger's own promises are held on both databases there."""
     for item in items:
-        if item.path.name in FAR_FROM_THE_LEDGER and "postgresql" in item.name:
-            item.add_marker(pytest.mark.slow)
+        if "postgresql" in item.name:
+            if item.path.name in BESIDE_THE_LEDGER:
+                item.add_marker(pytest.mark.slow)
+            elif item.path.name in FAR_FROM_THE_LEDGER:
+                item.add_marker(pytest.mark.trial)
 
 
 @pytest.fixture(scope="session")
