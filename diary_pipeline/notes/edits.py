@@ -5,6 +5,7 @@ heard or written anew.
 """
 
 import datetime as dt
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from diary_pipeline.core.transcript import Segment
 LONGEST = 20_000
 """Characters of one correction: a segment is seconds of speech."""
 ALL = "all"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Edit:
 
 def placed(there: Correctable, edit: Edit, by: str) -> Correction:
     """Name the place of an edit by what will be found again."""
-    text, now = " ".join(edit.text.split()), dt.datetime.now(dt.UTC)
+    text, now = " ".join(_CONTROL.sub(" ", edit.text).split()), dt.datetime.now(dt.UTC)
     if len(text) > LONGEST:
         raise UsageError("correction_too_long", f"A correction has at most {LONGEST} characters; this one {len(text)}.")
     match edit.target:
