@@ -104,6 +104,7 @@ def test_a_key_is_looked_up_once_and_a_revocation_bites_within_seconds(tmp_path:
         assert not ring.knows(text)
         assert (found := await ring.find(text))
         assert ring.knows(text)
+        await asyncio.gather(*ring._noting)  # the use is written beside the request
         api_keys.revoke(ledger, id)
         assert await ring.find(text) is found, "believed for some seconds"
         assert await ring.find(text[:-1] + ("0" if text[-1] != "0" else "1")) is None
