@@ -20,7 +20,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import Problem, unavailable
 from diary_pipeline.core.errors import ServiceMissing
 
@@ -99,16 +98,6 @@ class Incoming:
                 left = memoryview(block)
                 while left:  # a disk that fills up takes a part
                     left = left[self._file.write(left) :]
-
-
-def scratch_of(parts: Parts) -> Path:
-    """Give the folder in which files lie while they come in; intake sweeps it."""
-    return parts.settings.home / "scratch"
-
-
-def most_bytes(parts: Parts) -> int:
-    """Give the size of the largest file that is taken."""
-    return parts.settings.max_file_size_mb * 1_000_000
 
 
 @contextmanager

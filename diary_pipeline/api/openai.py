@@ -18,7 +18,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from diary_pipeline.api.auth import Asking
-from diary_pipeline.api.incoming import Incoming, most_bytes, scratch_of, shown_name
+from diary_pipeline.api.incoming import Incoming, shown_name
 from diary_pipeline.api.models import Wishes
 from diary_pipeline.api.multipart import is_form, read_form
 from diary_pipeline.api.openai_answers import FORMATS, GRANULARITIES, Answer, written
@@ -99,7 +99,7 @@ async def transcribe(request: Request, parts: Given, who: Asking, key: Idempoten
     content_type = request.headers.get("content-type")
     if not is_form(content_type):
         raise Problem(400, "form_invalid", "The recording comes as multipart/form-data, in the field file.")
-    async with Incoming(scratch_of(parts), most_bytes(parts)) as file:
+    async with Incoming(parts.settings.scratch_dir, parts.settings.max_file_bytes) as file:
         form = await read_form(content_type, request.stream(), file)
         wishes, answer = _asked(form.fields, parts)
         job = await asyncio.to_thread(opened, parts, who, wishes, file, shown_name(form.file_name), key, SOURCE)

@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from diary_pipeline.api.auth import Asking, Caller
-from diary_pipeline.api.incoming import Incoming, most_bytes, scratch_of, storing, too_large
+from diary_pipeline.api.incoming import Incoming, storing, too_large
 from diary_pipeline.api.opening import new_job
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import CHECKSUM_MISMATCH, Problem, answer, answers, faults, invalid, problem_of
@@ -69,7 +69,7 @@ def capabilities(parts: Given) -> Response:
     said = {
         "Tus-Version": VERSION,
         "Tus-Extension": EXTENSIONS,
-        "Tus-Max-Size": str(most_bytes(parts)),
+        "Tus-Max-Size": str(parts.settings.max_file_bytes),
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
     }
     return Response(status_code=204, headers=said)
@@ -87,8 +87,8 @@ def begin(
 ) -> Response:
     """Open a job for a file that comes in parts; `Location` says where they go, its last word is the job's id."""
     who.require("submit")
-    if upload_length > most_bytes(parts):
-        raise too_large(most_bytes(parts))
+    if upload_length > parts.settings.max_file_bytes:
+        raise too_large(parts.settings.max_file_bytes)
     file = announced(upload_metadata)
     id = uuid.uuid4().hex
     asked = new_job(
@@ -177,7 +177,7 @@ async def _part(upload: Upload, body: AsyncIterator[bytes], parts: Parts, wanted
     """Read one part's worth of a body and keep it; the upload comes back as it was when there was nothing more."""
     left = upload.expected_bytes - upload.received_bytes
     broken: ClientDisconnect | None = None
-    async with Incoming(scratch_of(parts), left, also=wanted.algorithm if wanted else None) as file:
+    async with Incoming(parts.settings.scratch_dir, left, also=wanted.algorithm if wanted else None) as file:
         try:
             async for chunk in body:
                 await file.write(chunk)

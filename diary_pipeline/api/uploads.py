@@ -25,8 +25,6 @@ from diary_pipeline.api.incoming import (
     Incoming,
     announced_bytes,
     disposition_name,
-    most_bytes,
-    scratch_of,
     shown_name,
     storing,
     too_large,
@@ -89,10 +87,10 @@ FORM: dict[str, Any] = {
 async def handed_in_form(request: Request, parts: Parts, who: Caller, key: str | None) -> JSONResponse:
     """Open a job for the file in a form; see read_form, wishes_of and `keep` for what is refused."""
     who.require("submit")
-    headers, most = request.headers, most_bytes(parts)
+    headers, most = request.headers, parts.settings.max_file_bytes
     if (announced_bytes(headers.get("content-length")) or 0) > most + MOST_TEXT_BYTES + MOST_FRAME_BYTES:
         raise too_large(most)
-    async with Incoming(scratch_of(parts), most) as file:
+    async with Incoming(parts.settings.scratch_dir, most) as file:
         whole, digest = hashlib.sha256(), headers.get("content-digest")  # in a request's headers: of all of the body
         body = request.stream() if digest is None else _hashed(request.stream(), whole)
         form = await read_form(headers.get("content-type"), body, file)
@@ -121,12 +119,12 @@ async def upload(
 ) -> JSONResponse:
     """Open a job for the recording that is the body; wishes stand in the query, or in `X-Diary-...` headers."""
     who.require("submit")
-    headers, most = request.headers, most_bytes(parts)
+    headers, most = request.headers, parts.settings.max_file_bytes
     if (announced_bytes(headers.get("content-length")) or 0) > most:
         raise too_large(most)
     wishes = wishes_of(_told(request, beside), "query")
     name = shown_name(beside.filename or disposition_name(headers.get("content-disposition")))
-    async with Incoming(scratch_of(parts), most) as file:
+    async with Incoming(parts.settings.scratch_dir, most) as file:
         async for chunk in request.stream():
             await file.write(chunk)
         await file.settle()

@@ -61,7 +61,7 @@ class Stages(Ears):
             default_model=s.whisper_model,
             allowed_models=s.allowed_models,
             seal=self.seal,
-            scratch=s.home / "scratch",
+            scratch=s.scratch_dir,
             fetchers=self.fetchers,
             fetching=FetchLimits(s.fetch_at_once, s.fetch_timeout_s, s.fetch_retry_s),
             settle_s=s.settle_s,
@@ -72,7 +72,7 @@ class Stages(Ears):
     def resumable(self) -> Resumable:
         """Uploads that come in parts."""
         s = self.settings
-        return Resumable(self.ledger, self.store, s.home / "scratch", s.upload_kept_hours * 3600)
+        return Resumable(self.ledger, self.store, s.scratch_dir, s.upload_kept_hours * 3600)
 
     @cached_property
     def fetchers(self) -> Mapping[str, Fetcher]:
