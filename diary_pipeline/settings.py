@@ -229,11 +229,6 @@ class Settings(ApiSettings, SourceSettings, BatchSettings):
         """Folder of bytes on their way in, private to this machine; intake sweeps it."""
         return self.home / "scratch"
 
-    @property
-    def max_file_bytes(self) -> int:
-        """Size of the largest file that is taken."""
-        return self.max_file_size_mb * 1_000_000
-
     def owner(self, user_id: str | None = None) -> Owner:
         """Give what is known about a person; somebody the file does not name has the defaults."""
         name = user_id or self.default_owner

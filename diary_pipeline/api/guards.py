@@ -38,7 +38,7 @@ class Pace:
 def bodies(parts: Parts) -> Middleware:
     """Make the guard of a deployment's bodies."""
     s = parts.settings
-    rules = rules_of(json_bytes=s.api_json_kb * 1000, file_bytes=s.max_file_bytes)
+    rules = rules_of(json_bytes=s.api_json_kb * 1000, file_bytes=parts.limits.max_size_bytes)
     return Middleware(Bodies, rules=rules, pace=Pace(s.api_body_idle_s, s.api_body_min_bytes_s))
 
 

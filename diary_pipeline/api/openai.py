@@ -99,7 +99,7 @@ async def transcribe(request: Request, parts: Given, who: Asking, key: Idempoten
     content_type = request.headers.get("content-type")
     if not is_form(content_type):
         raise Problem(400, "form_invalid", "The recording comes as multipart/form-data, in the field file.")
-    async with Incoming(parts.settings.scratch_dir, parts.settings.max_file_bytes) as file:
+    async with Incoming(parts.settings.scratch_dir, parts.limits.max_size_bytes) as file:
         form = await read_form(content_type, request.stream(), file)
         wishes, answer = _asked(form.fields, parts)
         job = await asyncio.to_thread(opened, parts, who, wishes, file, shown_name(form.file_name), key, SOURCE)

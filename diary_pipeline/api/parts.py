@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from diary_pipeline.api.estimates import Estimates
+from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.catalogue.search import Found, search
 from diary_pipeline.catalogue.search_ranking import Filters
 from diary_pipeline.core.seal import Seal
@@ -31,6 +32,7 @@ class Parts:
     settings: Settings
     ledger: Ledger
     store: ObjectStore
+    limits: AudioLimits
     seal: Seal
     jobs: JobsTogether
     """Opens jobs."""
@@ -52,6 +54,7 @@ def parts_of(wiring: Wiring) -> Parts:
         settings=s,
         ledger=wiring.ledger,
         store=wiring.store,
+        limits=wiring.audio_limits,
         seal=wiring.seal,
         jobs=JobsTogether(wiring.ledger),
         estimates=Estimates(wiring.ledger),

@@ -69,7 +69,7 @@ def capabilities(parts: Given) -> Response:
     said = {
         "Tus-Version": VERSION,
         "Tus-Extension": EXTENSIONS,
-        "Tus-Max-Size": str(parts.settings.max_file_bytes),
+        "Tus-Max-Size": str(parts.limits.max_size_bytes),
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
     }
     return Response(status_code=204, headers=said)
@@ -87,8 +87,8 @@ def begin(
 ) -> Response:
     """Open a job for a file that comes in parts; `Location` says where they go, its last word is the job's id."""
     who.require("submit")
-    if upload_length > parts.settings.max_file_bytes:
-        raise too_large(parts.settings.max_file_bytes)
+    if upload_length > parts.limits.max_size_bytes:
+        raise too_large(parts.limits.max_size_bytes)
     file = announced(upload_metadata)
     id = uuid.uuid4().hex
     asked = new_job(

@@ -87,7 +87,7 @@ FORM: dict[str, Any] = {
 async def handed_in_form(request: Request, parts: Parts, who: Caller, key: str | None) -> JSONResponse:
     """Open a job for the file in a form; see read_form, wishes_of and `keep` for what is refused."""
     who.require("submit")
-    headers, most = request.headers, parts.settings.max_file_bytes
+    headers, most = request.headers, parts.limits.max_size_bytes
     if (announced_bytes(headers.get("content-length")) or 0) > most + MOST_TEXT_BYTES + MOST_FRAME_BYTES:
         raise too_large(most)
     async with Incoming(parts.settings.scratch_dir, most) as file:
@@ -119,7 +119,7 @@ async def upload(
 ) -> JSONResponse:
     """Open a job for the recording that is the body; wishes stand in the query, or in `X-Diary-...` headers."""
     who.require("submit")
-    headers, most = request.headers, parts.settings.max_file_bytes
+    headers, most = request.headers, parts.limits.max_size_bytes
     if (announced_bytes(headers.get("content-length")) or 0) > most:
         raise too_large(most)
     wishes = wishes_of(_told(request, beside), "query")

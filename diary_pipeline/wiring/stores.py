@@ -91,7 +91,7 @@ class Stores:
     def audio_limits(self) -> AudioLimits:
         """What audio is taken at all."""
         s = self.settings
-        return AudioLimits(s.max_file_bytes, s.min_audio_s, s.max_audio_s)
+        return AudioLimits(s.max_file_size_mb * 1_000_000, s.min_audio_s, s.max_audio_s)
 
     @cached_property
     def publisher(self) -> "Publisher":
