@@ -81,6 +81,7 @@ def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
         redoc_url=None,
     )
     app.state.parts, app.state.metrics, app.state.watch = parts, counted, events.Watch(parts.ledger)
+    app.state.writes = health.Writes(parts.ledger)
     install(app, [route for router in routers for route in router.routes])
     for router in routers:
         app.include_router(router)

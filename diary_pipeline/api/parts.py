@@ -47,9 +47,14 @@ class Parts:
     """Words, filters and how many at most -> what is published; NotFound while nothing is."""
 
 
+GIVE_UP_S = 5.0
+"""For how long a request waits for others who write to the ledger: a client should hear soon that it must come back."""
+
+
 def parts_of(wiring: Wiring) -> Parts:
     """Open what the routes need; the ledger's schema is brought up to date by that."""
     s = wiring.settings
+    wiring.ledger = wiring.ledger.hurried(GIVE_UP_S)
     return Parts(
         settings=s,
         ledger=wiring.ledger,

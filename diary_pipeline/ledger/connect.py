@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,9 +41,17 @@ _NAMED = "hashtext('diary_pipeline'), hashtext(:name)"
 _GIVEN_UP_SOON = ("tcp_keepalives_idle = 30", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3")
 _REPEATABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 _SQLITE_PASSES = frozenset(
-    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,  # of a disk that was mounted anew after an error
+    }
 )
-_POSTGRES_PASSES = ("08", "53", "57P")  # connection lost, too many of them or no room, server stopped or starting
+# Connection lost, too many of them or no room, server stopped or starting; a lock that did not come, a standby.
+_POSTGRES_PASSES = ("08", "53", "57P", "55P03", "25006")
 
 logger = log(__name__)
 
@@ -53,7 +61,13 @@ class Ledger:
     """An open ledger; safe to share between threads, not over a fork."""
 
     engine: sa.Engine
+    patience_s: float | None = None
+    """How long a writer waits for others; None: as long as work may that nobody waits for."""
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def hurried(self, patience_s: float) -> "Ledger":
+        """Give the same ledger for those whose client waits for an answer."""
+        return replace(self, patience_s=patience_s)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -80,10 +94,15 @@ class Ledger:
         # SQLite's writers poll for the file and starve: of twelve busy threads the one that accepted recordings got 18
         # through in 12 s, and 264 when the threads of a process stood in line. Whoever waited as long as SQLite would
         # goes on to SQLite's own error.
-        in_line = self.engine.dialect.name == "sqlite" and self._turn.acquire(timeout=BUSY_TIMEOUT_S)
+        most_s = BUSY_TIMEOUT_S if self.patience_s is None else self.patience_s
+        until = time.monotonic() + most_s
+        in_line = self.engine.dialect.name == "sqlite" and self._turn.acquire(timeout=most_s)
         try:
-            with self.engine.begin() as tx:
-                yield tx
+            with self.engine.connect() as conn:
+                if self.patience_s is not None:
+                    conn.execution_options(patience_s=max(0.1, until - time.monotonic()))
+                with conn.begin():
+                    yield conn
         finally:
             if in_line:
                 self._turn.release()
@@ -276,6 +295,7 @@ def _engine(url: sa.URL) -> sa.Engine:
         theirs = {name: value for name, value in ours.items() if name not in url.query}
         engine = sa.create_engine(url, pool_pre_ping=True, connect_args=theirs, hide_parameters=True)
         sa.event.listen(engine, "handle_error", _quote_nothing)
+        sa.event.listen(engine, "begin", _begin_postgres)
         return engine
     _create_file(Path(url.database or ""))
     engine = sa.create_engine(url, hide_parameters=True)  # its errors would tell titles and file names to the logs
@@ -315,7 +335,14 @@ def _set_up_sqlite(raw: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None
     cursor.close()
 
 
+def _begin_postgres(conn: sa.Connection) -> None:
+    if patience_s := conn.get_execution_options().get("patience_s"):
+        conn.exec_driver_sql(f"SET LOCAL lock_timeout = {round(patience_s * 1000)}")
+
+
 def _begin_sqlite(conn: sa.Connection) -> None:
+    patience_s = conn.get_execution_options().get("patience_s", BUSY_TIMEOUT_S)
+    conn.exec_driver_sql(f"PRAGMA busy_timeout={round(patience_s * 1000)}")  # of a pooled connection: the last one's
     # A reader with BEGIN IMMEDIATE would queue; a writer without it fails at its first write when somebody was faster.
     conn.exec_driver_sql("BEGIN" if conn.get_execution_options().get("reading") else "BEGIN IMMEDIATE")
 
