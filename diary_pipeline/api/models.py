@@ -86,8 +86,12 @@ class Batch(BaseModel):
     )
 
     jobs: Annotated[
-        list[dict[str, Any]],
-        Field(description="Each as in POST /jobs; those that do not fit are answered with an error.", min_length=1),
+        list[Any],  # one that is no object is answered in its place, as others that do not fit
+        Field(
+            description="Each as in POST /jobs; those that do not fit are answered with an error.",
+            min_length=1,
+            json_schema_extra={"items": {"$ref": "#/components/schemas/Submission"}},
+        ),
     ]
 
 
