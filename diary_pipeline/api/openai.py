@@ -9,13 +9,10 @@ is answered 504 with the job's id, whose transcript can be fetched later.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 
 from diary_pipeline.api.auth import Asking
 from diary_pipeline.api.incoming import Incoming, shown_name
@@ -24,12 +21,11 @@ from diary_pipeline.api.multipart import is_form, read_form
 from diary_pipeline.api.openai_answers import FORMATS, GRANULARITIES, Answer, written
 from diary_pipeline.api.opening import IdempotencyKey
 from diary_pipeline.api.parts import Given, Parts
-from diary_pipeline.api.problems import Problem, problem_of
+from diary_pipeline.api.problems import Problem
 from diary_pipeline.api.uploads import opened
 from diary_pipeline.api.waiting import Waiting
 from diary_pipeline.api.wishes import wishes_of
 from diary_pipeline.catalogue.read import transcript_of
-from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.intake.options import MAX_TAG, MAX_TERMS
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.submissions import Submission
@@ -39,28 +35,9 @@ USUAL = "whisper-1"
 """OpenAI's name for its model, which clients have written into them: here the deployment's usual one."""
 IGNORED = frozenset({"temperature", "stream", "chunking_strategy", "include[]", "include"})
 """Fields of OpenAI's that change nothing here; `stream` is refused when it is asked for."""
-_KINDS: Mapping[int, str] = {401: "invalid_api_key", 403: "insufficient_permissions", 429: "rate_limit_exceeded"}
 
 
-class OpenAIRoute(APIRoute):
-    """Tells every refusal as OpenAI does: `{"error": {"message", "type", "param", "code"}}`."""
-
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        """Wrap what answers."""
-        answered = super().get_route_handler()
-
-        async def told(request: Request) -> Response:
-            try:
-                return await answered(request)
-            except RequestValidationError:
-                return refusal(Problem(400, "request_invalid", "The request does not fit."))
-            except (Problem, DiaryError, HTTPException) as error:
-                return refusal(problem_of(error))
-
-        return told
-
-
-router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
+router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
 
 @router.post(
@@ -128,16 +105,6 @@ def model(model: str, parts: Given, who: Asking) -> JSONResponse:
     return JSONResponse(_model(model))
 
 
-def refusal(problem: Problem) -> Response:
-    """Write a problem as OpenAI's clients read it."""
-    kind = _KINDS.get(problem.status, "invalid_request_error" if problem.status < 500 else "server_error")
-    param = "model" if problem.code == "model_not_found" else None
-    error = {"message": problem.message, "type": kind, "param": param, "code": problem.code}
-    # What we refused once we refuse again, and what took too long goes on: sending half a gigabyte anew helps nobody.
-    retried = "true" if problem.status in (429, 503) else "false"
-    return JSONResponse({"error": error}, problem.status, {**problem.headers, "x-should-retry": retried})
-
-
 def _asked(fields: Mapping[str, Sequence[str]], parts: Parts) -> tuple[Wishes, Answer]:
     said = {name: list(texts) for name, texts in fields.items() if name not in IGNORED}
     if (fields.get("stream") or ["false"])[0].lower() == "true":
@@ -157,10 +124,7 @@ def _asked(fields: Mapping[str, Sequence[str]], parts: Parts) -> tuple[Wishes, A
         said["whisper_model"] = [name]
     if hints := _hints(said.pop("prompt", [])):
         said["vocabulary"] = [*hints, *said.get("vocabulary", [])]
-    try:
-        return wishes_of(said, "form"), Answer(form, frozenset(pieces))
-    except Problem as problem:
-        raise Problem(400, problem.code, problem.message) from problem
+    return wishes_of(said, "form"), Answer(form, frozenset(pieces))
 
 
 def _hints(prompts: Sequence[str]) -> list[str]:

@@ -15,12 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
+from diary_pipeline.api.fitting import what_fits
+from diary_pipeline.api.openai_answers import refusal
 from diary_pipeline.core.errors import DiaryError, NotFound
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 """For what is away for a moment: a database that restarts, a lock that somebody holds."""
 FAULTS_SHOWN = 10
+OPENAI = "/v1/"
+"""Where every refusal reads as OpenAI's, one of an address that does not exist too."""
 CHECKSUM_MISMATCH = 460
 """Of the tus protocol, which no registry lists."""
 _CONFLICTS = frozenset({"idempotency_conflict"})
@@ -122,7 +126,9 @@ def problem_of(error: Exception) -> Problem:
 
 
 def answer(request: Request, problem: Problem, errors: Sequence[Fault] | None = None) -> Response:
-    """Write a problem as the response to a request."""
+    """Write a problem as the response to a request, to OpenAI's clients as they read it."""
+    if request.url.path.startswith(OPENAI):
+        return refusal(problem.status, problem.code, problem.message, problem.headers)
     request_id = request.scope.get("state", {}).get("request_id")
     document = ProblemDocument(
         title=_phrase(problem.status),
@@ -163,20 +169,21 @@ def answers(*statuses: int, **said: str) -> dict[int | str, dict[str, Any]]:
 def faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
     """Say what pydantic found, without what was sent."""
     return [
-        Fault(where=".".join(str(part) for part in error["loc"])[:200], what=str(error["msg"])[:300])
+        Fault(where=".".join(str(part) for part in error["loc"])[:200], what=what_fits(error)[:300])
         for error in errors[:FAULTS_SHOWN]
     ]
 
 
 def invalid(found: Sequence[Fault]) -> Problem:
     """Make the problem of a request that does not fit."""
-    first = f"{found[0].where}: {found[0].what}" if found else "it does not fit"
+    first = f"{found[0].where} {found[0].what}" if found else "it does not fit"
     return Problem(422, "request_invalid", f"The request cannot be used: {first}.")
 
 
 def _allowed(routes: Sequence[BaseRoute], path: str) -> str:
     here = [route for route in routes if isinstance(route, Route) and route.path_regex.match(path)]
-    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
+    methods = {method for route in here for method in route.methods or ()}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _answer_invalid(request: Request, error: RequestValidationError) -> Response:
