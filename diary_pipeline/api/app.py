@@ -5,7 +5,7 @@ A noun's routes stand in its own file; here is only which app has them. `all_in_
 
 from collections.abc import Callable, Sequence
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
 from diary_pipeline.api import (
@@ -24,6 +24,7 @@ from diary_pipeline.api import (
     uploads,
     webhook_routes,
 )
+from diary_pipeline.api.asked import Heads, check_query
 from diary_pipeline.api.browsers import origins
 from diary_pipeline.api.document import describe
 from diary_pipeline.api.door import door
@@ -72,17 +73,20 @@ def all_in_one(parts: Parts) -> FastAPI:
 def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
     counted = Metrics(parts, name)
     logged = Middleware(RequestLog, observe=counted.observe)
-    around = [Middleware(SecurityHeaders), logged, *(layer(parts) for layer in AROUND)]
+    routes = [route for router in routers for route in router.routes]
+    heads = Middleware(Heads, routes=routes)
+    around = [Middleware(SecurityHeaders), logged, heads, *(layer(parts) for layer in AROUND)]
     shown = not parts.settings.production
     app = FastAPI(
         middleware=around,
+        dependencies=[Depends(check_query)],
         docs_url="/docs" if shown else None,
         openapi_url="/openapi.json" if shown else None,
         redoc_url=None,
     )
     app.state.parts, app.state.metrics, app.state.watch = parts, counted, events.Watch(parts.ledger)
     app.state.writes = health.Writes(parts.ledger)
-    install(app, [route for router in routers for route in router.routes])
+    install(app, routes)
     for router in routers:
         app.include_router(router)
     describe(app, name)

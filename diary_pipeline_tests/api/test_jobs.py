@@ -143,7 +143,7 @@ def test_the_same_request_with_a_key_opens_one_job(own: Home) -> None:
 
 
 def test_a_batch_answers_each_item_and_opens_all_at_once(own: Home) -> None:
-    items = [{"audio_url": URL}, {"audio_url": "nowhere"}, {}, {"audio_url": URL, "whisper_model": "huge"}]
+    items = [{"audio_url": URL}, {"audio_url": "nowhere"}, "text", {"audio_url": URL, "whisper_model": "huge"}]
     answer = own.client.post("/jobs/batch", json={"jobs": [*items, {"audio_url": URL, "priority": "low"}]})
     told = answer.json()
     assert (answer.status_code, told["accepted"], told["refused"]) == (202, 2, 3)
@@ -225,16 +225,62 @@ def test_an_unfinished_job_is_cancelled_and_an_ended_one_removed(own: Home) -> N
 @pytest.mark.parametrize(
     ("method", "path", "right"),
     [
-        ("PUT", "/jobs/x", "DELETE, GET"),
-        ("POST", "/health", "GET"),
-        ("PATCH", "/jobs", "GET, POST"),
-        ("TRACE", "/jobs", "GET, POST"),
+        ("PUT", "/jobs/x", "DELETE, GET, HEAD"),
+        ("POST", "/health", "GET, HEAD"),
+        ("PATCH", "/jobs", "GET, HEAD, POST"),
+        ("TRACE", "/jobs", "GET, HEAD, POST"),
     ],
 )
 def test_a_wrong_method_is_told_which_are_right(home: Home, method: str, path: str, right: str) -> None:
     answer = home.client.request(method, path, json={})
     assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == right
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/jobs", "/jobs?status=done", "/jobs/x", "/docs"])
+def test_head_is_answered_as_get_without_its_body(home: Home, path: str) -> None:
+    get, head = home.client.get(path), home.client.head(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_the_head_of_a_stream_of_events_has_an_end(home: Home) -> None:
+    head = home.client.head(f"/jobs/{opened(home)}/events")
+    assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("/jobs?stat=failed", "query.stat is not known here; this address takes status, user_id, limit, cursor"),
+        ("/quarantine?code=audio_empty", "query.code is not known here; this address takes limit, cursor"),
+        ("/jobs/x?full=1", "query.full is not known here; this address takes no parameters"),
+    ],
+)
+def test_a_parameter_that_nobody_hears_is_refused(home: Home, asked: str, told: str) -> None:
+    answer = home.client.get(asked)
+    assert (answer.status_code, answer.json()["message"]) == (422, f"The request cannot be used: {told}.")
+    assert home.client.put(f"/jobs/upload?{asked.partition('?')[2]}", content=b"RIFF").status_code == 422
+    assert home.client.get("/health?_=1").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"priority": "soon"}, "body.priority must be urgent, high, medium or low"),
+        ({"audio_url": None}, "body.audio_url must be text"),
+        ({"audio_url": ""}, "body.audio_url must have at least 1 characters"),
+        ({"tags": "one"}, "body.tags must be a list"),
+        ({"tags": [1]}, "body.tags.0 must be text"),
+        ({"colour": "blue"}, "body.colour is not known here"),
+        ("text", "body must be an object"),
+        ({"metadata": [0] * 4_000}, "body.metadata does not fit: metadata may have 64 KB and 4000 values; keep the"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_our_words(home: Home, said: Any, told: str) -> None:
+    answer = home.client.post("/jobs", json={"audio_url": URL, **said} if isinstance(said, dict) else said)
+    assert answer.json()["message"].startswith(f"The request cannot be used: {told}")
+    assert "nput" not in answer.text
 
 
 def test_an_address_that_does_not_exist_is_a_problem_too(home: Home) -> None:
