@@ -117,8 +117,8 @@ class Door:
             return Caller(key.owner, key.scopes, key.id, key.tier)
         await rules.rates.take_guess(address)
         if key is None:
-            raise key_problem("key_invalid", "There is no such key; `diary keys create` makes one.")
-        raise key_problem(f"key_{key.state}", f"This key is {key.state}; `diary keys create` makes a new one.")
+            raise key_problem("key_invalid", "There is no such key; ask who runs this API for one.")
+        raise key_problem(f"key_{key.state}", f"This key is {key.state}; ask who runs this API for a new one.")
 
 
 def check_size(scope: Scope) -> None:

@@ -91,7 +91,7 @@ def hide_now(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasur
     if not about:
         if same is not None:
             return _erasure(same)
-        raise NotFound("nothing_to_erase", f"There is no {scope} {target} in this diary; `diary notes` shows what is.")
+        raise NotFound("nothing_to_erase", f"There is nothing of {scope} {target} in this diary.")
     id = uuid.uuid4().hex
     hidden = hiding.hide(tx, about, seq)
     if scope == "user":

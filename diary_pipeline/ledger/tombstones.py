@@ -42,7 +42,7 @@ def is_there(conn: sa.Connection, hash: str) -> bool:
 def refusal(file_name: str, owner: str) -> AudioRefused:
     """Return the refusal of audio that was erased."""
     return AudioRefused(
-        AUDIO_ERASED, f"{file_name} was erased; its operator lets it in: `diary erase --allow FILE --user {owner}`."
+        AUDIO_ERASED, f"{file_name} was erased by {owner}; ask who runs this diary if it is to come in again."
     )
 
 
