@@ -27,10 +27,10 @@ _WORDS: Mapping[str, str] = {
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
-    "string_too_short": "must have at least {min_length} characters",
+    "string_too_short": "may not be empty",
     "string_too_long": "may have {max_length} characters",
     "string_pattern_mismatch": "may not have spaces or letters beyond ASCII",
-    "too_short": "must hold at least {min_length}",
+    "too_short": "may not be empty",
     "too_long": "may hold {max_length} at most",
 }
 

@@ -57,7 +57,7 @@ def list_jobs(  # noqa: PLR0917 - the framework's way to declare a query
     parts: Given,
     caller: Asking,
     status: Annotated[JobStatus | None, Query(description="Only those that stand so.")] = None,
-    user_id: Annotated[str | None, Query(max_length=64, description="Only those of this person.")] = None,
+    user_id: Annotated[str | None, Query(min_length=1, max_length=64, description="Only those of this person.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 50,
     cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
 ) -> JobList:

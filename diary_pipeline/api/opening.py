@@ -59,7 +59,8 @@ def new_job(  # noqa: PLR0917 - what a job is made of
 
     `content`: what stands for the bytes (a SHA-256, or the URL) when the same request comes again.
     """
-    owner = owner_name(caller.owner or wishes.user_id or parts.settings.default_owner)
+    asked_for = parts.settings.default_owner if wishes.user_id is None else wishes.user_id
+    owner = owner_name(caller.owner or asked_for)
     options = Options.read({name: getattr(wishes, name) for name in _OPTIONS})
     check_model(options.whisper_model, parts.settings.allowed_models)
     _check_text("file_name", file_name)
