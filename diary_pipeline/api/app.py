@@ -26,7 +26,8 @@ from diary_pipeline.api import (
 )
 from diary_pipeline.api.asked import Heads, check_query
 from diary_pipeline.api.browsers import origins
-from diary_pipeline.api.document import describe
+from diary_pipeline.api.docs_page import add_docs
+from diary_pipeline.api.document import TITLES, describe
 from diary_pipeline.api.door import door
 from diary_pipeline.api.guards import bodies
 from diary_pipeline.api.headers import SecurityHeaders
@@ -80,7 +81,7 @@ def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
     app = FastAPI(
         middleware=around,
         dependencies=[Depends(check_query)],
-        docs_url="/docs" if shown else None,
+        docs_url=None,
         openapi_url="/openapi.json" if shown else None,
         redoc_url=None,
     )
@@ -90,4 +91,6 @@ def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
     for router in routers:
         app.include_router(router)
     describe(app, name)
+    if shown:
+        add_docs(app, TITLES[name])
     return app

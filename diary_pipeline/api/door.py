@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from diary_pipeline.api import docs_page
 from diary_pipeline.api.addresses import Network, client_address, counted_as, networks
 from diary_pipeline.api.auth import EVERYTHING, Caller, Mode, auth_mode, check_method, key_problem, shown_key
 from diary_pipeline.api.browsers import check_host, check_stranger
@@ -24,7 +25,7 @@ from diary_pipeline.settings import Settings
 
 FREE = frozenset({"/health", "/ready", "/metrics"})
 """Asked by machines of the deployment, often, and telling nothing of anybody."""
-OPEN = FREE | {"/docs", "/openapi.json"}
+OPEN = FREE | docs_page.PATHS | {"/openapi.json"}
 """Need no key."""
 LONGEST_TARGET = 8_192
 MOST_HEADER_BYTES = 32_768
