@@ -65,7 +65,7 @@ def new_job(  # noqa: PLR0917 - what a job is made of
     check_model(options.whisper_model, parts.settings.allowed_models)
     _check_text("file_name", file_name)
     if wishes.callback_url is not None:
-        parts.admission.check_callback(wishes.callback_url)
+        parts.callbacks.target(wishes.callback_url)
     asked = {"what": content or uri, **wishes.model_dump(mode="json"), "user_id": owner}
     return NewJob(
         id=id or uuid.uuid4().hex,

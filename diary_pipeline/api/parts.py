@@ -38,7 +38,9 @@ class Parts:
     """Opens jobs."""
     estimates: Estimates
     admission: Admission
-    """What addresses of audio, and those that are to be told of a job's end, are judged by."""
+    """What addresses of audio are judged by."""
+    callbacks: Guard
+    """What the addresses of receivers of webhooks are judged by, when they are given and when they are called."""
     resumable: Resumable
     """Uploads that come in parts."""
     edit: EditDiary
@@ -64,15 +66,11 @@ def parts_of(wiring: Wiring) -> Parts:
         jobs=JobsTogether(wiring.ledger),
         estimates=Estimates(wiring.ledger),
         admission=wiring.admission,
+        callbacks=wiring.callbacks,
         resumable=wiring.resumable,
         edit=wiring.edit,
         search=lambda typed, filters, limit: search(s.search_file, s.catalogue_file, typed, filters, limit=limit),
     )
-
-
-def guard_of(settings: Settings) -> Guard:
-    """Give what judges the addresses of receivers of webhooks."""
-    return Guard(allowed=settings.webhook_allowed_hosts)
 
 
 async def _parts(request: Request) -> Parts:
