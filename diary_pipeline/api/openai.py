@@ -21,7 +21,7 @@ from diary_pipeline.api.multipart import is_form, read_form
 from diary_pipeline.api.openai_answers import FORMATS, GRANULARITIES, Answer, written
 from diary_pipeline.api.opening import IdempotencyKey
 from diary_pipeline.api.parts import Given, Parts
-from diary_pipeline.api.problems import Problem
+from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.api.uploads import opened
 from diary_pipeline.api.waiting import Waiting
 from diary_pipeline.api.wishes import wishes_of
@@ -37,6 +37,8 @@ IGNORED = frozenset({"temperature", "stream", "chunking_strategy", "include[]", 
 """Fields of OpenAI's that change nothing here; `stream` is refused when it is asked for."""
 
 
+_SPOKEN = {"application/json": {"schema": {"type": "object"}}, "text/plain": {"schema": {"type": "string"}}}
+
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
 
@@ -44,6 +46,15 @@ router = APIRouter(prefix="/v1", tags=["OpenAI"])
     "/audio/transcriptions",
     operation_id="openaiTranscription",
     response_class=Response,
+    responses=answers(
+        400,
+        401,
+        s404="model_not_found: The model does not exist here; GET /v1/models lists them.",
+        s409="job_cancelled: The job was cancelled before it was heard.",
+        s500="transcript_missing: The job has no transcript.",
+        s504="transcript_not_ready: It is not heard yet; GET /jobs/{job_id}/transcription gives it later.",
+    )
+    | {200: {"description": "What was said, as response_format says.", "content": _SPOKEN}},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -96,7 +107,11 @@ def models(parts: Given, who: Asking) -> JSONResponse:
     return JSONResponse({"object": "list", "data": [_model(name) for name in _models(parts)]})
 
 
-@router.get("/models/{model}", operation_id="openaiModel")
+@router.get(
+    "/models/{model}",
+    operation_id="openaiModel",
+    responses=answers(401, s404="model_not_found: The model does not exist here; GET /v1/models lists them."),
+)
 def model(model: str, parts: Given, who: Asking) -> JSONResponse:
     """Tell of one model."""
     who.require("read")

@@ -48,12 +48,26 @@ def written(answer: Answer, recording: Recording, transcript: Transcript, job_id
 
 def refusal(status: int, code: str, message: str, headers: Mapping[str, str]) -> Response:
     """Write a refusal: `{"error": {"message", "type", "param", "code"}}`; 400 for what we call 422."""
-    status = 400 if status == 422 else status
+    status = status_of(status)
     kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
     error = {"message": message, "type": kind, "param": "model" if code == "model_not_found" else None, "code": code}
     # What we refused once we refuse again, and what took too long goes on: sending half a gigabyte anew helps nobody.
     retried = "true" if status in (429, 503) else "false"
     return JSONResponse({"error": error}, status, {**headers, "x-should-retry": retried})
+
+
+def status_of(status: int) -> int:
+    """Give OpenAI's status for one of ours."""
+    return 400 if status == 422 else status
+
+
+def refusal_described(message: str) -> dict[str, Any]:
+    """Describe a refusal for OpenAPI."""
+    text = {"type": "string"}
+    properties = {"message": text, "type": text, "code": text, "param": {"type": ["string", "null"]}}
+    error = {"type": "object", "required": list(properties), "properties": properties}
+    schema = {"type": "object", "required": ["error"], "properties": {"error": error}}
+    return {"description": message, "content": {"application/json": {"schema": schema}}}
 
 
 def _verbose(transcript: Transcript, granularities: frozenset[str]) -> dict[str, Any]:

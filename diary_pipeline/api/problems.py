@@ -37,6 +37,7 @@ _CODES: Mapping[int, str] = {
     405: "method_not_allowed",
     408: "body_too_slow",
     409: "conflict",
+    410: "upload_ended",
     411: "length_required",
     412: "precondition_failed",
     413: "body_too_large",
@@ -147,10 +148,10 @@ def answers(*statuses: int, **said: str) -> dict[int | str, dict[str, Any]]:
     """Describe for OpenAPI what a route may refuse with: give statuses, or `s404="code: sentence"` for its example."""
     told: dict[int | str, dict[str, Any]] = {}
     for status in (*statuses, *(int(name[1:]) for name in said)):
-        code, _, message = said.get(f"s{status}", f"{_CODES[status]}: {_sentence(status)}").partition(": ")
+        code, _, message = (said.get(f"s{status}") or f"{_CODES[status]}: {_sentence(status)}").partition(": ")
         example = {
             "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
+            "title": _phrase(status),
             "status": status,
             "detail": message,
             "error": code,
