@@ -35,6 +35,7 @@ from diary_pipeline.ledger import recordings, submissions, tombstones
 from diary_pipeline.ledger.acceptance import AudioGoing
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Submission
+from diary_pipeline.ledger.uploads import is_kept
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.keys import audio_key
 from diary_pipeline.storage.store import ObjectStore
@@ -103,7 +104,7 @@ def receive(
     else:
         if source.seen:
             _remember(ledger, submission, source.seen.size_bytes, source.seen.mtime_ns)
-    if source:
+    if source and not (received.outcome == "refused" and source.is_handed_in and is_kept(received.code)):
         source.end()
     return received
 
