@@ -15,7 +15,7 @@ from pathlib import Path
 
 from diary_pipeline.core.errors import NotFound, PermanentError, TransientError
 from diary_pipeline.intake.near import unwritable
-from diary_pipeline.intake.receive import scratch_file
+from diary_pipeline.intake.scratch import scratch_file
 from diary_pipeline.ledger import submissions, uploads
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.uploads import Upload, UploadPart

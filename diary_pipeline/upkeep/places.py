@@ -15,7 +15,9 @@ from typing import Protocol
 from diary_pipeline.catalogue.log_object import sweep_staged
 from diary_pipeline.catalogue.rewrite import rewrite_without
 from diary_pipeline.core.errors import TransientError
-from diary_pipeline.ledger import log_objects
+from diary_pipeline.intake.parts import KEPT_S, halves_of, sweep_parts
+from diary_pipeline.intake.scratch import sweep_scratch
+from diary_pipeline.ledger import log_objects, submissions
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.storage.keys import (
@@ -97,6 +99,29 @@ def _prefixes(subject: Subject) -> Mapping[str, str]:
         "checkpoints": checkpoints_prefix(subject.owner, subject.content_sha256),
         "answers": answers_prefix(subject.owner, subject.subject),
     }
+
+
+@dataclass(frozen=True)
+class ScratchFiles:
+    """What is on its way in on this machine; another's goes with the next look of its own intake."""
+
+    ledger: Ledger
+    folder: Path
+    name: str = "scratch"
+
+    def count(self, gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count what is half fetched."""
+        found = halves_of(self.folder, {s.subject for s in gone if _is_submission(s)})
+        return {"fetched": found} if found else {}
+
+    def remove(self, _gone: Sequence[Subject], /) -> None:
+        """Delete what no submission waits for, and what killed processes left; who is fetching it finds out itself."""
+        sweep_scratch(self.folder)
+        sweep_parts(self.folder, KEPT_S, self._waiting)
+
+    def _waiting(self, ids: Sequence[str]) -> set[str]:
+        with self.ledger.reading() as conn:
+            return {row.id for row in submissions.get(conn, ids) if row.waits}
 
 
 @dataclass(frozen=True)
