@@ -180,6 +180,9 @@ async def _part(upload: Upload, body: AsyncIterator[bytes], parts: Parts, wanted
     async with Incoming(parts.settings.scratch_dir, left, also=wanted.algorithm if wanted else None) as file:
         try:
             async for chunk in body:
+                if file.size_bytes + len(chunk) > left:
+                    told = f"More came than the {upload.expected_bytes} bytes of Upload-Length: begin it anew."
+                    raise Problem(413, "upload_length_exceeded", told)
                 await file.write(chunk)
                 if wanted is None and file.size_bytes >= PART_BYTES:
                     break

@@ -341,7 +341,9 @@ def test_bytes_of_another_kind_are_refused(client: httpx.Client) -> None:
 
 def test_more_bytes_than_were_announced_are_refused(client: httpx.Client) -> None:
     path = begin(client, 9)
-    assert send(client, path, 0, b"1234567890").status_code == 413
+    answer = send(client, path, 0, b"1234567890")
+    assert (answer.status_code, answer.json()["error"]) == (413, "upload_length_exceeded")
+    assert "9 bytes of Upload-Length" in answer.json()["message"]
     assert offset(client, path) == 0
 
 
