@@ -142,6 +142,7 @@ FORM = {"file": ("memo.m4a", MEMO)}
 TWO_FILES = [("file", ("a.m4a", MEMO)), ("file", ("b.m4a", MEMO))]
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "no file": ({"files": {"other": (None, "text")}}, 422, "file_missing"),
+    "a text where the file belongs": ({"files": {"file": (None, "memo")}}, 422, "file_missing"),
     "two files": ({"files": TWO_FILES}, 422, "file_repeated"),
     "a file elsewhere": ({"files": {**FORM, "voice": ("b.m4a", MEMO)}}, 422, "field_unexpected"),
     "an unknown field": ({"files": FORM, "data": {"prioritty": "high"}}, 422, "request_invalid"),
@@ -161,7 +162,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     ),
     "half a form": (
         {
-            "content": b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nRIFF',
+            "content": b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF',
             "headers": {"Content-Type": "multipart/form-data; boundary=x"},
         },
         400,
@@ -175,6 +176,11 @@ def test_a_form_that_cannot_be_used_leaves_nothing(client: httpx.Client, case: s
     request, status, code = REFUSED[case]
     answer = client.post("/jobs", **request)
     assert (answer.status_code, answer.json()["error"]) == (status, code), answer.text
+
+
+def test_the_field_that_is_no_json_is_named(client: httpx.Client) -> None:
+    answer = client.post("/jobs", files=FORM, data={"metadata": "{"})
+    assert answer.json()["message"] == "The field metadata is no JSON."
 
 
 def test_size_is_counted_where_no_length_is_said(client: httpx.Client) -> None:
@@ -196,7 +202,7 @@ def test_a_client_that_breaks_off_leaves_nothing(client: httpx.Client, deploymen
         "form": "POST /jobs HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\n",
         "raw": "PUT /jobs/upload HTTP/1.1\r\n",
     }
-    begun = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' if kind == "form" else b""
+    begun = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' if kind == "form" else b""
     at = urlsplit(str(client.base_url))
     with socket.create_connection((at.hostname or "", at.port or 0)) as broken:
         broken.sendall(
