@@ -7,7 +7,7 @@ What surprises: nobody holds an upload. Its length so far is moved by whoever fi
 replicas that are sent the same part one is told that it came too late, and a killed one leaves nothing locked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -99,6 +99,13 @@ def wanted(conn: sa.Connection, ids: Sequence[str], refused_kept_s: float) -> di
         or (row.status == "refused" and row.ended_at > since and not row.dropped and is_kept(row.reason_code))
         for row in rows
     }
+
+
+def refused_among(conn: sa.Connection, ids: Sequence[str], owners: Collection[str]) -> list[tuple[str, str]]:
+    """Return those of these uploads of these people that were refused, with their owner."""
+    s = submissions.c
+    rows = each(conn, sa.select(s.id, s.owner, s.status), s.id, ids)
+    return [(row.id, row.owner) for row in rows if row.status == "refused" and row.owner in owners]
 
 
 def parts(conn: sa.Connection, id: str) -> list[UploadPart]:

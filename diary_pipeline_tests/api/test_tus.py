@@ -20,7 +20,7 @@ from tusclient.exceptions import TusCommunicationError
 
 from diary_pipeline.api.tus import PART_BYTES
 from diary_pipeline.intake.resumable import sweep
-from diary_pipeline.ledger import erasures
+from diary_pipeline.ledger import erasures, submissions
 from diary_pipeline.ledger.tables_uploads import uploads
 from diary_pipeline.ledger.uploads import expire
 from diary_pipeline.upkeep.places import StoredObjects
@@ -275,6 +275,18 @@ def test_a_cancelled_job_leaves_no_upload(client: httpx.Client, deployment: Depl
     id = client.put("/jobs/upload?filename=memo.wav", content=b"sound").json()["job_id"]
     assert deployment.parts.store.exists(f"uploads/{id}")
     assert client.delete(f"/jobs/{id}").json()["status"] == "cancelled"
+    assert not deployment.parts.store.exists(f"uploads/{id}")
+
+
+def test_a_refused_upload_is_erased_with_its_job(client: httpx.Client, deployment: Deployment) -> None:
+    id = client.put("/jobs/upload?filename=memo.wav", content=b"no sound").json()["job_id"]
+    submissions.refuse(deployment.parts.ledger, id, "audio_unreadable", "memo.wav is no audio.")
+    assert client.delete(f"/jobs/{id}").json()["status"] == "removed"
+    with deployment.parts.ledger.reading() as conn:
+        gone = [s for e in erasures.unfinished(conn) for s in erasures.subjects_of(conn, e.id) if s.subject == id]
+    place = StoredObjects(deployment.parts.store)
+    assert place.count(gone) == {"uploads": 1}
+    place.remove(gone)
     assert not deployment.parts.store.exists(f"uploads/{id}")
 
 

@@ -10,10 +10,12 @@ from diary_pipeline.intake.quarantine import drop, retry
 from diary_pipeline.intake.work import IntakeReport
 from diary_pipeline.ledger import erasures, submissions
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.tables import submissions as table
 from diary_pipeline.ledger.tombstones import AUDIO_ERASED
 from diary_pipeline.storage.keys import upload_key
+from diary_pipeline.upkeep.places import RefusedUploads
 from diary_pipeline_tests.door import SEAL
 from diary_pipeline_tests.doors import Doors, speech
 from diary_pipeline_tests.web_server import WebServer, whole
@@ -80,6 +82,20 @@ def test_nothing_is_kept_of_audio_that_was_erased(house: Doors) -> None:
     (refused,) = house.until_ended(upload(house, data, "b2"))
     assert refused.reason_code == AUDIO_ERASED
     assert not list(house.store.list("uploads/"))
+
+
+def test_the_same_bytes_go_that_were_refused_before_and_kept_and_another_owners_stay(house: Doors) -> None:
+    data = speech(house)
+    refused = [upload(house, data, id, sha256="0" * 64) for id in ("mine", "annas")]
+    with house.ledger.writing() as tx:
+        tx.execute(table.update().where(table.c.id == "annas").values(owner="anna"))
+    house.until_ended(*refused, upload(house, b"no sound", "other"), upload(house, data, "taken"))
+    gone = [Subject("a recording", "me", hashlib.sha256(data).hexdigest(), None, ())]
+    place = RefusedUploads(house.ledger, house.store)
+    assert place.count(gone) == {"refused": 1}
+    place.remove(gone)
+    assert place.count(gone) == {}
+    assert set(house.store.list("uploads/")) == {upload_key("annas"), upload_key("other")}
 
 
 def test_an_upload_that_is_not_whole_is_not_looked_at(house: Doors) -> None:
