@@ -121,6 +121,19 @@ def test_uploads_that_nobody_needs_go_after_a_day(house: House) -> None:
     assert not house.store.exists(parts[1]), "all that is of it goes together"
 
 
+def test_uploads_that_are_left_after_a_restore_keep_no_known_one_from_its_turn(house: House) -> None:
+    house.noted("walk.m4a")
+    jobs.open_jobs(house.ledger, [make_job("cancelled", uri="upload:cancelled")])
+    jobs.cancel_or_remove(house.ledger, Seal("of this test"), "cancelled")
+    keys = [upload_key(id) for id in ("a_stranger", "b_stranger", "cancelled")]
+    for key in keys:
+        house.store.put(key, b"sound")
+        make_old(house.store, key)
+    note_restored(house.ledger)
+    assert house.found(limit=1) == [("orphan_upload", keys[0], "left"), ("orphan_upload", keys[2], "mended")]
+    assert [house.store.exists(key) for key in keys] == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("statement", "kinds"),
     [
