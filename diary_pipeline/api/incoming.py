@@ -102,10 +102,11 @@ def storing() -> Iterator[None]:
     """Tell a client that bytes cannot be stored now, without the paths of ours that our own errors name."""
     try:
         yield
-    except OSError as error:
-        raise unstored("storage_full" if error.errno in _NO_ROOM else "store_unwritable") from error
-    except ServiceMissing as error:
-        raise unstored(error.code) from error
+    except (OSError, ServiceMissing) as error:
+        why = error.__cause__ if isinstance(error, ServiceMissing) else error
+        is_full = isinstance(why, OSError) and why.errno in _NO_ROOM
+        code = error.code if isinstance(error, ServiceMissing) else "store_unwritable"
+        raise unstored("storage_full" if is_full else code) from error
 
 
 def unstored(code: str) -> Problem:

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import errno
 import hashlib
 import socket
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from diary_pipeline.api.incoming import storing
+from diary_pipeline.api.problems import Problem
+from diary_pipeline.intake import near
 from diary_pipeline_tests.api.serving import Deployment, asked
 from diary_pipeline_tests.builders import speech_like, write_audio
 
@@ -227,6 +231,13 @@ def test_a_full_disk_refuses_and_keeps_nothing(client: httpx.Client, deployment:
     assert (answer.status_code, answer.json()["error"]) == (503, "store_unwritable")
     assert int(answer.headers["retry-after"]) > 0
     assert str(deployment.scratch.parent) not in answer.text
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "storage_full"), (errno.EACCES, "store_unwritable")])
+def test_a_disk_that_is_full_is_told_from_one_that_takes_nothing(tmp_path: Path, number: int, code: str) -> None:
+    with pytest.raises(Problem) as told, storing():
+        raise near.unwritable(tmp_path, OSError(number, "")) from OSError(number, "")
+    assert told.value.code == code
 
 
 @contextlib.contextmanager
