@@ -92,7 +92,7 @@ def test_a_file_of_a_folder_that_is_refused_again_stays_in_view(diary: Diary) ->
     assert view(diary) == [again.now]
 
 
-def test_a_refused_upload_has_nothing_left_to_try_again(diary: Diary) -> None:
+def test_a_refused_upload_is_not_tried_again_before_its_bytes_lie_under_the_new_id(diary: Diary) -> None:
     id = diary.refuse("empty.m4a")
     with diary.ledger.writing() as tx:
         tx.execute(submission_rows.update().values(uri=f"upload:{id}"))
