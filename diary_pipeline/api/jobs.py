@@ -38,7 +38,7 @@ def get_job(id: JobId, parts: Given, caller: Asking) -> Job:
         return shown(job, None)
     with parts.ledger.reading() as conn:
         at = now(conn)
-    return shown(job, at + parts.estimates.seconds(job.priority))
+    return shown(job, at + parts.estimates.left_s(job.id))
 
 
 @one.delete("/jobs/{job_id}", operation_id="deleteJob", responses=answers(401, 403, 405, 422, 429, 503, s404=NO_JOB))
