@@ -116,6 +116,7 @@ def shown(job: ledger_jobs.Job, done_at: float | None) -> Job:
         estimated_completion=None if done_at is None else instant(done_at),
         error=job.reason_code,
         message=job.message,
+        next_try_at=None if job.again_at is None else instant(job.again_at),
         received_bytes=job.received_bytes,
         expected_bytes=job.expected_bytes,
         links=_links(job),
