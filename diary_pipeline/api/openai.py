@@ -26,10 +26,9 @@ from diary_pipeline.api.opening import IdempotencyKey
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, problem_of
 from diary_pipeline.api.uploads import opened
-from diary_pipeline.api.watch import Watch
+from diary_pipeline.api.watch import HEARD, Watch
 from diary_pipeline.api.wishes import wishes_of
 from diary_pipeline.catalogue.read import transcript_of
-from diary_pipeline.core.batch import ENDED
 from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.intake.options import MAX_TAG, MAX_TERMS
 from diary_pipeline.ledger import recordings
@@ -38,8 +37,6 @@ from diary_pipeline.ledger.jobs_read import Job
 SOURCE = "openai"
 USUAL = "whisper-1"
 """OpenAI's name for its model, which clients have written into them: here the deployment's usual one."""
-HEARD = ENDED | {"generating_notes"}
-"""Statuses from which on a transcript is there, or will not be."""
 IGNORED = frozenset({"temperature", "stream", "chunking_strategy", "include[]", "include"})
 """Fields of OpenAI's that change nothing here; `stream` is refused when it is asked for."""
 _KINDS: Mapping[int, str] = {401: "invalid_api_key", 403: "insufficient_permissions", 429: "rate_limit_exceeded"}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from anyio import to_thread
 
+from diary_pipeline.core.batch import ENDED
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.jobs_read import Job, find_all
 from diary_pipeline.observability.logs import log
@@ -23,6 +24,8 @@ MOST_LISTENERS = 250
 """Of one process; a quarter of its usual connections, so that whoever listens leaves room for whoever asks."""
 MOST_OF_ONE = MOST_LISTENERS // 2
 """To the jobs of one owner, who thus leaves as many to all others."""
+HEARD = ENDED | {"generating_notes"}
+"""Statuses from which on a transcript is there, or will not be."""
 
 logger = log(__name__)
 
