@@ -23,7 +23,7 @@ RETRY_AFTER_S = 5
 FAULTS_SHOWN = 10
 CHECKSUM_MISMATCH = 460
 """Of the tus protocol, which no registry lists."""
-_CONFLICTS = frozenset({"idempotency_conflict"})
+_CONFLICTS = frozenset({"idempotency_conflict", "job_ended"})
 _BROKEN = frozenset({"json_invalid"})
 _CODES: Mapping[int, str] = {
     400: "request_invalid",
