@@ -57,6 +57,12 @@ class SourceSettings(BaseModel):
         "Hours after its last part for which an upload in parts is waited for; then its job fails.",
         gt=0,
     )
+    refused_upload_days: float = setting(
+        "Intake",
+        7.0,
+        "Days for which an upload that was refused can be tried again: its bytes may be nowhere else. Then they go.",
+        ge=1,
+    )
     fetch_hosts: Hosts = setting(
         "Fetching",
         (),

@@ -35,6 +35,7 @@ from diary_pipeline.api.metrics import Metrics
 from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import install
 from diary_pipeline.api.request_log import RequestLog
+from diary_pipeline.api.watch import Watch
 
 _OPERATIONS = (health.router, metrics.router)
 INGESTION: tuple[APIRouter, ...] = (submit.router, uploads.router, tus.router, openai.router, jobs.one, *_OPERATIONS)
@@ -85,7 +86,7 @@ def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
         openapi_url="/openapi.json" if shown else None,
         redoc_url=None,
     )
-    app.state.parts, app.state.metrics, app.state.watch = parts, counted, events.Watch(parts.ledger)
+    app.state.parts, app.state.metrics, app.state.watch = parts, counted, Watch(parts.ledger)
     app.state.writes = health.Writes(parts.ledger)
     install(app, routes)
     for router in routers:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from diary_pipeline.api.body_rules import Limit, Rule, rule_for, rules_of
 from diary_pipeline.api.parts import Parts
-from diary_pipeline.api.problems import Problem, answer
+from diary_pipeline.api.problems import Problem, answer, problem_of
 
 GRACE_S = 20.0
 """Before a sender's speed is judged: the first seconds of a mobile connection say little."""
@@ -61,7 +63,7 @@ class Bodies:
         try:
             limit = rule_for(self.rules, scope["method"], scope["path"]).limit(headers)
         except Problem as problem:
-            await refuse(scope, receive, send, problem)
+            await refuse(scope, receive, send, problem if _has_route(scope) else problem_of(HTTPException(404)))
             return
         body = _Watched(scope, receive, send, limit, self.pace, self.clock)
         try:
@@ -126,6 +128,12 @@ class _Watched:
         if not self._whole and self._waited_s > GRACE_S and self._bytes < slowest:
             return _too_slow(f"less than {self._pace.min_bytes_s} bytes a second came")
         return None
+
+
+def _has_route(scope: Scope) -> bool:
+    """Tell whether something is at this address, for whatever method."""
+    app = scope.get("app")
+    return app is None or any(route.matches(scope)[0] is not Match.NONE for route in app.routes)
 
 
 def has_body(headers: Headers) -> bool:

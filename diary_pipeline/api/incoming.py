@@ -1,7 +1,7 @@
 """A file that comes in by HTTP: its bytes, counted and hashed on their way into a private scratch file, and its name.
 
 What is done with it is uploads.py's, tus.py's and openai.py's business. The scratch file goes when the request ends,
-however it ends; what a killed process leaves is swept by intake, whose folder it lies in.
+however it ends; what a killed process leaves is swept, see intake/scratch.py.
 
 What surprises: bytes are gathered to a mebibyte before a thread takes them. The loop serves others while a disk is
 slow, and a body of half a gigabyte costs five hundred hops and one mebibyte of memory.
@@ -11,10 +11,8 @@ import asyncio
 import errno
 import hashlib
 import io
-import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from email.message import Message
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +20,7 @@ from typing import IO
 
 from diary_pipeline.api.problems import Problem, unavailable
 from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.intake.scratch import scratch_file
 
 BLOCK_BYTES = 1 << 20
 NAMELESS = "upload"
@@ -42,6 +41,7 @@ class Incoming:
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self._file: IO[bytes] = io.BytesIO()
+        self._ends = ExitStack()
         self.path = Path()
         """Of the scratch file, from when the context is entered."""
 
@@ -53,9 +53,7 @@ class Incoming:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Not in a thread: the request may be cancelled, and then nothing is waited for any more.
-        self._file.close()
-        if self.path.name:
-            self.path.unlink(missing_ok=True)
+        self._ends.close()
 
     async def write(self, data: bytes) -> None:
         """Take bytes; Problem 413 `audio_too_large` beyond the most, 503 `storage_full` when there is no room."""
@@ -85,9 +83,8 @@ class Incoming:
 
     def _open(self) -> None:
         with storing():
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=self.folder)  # for this user only
-            self.path, self._file = Path(name), os.fdopen(handle, "wb", buffering=0)
+            self.path = self._ends.enter_context(scratch_file(self.folder))
+            self._file = self._ends.enter_context(self.path.open("wb", buffering=0))
 
     def _write(self, gathered: list[bytes]) -> None:
         with storing():
@@ -105,10 +102,11 @@ def storing() -> Iterator[None]:
     """Tell a client that bytes cannot be stored now, without the paths of ours that our own errors name."""
     try:
         yield
-    except OSError as error:
-        raise unstored("storage_full" if error.errno in _NO_ROOM else "store_unwritable") from error
-    except ServiceMissing as error:
-        raise unstored(error.code) from error
+    except (OSError, ServiceMissing) as error:
+        why = error.__cause__ if isinstance(error, ServiceMissing) else error
+        is_full = isinstance(why, OSError) and why.errno in _NO_ROOM
+        code = error.code if isinstance(error, ServiceMissing) else "store_unwritable"
+        raise unstored("storage_full" if is_full else code) from error
 
 
 def unstored(code: str) -> Problem:

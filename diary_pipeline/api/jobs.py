@@ -25,6 +25,7 @@ listing = APIRouter(tags=["jobs"])
 NO_JOB = "job_missing: There is no job of this id, or it is somebody else's."
 JobId = Annotated[str, Path(alias="job_id", description="As `POST /jobs` answered it.", examples=[JOB])]
 """Any text: what can be no id is unknown, as others that there are not."""
+_ENDED = "job_ended: It has ended, and nothing was to be erased."
 MOST_LISTED = 200
 _LONGEST_ID = 64
 
@@ -38,15 +39,24 @@ def get_job(id: JobId, parts: Given, caller: Asking) -> Job:
         return shown(job, None)
     with parts.ledger.reading() as conn:
         at = now(conn)
-    return shown(job, at + parts.estimates.seconds(job.priority))
+    return shown(job, at + parts.estimates.left_s(job.id))
 
 
-@one.delete("/jobs/{job_id}", operation_id="deleteJob", responses=answers(401, 403, 405, 422, 429, 503, s404=NO_JOB))
-def delete_job(id: JobId, parts: Given, caller: Asking) -> Gone:
-    """Cancel an unfinished job; remove an ended one, with its recording when no other job holds it."""
+@one.delete(
+    "/jobs/{job_id}",
+    operation_id="deleteJob",
+    responses=answers(401, 403, 405, 422, 429, 503, s404=NO_JOB, s409=_ENDED),
+)
+def delete_job(
+    id: JobId,
+    parts: Given,
+    caller: Asking,
+    erase: Annotated[bool, Query(description="`false`: only cancel, however often it is sent.")] = True,
+) -> Gone:
+    """Cancel an unfinished job; remove an ended one, a cancelled one too, with its recording when no other holds it."""
     caller.require("submit")
     find_job(parts, caller, id)
-    gone = ledger_jobs.cancel_or_remove(parts.ledger, parts.seal, id, caller.owner)
+    gone = ledger_jobs.cancel_or_remove(parts.ledger, parts.seal, id, caller.owner, erase=erase)
     if gone.upload is not None:
         parts.store.delete(gone.upload)
     return Gone(job_id=id, status=gone.how, erasure_id=gone.erasure_id)
@@ -106,6 +116,7 @@ def shown(job: ledger_jobs.Job, done_at: float | None) -> Job:
         estimated_completion=None if done_at is None else instant(done_at),
         error=job.reason_code,
         message=job.message,
+        next_try_at=None if job.again_at is None else instant(job.again_at),
         received_bytes=job.received_bytes,
         expected_bytes=job.expected_bytes,
         links=_links(job),

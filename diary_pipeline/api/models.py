@@ -182,6 +182,7 @@ class Job(BaseModel):
                 "estimated_completion": "2026-05-01T19:33:40.000Z",
                 "error": None,
                 "message": None,
+                "next_try_at": None,
                 "received_bytes": None,
                 "expected_bytes": None,
                 "links": {"self": f"/jobs/{JOB}"},
@@ -205,8 +206,9 @@ class Job(BaseModel):
     created_at: dt.datetime
     ended_at: dt.datetime | None
     estimated_completion: dt.datetime | None
-    error: str | None = Field(description="Stable code of why it failed, or `audio_no_speech`.")
+    error: str | None = Field(description="Stable code of why it failed, lastly or for good, or `audio_no_speech`.")
     message: str | None
+    next_try_at: dt.datetime | None = Field(description="When what failed is tried again by itself; null: it is not.")
     received_bytes: int | None
     expected_bytes: int | None
     links: dict[str, str] = Field(description="Paths of what there is to read.")

@@ -135,8 +135,13 @@ class _Reading:
         if name == FILE:
             if self._file is not None:
                 raise Problem(422, "file_repeated", "The form has two files: hand in each with a request of its own.")
-            file_name = said[b"filename"].decode("utf-8", "replace") if b"filename" in said else None
+            if b"filename" not in said:
+                told = (
+                    f"The field {FILE!r} is a text and no file: send it with its file name, `{FILE}=@memo.m4a` in curl."
+                )
+                raise Problem(422, "file_missing", told)
             digest = self._headers.get(b"content-digest")
+            file_name = said[b"filename"].decode("utf-8", "replace")
             self._file = Form({}, file_name, digest.decode("latin-1") if digest else None)
         elif b"filename" in said:
             raise Problem(422, "field_unexpected", f"The recording goes into {FILE!r}; the form has a file elsewhere.")

@@ -1,7 +1,7 @@
 """`POST /v1/audio/transcriptions` as OpenAI answers it, so that its official clients work with another `base_url`.
 
 The request is a job like any other, of source `openai`: durable, listed, de-duplicated, its note is written too. How an
-answer is written stands in openai_answers.py, how it is waited for in waiting.py.
+answer is written stands in openai_answers.py, how it is waited for in watch.py.
 
 What surprises: there is no other way to hear something, so a worker must be alive, and a request that waited too long
 is answered 504 with the job's id, whose transcript can be fetched later.
@@ -23,12 +23,12 @@ from diary_pipeline.api.opening import IdempotencyKey
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.api.uploads import opened
-from diary_pipeline.api.waiting import Waiting
+from diary_pipeline.api.watch import HEARD, Watch
 from diary_pipeline.api.wishes import wishes_of
 from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.intake.options import MAX_TAG, MAX_TERMS
 from diary_pipeline.ledger import recordings
-from diary_pipeline.ledger.submissions import Submission
+from diary_pipeline.ledger.jobs_read import Job
 
 SOURCE = "openai"
 USUAL = "whisper-1"
@@ -93,7 +93,9 @@ async def transcribe(request: Request, parts: Given, who: Asking, key: Idempoten
         job = await asyncio.to_thread(opened, parts, who, wishes, file, shown_name(form.file_name), key, SOURCE)
     most_s = parts.settings.openai_wait_s
     try:
-        ended = await _waiting(request, parts).heard(job.id, most_s)
+        watch: Watch = request.app.state.watch
+        owner = who.owner or wishes.user_id or parts.settings.default_owner
+        ended = await watch.until(job.id, owner, HEARD, most_s)
     except TimeoutError as error:
         told = f"It is not heard after {most_s:g} s; GET /jobs/{job.id}/transcription gives it later."
         raise Problem(504, "transcript_not_ready", told, {"X-Job-Id": job.id}) from error
@@ -150,8 +152,8 @@ def _hints(prompts: Sequence[str]) -> list[str]:
     return [*short, *(word for word in words if len(word) <= MAX_TAG)][:MAX_TERMS]
 
 
-def _answered(parts: Parts, id: str, job: Submission | None, answer: Answer) -> Response:
-    if job is None or job.recording_key is None or job.status in ("failed", "refused", "cancelled"):
+def _answered(parts: Parts, id: str, job: Job | None, answer: Answer) -> Response:
+    if job is None or job.recording_key is None or job.status in ("failed", "cancelled"):
         raise _unheard(id, job)
     with parts.ledger.reading() as conn:
         recording = recordings.get(conn, job.recording_key)
@@ -161,20 +163,12 @@ def _answered(parts: Parts, id: str, job: Submission | None, answer: Answer) -> 
     return written(answer, recording, transcript, id)
 
 
-def _unheard(id: str, job: Submission | None) -> Problem:
+def _unheard(id: str, job: Job | None) -> Problem:
     if job is None or job.status == "cancelled":
         return Problem(409, "job_cancelled", f"Job {id} was cancelled before it was heard.", {"X-Job-Id": id})
     status = 400 if (job.reason_code or "").startswith("audio_") else 500
     told = job.message or f"Job {id} has no transcript."
     return Problem(status, job.reason_code or "transcript_missing", told, {"X-Job-Id": id})
-
-
-def _waiting(request: Request, parts: Parts) -> Waiting:
-    state = request.app.state
-    if not hasattr(state, "waiting"):
-        state.waiting = Waiting(parts.ledger)
-    waiting: Waiting = state.waiting
-    return waiting
 
 
 def _models(parts: Parts) -> list[str]:

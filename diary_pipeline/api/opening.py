@@ -105,12 +105,13 @@ def told(parts: Parts, opened: Sequence[Opened]) -> list[Accepted]:
     for job in opened:
         row, known = rows[job.id], before.get(job.id)
         status = known.status if known else "pending"
+        seconds = parts.estimates.left_s(job.id) if known else left_s[row.priority]
         answers.append(
             Accepted(
                 job_id=job.id,
                 status=cast("JobStatus", status),
                 created_at=instant(row.created_at),
-                estimated_completion=None if status in ENDED else instant(at + left_s[row.priority]),
+                estimated_completion=None if status in ENDED else instant(at + seconds),
             )
         )
     return answers

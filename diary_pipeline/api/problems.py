@@ -27,7 +27,7 @@ OPENAI = "/v1/"
 """Where every refusal reads as OpenAI's, one of an address that does not exist too."""
 CHECKSUM_MISMATCH = 460
 """Of the tus protocol, which no registry lists."""
-_CONFLICTS = frozenset({"idempotency_conflict"})
+_CONFLICTS = frozenset({"idempotency_conflict", "job_ended"})
 _BROKEN = frozenset({"json_invalid"})
 _CODES: Mapping[int, str] = {
     400: "request_invalid",

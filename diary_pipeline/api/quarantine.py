@@ -10,6 +10,7 @@ from diary_pipeline.api.auth import Asking, Caller
 from diary_pipeline.api.opening import instant
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
+from diary_pipeline.intake import quarantine as intake_quarantine
 from diary_pipeline.intake.quarantine import quarantine
 from diary_pipeline.ledger import quarantine as ledger_quarantine
 from diary_pipeline.ledger import quarantine_ends
@@ -18,7 +19,7 @@ from diary_pipeline.ledger.failures import failures_of
 router = APIRouter(tags=["quarantine"])
 MOST_LISTED = 200
 NO_TROUBLE = "trouble_missing: There is nothing of this id in quarantine, or it is somebody else's."
-UPLOAD_GONE = "upload_gone: What was uploaded went when it was refused; send it again as a new job."
+UPLOAD_GONE = "upload_gone: What was uploaded is no longer kept; send it again as a new job."
 TroubleId = Annotated[str, Path(alias="trouble_id", max_length=300, description="Job id, or recording key.")]
 KEY = "2026-05-01-walk-3f9a1c7be204"
 
@@ -172,9 +173,11 @@ def get_trouble(id: TroubleId, parts: Given, caller: Asking) -> TroubleShown:
 def retry_trouble(id: TroubleId, parts: Given, caller: Asking) -> Again:
     """Have one tried again, as if it had just come in."""
     caller.require("submit")
-    done = quarantine_ends.retry(parts.ledger, [_known(id)], caller.owner)
+    done = intake_quarantine.retry(parts.ledger, parts.store, [_known(id)], caller.owner)
     if not done:
-        if quarantine_ends.is_upload(_find(parts, caller, id).uri):
+        with parts.ledger.reading() as conn:
+            in_view = quarantine_ends.uploads_among(conn, [id], caller.owner)
+        if in_view:
             code, _, message = UPLOAD_GONE.partition(": ")
             raise Problem(409, code, message)
         raise _missing()
@@ -190,7 +193,7 @@ def drop_trouble(id: TroubleId, parts: Given, caller: Asking) -> Dropped:
     """Take one out of the list; it stays counted, and comes back if it fails once more."""
     caller.require("submit")
     by = f"key {caller.key_id}" if caller.key_id else "the job API"
-    if not quarantine_ends.drop(parts.ledger, [_known(id)], by, caller.owner):
+    if not intake_quarantine.drop(parts.ledger, parts.store, [_known(id)], by, caller.owner):
         raise _missing()
     return Dropped(id=id, dropped_by=by)
 

@@ -25,7 +25,7 @@ from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import CHECKSUM_MISMATCH, Problem, answer, answers, faults, invalid, problem_of
 from diary_pipeline.api.tus_headers import ALGORITHMS, VERSION, Checksum, announced, checksum, standing
 from diary_pipeline.core.errors import DiaryError, PermanentError
-from diary_pipeline.intake.resumable import UploadMoved, drop
+from diary_pipeline.intake.resumable import UploadMoved, remove
 from diary_pipeline.ledger import jobs, uploads
 from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.uploads import Upload, UploadPart
@@ -185,7 +185,7 @@ def end(id: str, parts: Given, who: Asking) -> Response:
     if not upload.is_open:
         raise _ended(upload)
     jobs.cancel_or_remove(parts.ledger, parts.seal, id, who.owner)
-    drop(parts.ledger, parts.store, id)
+    remove(parts.ledger, parts.store, id)
     return Response(status_code=204)
 
 
@@ -196,6 +196,9 @@ async def _part(upload: Upload, body: AsyncIterator[bytes], parts: Parts, wanted
     async with Incoming(parts.settings.scratch_dir, left, also=wanted.algorithm if wanted else None) as file:
         try:
             async for chunk in body:
+                if file.size_bytes + len(chunk) > left:
+                    told = f"More came than the {upload.expected_bytes} bytes of Upload-Length: begin it anew."
+                    raise Problem(413, "upload_length_exceeded", told)
                 await file.write(chunk)
                 if wanted is None and file.size_bytes >= PART_BYTES:
                     break

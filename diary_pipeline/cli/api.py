@@ -46,10 +46,12 @@ def api(
     from diary_pipeline.api.parts import parts_of
     from diary_pipeline.api.serving import listen, serve
     from diary_pipeline.api.webhooks import sender_of
+    from diary_pipeline.intake.scratch import sweep_scratch
     from diary_pipeline.wiring.deployment import Wiring
 
     mode = auth_mode(settings.api_auth, settings.api_host, settings.trusted_proxies)
     prepare_home(settings)
+    sweep_scratch(settings.scratch_dir)  # no worker may ever come by here that would
     parts = parts_of(Wiring(settings))
     if mode == "keys":
         _demand_key(parts.ledger, settings.api_host)

@@ -16,6 +16,7 @@ from diary_pipeline.core.errors import UsageError
 if TYPE_CHECKING:
     from diary_pipeline.ledger.connect import Ledger
     from diary_pipeline.settings import Settings
+    from diary_pipeline.wiring.deployment import Wiring
 
 COLUMNS = ("file_name", "stage", "code", "message", "at", "id")
 ATTEMPTS = ("at", "stage", "code", "tried_again_at")
@@ -94,15 +95,15 @@ def retry(ids: Ids = None, code: CodeOption = None, everything: AllOption = Fals
 
     Examples: `diary quarantine retry 2026-05-01-walk`; `diary quarantine retry --code internal_error`.
     """
-    from diary_pipeline.ledger import quarantine_ends
+    from diary_pipeline.intake.quarantine import retry as try_again
 
-    ledger, chosen = _chosen(ids, code, everything, yes, "tried again")
-    done = [one for some in _some(chosen) for one in quarantine_ends.retry(ledger, some)]
+    wiring, chosen = _chosen(ids, code, everything, yes, "tried again")
+    done = [one for some in _some(chosen) for one in try_again(wiring.ledger, wiring.store, some)]
     renamed = [one for one in done if one.id != one.now]
     say(f"{len(done)} are tried again; `diary dev` runs the daemon that does it.")
     if len(done) < len(chosen):
         left = len(chosen) - len(done)
-        say(f"{left} are not: they went on meanwhile, or their upload went when it was refused; send that again.")
+        say(f"{left} are not: they went on meanwhile, or what was uploaded is no longer kept; send it again.")
     for one in renamed:
         say(f"  {one.id[:12]} goes on as {one.now[:12]}")
 
@@ -113,32 +114,33 @@ def drop(ids: Ids = None, code: CodeOption = None, everything: AllOption = False
 
     Example: `diary quarantine drop --code audio_empty --yes`.
     """
-    from diary_pipeline.ledger import quarantine_ends
+    from diary_pipeline.intake.quarantine import drop as let_go
 
-    ledger, chosen = _chosen(ids, code, everything, yes, "dropped")
+    wiring, chosen = _chosen(ids, code, everything, yes, "dropped")
     by = getpass.getuser()
-    done = [id for some in _some(chosen) for id in quarantine_ends.drop(ledger, some, by)]
+    done = [id for some in _some(chosen) for id in let_go(wiring.ledger, wiring.store, some, by)]
     say(f"{len(done)} were dropped.")
 
 
 def _chosen(
     ids: Sequence[str] | None, code: str | None, everything: bool, yes: bool, what: str
-) -> "tuple[Ledger, list[str]]":
+) -> "tuple[Wiring, list[str]]":
     """Say how many are meant, and ask unless they were named one by one."""
     if bool(ids) + (code is not None) + everything != 1:
         raise UsageError("quarantine_which", "Name some, or say --code CODE, or --all: one of the three.")
     settings = begin()
     existing_home(settings)
     from diary_pipeline.intake.quarantine import every
-    from diary_pipeline.ledger.connect import open_ledger
+    from diary_pipeline.wiring.deployment import Wiring
 
-    ledger = open_ledger(settings.ledger_url)
+    wiring = Wiring(settings)
+    ledger = wiring.ledger
     chosen = [_named(ledger, settings, id) for id in ids or ()] or [q.id for q in every(ledger, code=code)]
     if not ids:
         say(f"{len(chosen)} are in quarantine{f' with {code}' if code else ''}.")
         if chosen and not yes:
             typer.confirm(f"Shall all of them be {what}?", abort=True, err=True)
-    return ledger, chosen
+    return wiring, chosen
 
 
 def _named(ledger: "Ledger", settings: "Settings", said: str) -> str:

@@ -55,10 +55,11 @@ class Reconciler:
     ledger: Ledger
     store: ObjectStore
     live: Path
+    refused_kept_s: float
 
     def __call__(self, months: int) -> Reconciled:
         """Mend what differs among what was written in the last months; 0: among everything."""
-        return reconcile(self.ledger, self.store, self.live, months=months)
+        return reconcile(self.ledger, self.store, self.live, months=months, refused_kept_s=self.refused_kept_s)
 
 
 def resources(wiring: Wiring) -> dict[str, object]:
@@ -83,7 +84,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "eraser": lambda: eraser(wiring),
         "run_failure_webhook": lambda: RunFailureWebhook(s.run_failure_webhook),
         "growth": lambda: wiring.growth(wiring.compact),
-        "reconciler": lambda: Reconciler(wiring.ledger, wiring.store, s.catalogue_file),
+        "reconciler": lambda: Reconciler(wiring.ledger, wiring.store, s.catalogue_file, s.refused_upload_days * 86_400),
     }
     return {name: _resource(make) for name, make in makers.items()}
 

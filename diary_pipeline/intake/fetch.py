@@ -21,7 +21,7 @@ from diary_pipeline.intake.names import scheme_of
 from diary_pipeline.intake.near import Kept
 from diary_pipeline.intake.parts import part_of
 from diary_pipeline.intake.receive import Received, Rules, receive, refuse
-from diary_pipeline.ledger import fetching
+from diary_pipeline.ledger import fetching, submissions
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.fetching import FetchLease
 from diary_pipeline.ledger.submissions import Submission
@@ -122,18 +122,13 @@ class Fetching:
         try:
             with part_of(self._rules.scratch, submission.id) as part:
                 try:
-                    changed_s = self._bring(submission, part, held)
-                except PermanentError as error:
-                    Kept(submission, part).end()
-                    return refuse(self._ledger, submission, error)
-                size = part.stat().st_size
-                held.renew(size, size, STORING_S)
-                received = receive(
-                    self._ledger, self._store, submission, self._rules, Kept(submission, part, changed_s)
-                )
-                if received.outcome == "waiting":
-                    held.release(self._limits.waits_s[0] if self._limits.waits_s else 0.0)
-                return received
+                    return self._take_in(submission, part, held)
+                except ServiceMissing:
+                    raise
+                except TransientError:
+                    if not self._waits(submission):  # cancelled or erased, it leaves nothing here
+                        Kept(submission, part).end()
+                    raise
         except (Stopped, Fenced) as error:
             logger.info("fetch_left", submission=submission.id, code=error.code)
             held.release()
@@ -143,6 +138,23 @@ class Fetching:
             raise
         except TransientError as error:
             return self._failed(submission, error, held)
+
+    def _take_in(self, submission: Submission, part: Path, held: "_Held") -> Received:
+        try:
+            changed_s = self._bring(submission, part, held)
+        except PermanentError as error:
+            Kept(submission, part).end()
+            return refuse(self._ledger, submission, error)
+        size = part.stat().st_size
+        held.renew(size, size, STORING_S)
+        received = receive(self._ledger, self._store, submission, self._rules, Kept(submission, part, changed_s))
+        if received.outcome == "waiting":
+            held.release(self._limits.waits_s[0] if self._limits.waits_s else 0.0)
+        return received
+
+    def _waits(self, submission: Submission) -> bool:
+        with self._ledger.reading() as conn:
+            return any(row.waits for row in submissions.get(conn, [submission.id]))
 
     def _bring(self, submission: Submission, part: Path, held: "_Held") -> float | None:
         fetcher = self._fetchers.get(scheme_of(submission.uri))
@@ -170,7 +182,7 @@ class Fetching:
                 Kept(submission, part).end()
             return refuse(self._ledger, submission, error)
         wait_s = self._limits.waits_s[submission.attempts]
-        held.release(wait_s, failed=True)
+        held.release(wait_s, failed=error)
         logger.warning("fetch_pauses", submission=submission.id, code=error.code, wait_s=wait_s)
         return Received(submission.id, submission.file_name, "waiting", code=error.code, message=error.message)
 
@@ -201,5 +213,5 @@ class _Held:
         self._lease = fetching.renew(self._ledger, self._lease, lease_s, received, expected)
         self._told_at = time.monotonic()
 
-    def release(self, wait_s: float = 0.0, *, failed: bool = False) -> None:
+    def release(self, wait_s: float = 0.0, *, failed: DiaryError | None = None) -> None:
         fetching.release(self._ledger, self._lease, wait_s, failed=failed)

@@ -38,6 +38,8 @@ class Source(Protocol):
     """When the source says that they were last changed; None: it does not say."""
     seen: FoundFile | None
     """The state of a file that may be offered again."""
+    is_handed_in: bool
+    """Nobody else need have these bytes: they are kept when they are refused, to be tried again."""
 
     def bring(self, copy: Path, limits: AudioLimits) -> tuple[Path, str]:
         """Give a file to read them from, which may be `copy`, and their SHA-256; NotNow, or why they are refused."""
@@ -57,6 +59,8 @@ def source_of(submission: Submission, store: ObjectStore) -> Source:
 
 class File:
     """A file of this machine, which belongs to somebody else."""
+
+    is_handed_in = False
 
     def __init__(self, submission: Submission) -> None:
         self._submission = submission
@@ -104,6 +108,7 @@ class Kept:
 
     sidecar = Sidecar()
     seen: FoundFile | None = None
+    is_handed_in = False
 
     def __init__(self, submission: Submission, path: Path, modified_s: float | None = None) -> None:
         self.modified_s = modified_s
@@ -123,6 +128,8 @@ class Kept:
 
 class Upload(Kept):
     """An object that was uploaded for one submission."""
+
+    is_handed_in = True
 
     def __init__(self, submission: Submission, store: ObjectStore) -> None:
         self._store, self._key = store, upload_key(submission.uri.partition(":")[2])

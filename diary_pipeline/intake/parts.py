@@ -5,7 +5,6 @@ lease in the ledger is not enough to write to one. A process that was stopped (S
 its lease and with the file open, so the file itself is locked.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -14,7 +13,10 @@ from pathlib import Path
 
 from diary_pipeline.core.errors import Fenced
 from diary_pipeline.intake.near import unwritable
+from diary_pipeline.intake.scratch import holds, remove_unheld
 
+KEPT_S = 6 * 3600.0
+"""The longest pause between two tries to fetch is shorter."""
 _FOLDER = "fetched"
 _MOST = 50
 """Halves that wait for another try: each may be as large as the largest recording."""
@@ -31,12 +33,8 @@ def part_of(scratch: Path, submission_id: str) -> Iterator[Path]:
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Fenced("fetch_lease_lost", "Another worker of this machine still has the file open.") from None
-    else:
-        if not _is_still(part, handle):
-            raise Fenced("fetch_lease_lost", "Another worker of this machine has just removed the file.")
+        if not holds(part, handle):
+            raise _held()
         yield part
     finally:
         os.close(handle)
@@ -61,27 +59,13 @@ def sweep_parts(scratch: Path, kept_s: float, waiting: Callable[[Sequence[str]],
     limit = time.time() - kept_s
     for n, (changed_at, path) in enumerate(sorted(parts, reverse=True)):
         if changed_at < limit or n >= _MOST or path.name not in wanted:
-            _remove(path)
+            remove_unheld(path)
 
 
-def _remove(part: Path) -> None:
-    try:
-        handle = os.open(part, os.O_RDWR)
-    except FileNotFoundError:
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for path in part.parent.glob(f"{part.name}*"):
-            path.unlink(missing_ok=True)
-    except BlockingIOError:
-        return  # it is being fetched
-    finally:
-        os.close(handle)
+def halves_of(scratch: Path, submission_ids: Collection[str]) -> int:
+    """Count those of these submissions of which something is half fetched here."""
+    return sum((scratch / _FOLDER / id).exists() for id in submission_ids)
 
 
-def _is_still(part: Path, handle: int) -> bool:
-    """Tell whether what was opened is what bears the name: it may have been removed before it was locked."""
-    try:
-        return os.path.samestat(part.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
+def _held() -> Fenced:
+    return Fenced("fetch_lease_lost", "Another worker of this machine has the file open, or has just removed it.")

@@ -11,10 +11,7 @@ error of the source concerns one file; one of the scratch folder or the store is
 """
 
 import datetime as dt
-import os
-import tempfile
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -30,11 +27,13 @@ from diary_pipeline.intake.announced import IN_BUCKET
 from diary_pipeline.intake.names import storable
 from diary_pipeline.intake.near import GONE, NotNow, Source, source_of, unwritable
 from diary_pipeline.intake.options import DETECT, NOTHING, Options, instant
+from diary_pipeline.intake.scratch import scratch_file
 from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger import recordings, submissions, tombstones
 from diary_pipeline.ledger.acceptance import AudioGoing
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Submission
+from diary_pipeline.ledger.uploads import is_kept
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.keys import audio_key
 from diary_pipeline.storage.store import ObjectStore
@@ -57,7 +56,7 @@ class Rules:
     seal: Seal
     """Recognises audio that was erased."""
     scratch: Path
-    """Private local folder; anything old in it is what a killed process left."""
+    """Private local folder, see scratch.py."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def receive(
     else:
         if source.seen:
             _remember(ledger, submission, source.seen.size_bytes, source.seen.mtime_ns)
-    if source:
+    if source and not (received.outcome == "refused" and source.is_handed_in and is_kept(received.code)):
         source.end()
     return received
 
@@ -252,18 +251,3 @@ def _remember(ledger: Ledger, submission: Submission, size_bytes: int, mtime_ns:
         seen = submissions.seen(conn, submission.owner, [submission.uri]).get(submission.uri)
     if seen and seen.submission_id == submission.id and (seen.size_bytes, seen.mtime_ns) != (size_bytes, mtime_ns):
         submissions.remember(ledger, submission.owner, submission.uri, size_bytes, mtime_ns, submission.id)
-
-
-@contextmanager
-def scratch_file(folder: Path) -> Iterator[Path]:
-    """Give an empty file of this user's own that is gone afterwards; ServiceMissing where there can be none."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=folder)  # for this user only
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -8,14 +8,14 @@ it puts the parts together has promised nothing: the client is told to send the 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diary_pipeline.core.errors import NotFound, PermanentError, TransientError
 from diary_pipeline.intake.near import unwritable
-from diary_pipeline.intake.receive import scratch_file
+from diary_pipeline.intake.scratch import scratch_file
 from diary_pipeline.ledger import submissions, uploads
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.uploads import Upload, UploadPart
@@ -69,7 +69,7 @@ class Resumable:
             if upload.content_sha256 not in (None, sha256):
                 told = "Its bytes are not those that were announced, so they were removed: upload the file again."
                 submissions.refuse(self.ledger, upload.id, DIGEST_MISMATCH, told)
-                drop(self.ledger, self.store, upload.id)
+                remove(self.ledger, self.store, upload.id)
                 raise PermanentError(DIGEST_MISMATCH, told)
             self.store.put_file(upload_key(upload.id), whole)
         if not uploads.complete(self.ledger, upload.id, last):
@@ -78,7 +78,7 @@ class Resumable:
             if there is None or not there.is_whole:  # else another replica has stored the same
                 self.store.delete(upload_key(upload.id))
             raise _moved(upload)
-        _delete(self.store, upload.id, stored)
+        _remove_parts(self.store, upload.id)
         logger.info("upload_whole", submission=upload.id, parts=len(stored) + 1)
         return replace(upload, received_bytes=upload.expected_bytes, is_open=False, is_whole=True, expires_at=None)
 
@@ -106,11 +106,10 @@ class Resumable:
             yield whole, digest.hexdigest()
 
 
-def drop(ledger: Ledger, store: ObjectStore, id: str) -> None:
-    """Remove what is stored of an upload whose job has ended."""
-    with ledger.reading() as conn:
-        stored = uploads.parts(conn, id)
-    _delete(store, id, stored)
+def remove(ledger: Ledger, store: ObjectStore, id: str) -> None:
+    """Remove all that is stored of an upload that nobody needs any more, whole or in parts, and forget it."""
+    store.delete(upload_key(id))
+    _remove_parts(store, id)
     uploads.forget(ledger, id)
 
 
@@ -122,16 +121,16 @@ def sweep(ledger: Ledger, store: ObjectStore) -> int:
     removed = 0
     for id in due:
         if uploads.expire(ledger, id, EXPIRED, told):
-            drop(ledger, store, id)
+            remove(ledger, store, id)
             removed += 1
     if removed:
         logger.info("uploads_expired", uploads=removed)
     return removed
 
 
-def _delete(store: ObjectStore, id: str, stored: Sequence[UploadPart]) -> None:
-    for part in stored:
-        store.delete(part.object_key)
+def _remove_parts(store: ObjectStore, id: str) -> None:
+    for key in list(store.list(upload_parts_prefix(id))):  # also what a killed replica stored and never counted
+        store.delete(key)
     store.delete(upload_parts_prefix(id).removesuffix("/"))  # on a file system the empty folder would stay
 
 

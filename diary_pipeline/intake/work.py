@@ -21,8 +21,9 @@ from diary_pipeline.intake import resumable
 from diary_pipeline.intake.fetch import Fetching, FetchLimits
 from diary_pipeline.intake.fetcher import Fetcher
 from diary_pipeline.intake.options import Options
-from diary_pipeline.intake.parts import sweep_parts
+from diary_pipeline.intake.parts import KEPT_S, sweep_parts
 from diary_pipeline.intake.receive import Received, Rules, receive
+from diary_pipeline.intake.scratch import sweep_scratch
 from diary_pipeline.intake.sources import Walk, WatchedFolder
 from diary_pipeline.intake.submit import submit_found, submit_paths
 from diary_pipeline.ledger import submissions
@@ -31,7 +32,7 @@ from diary_pipeline.ledger.submissions import Submission
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
 
-_SCRATCH_KEPT_S = 6 * 3600.0  # no copy of one file takes that long; what is older was left by a killed process
+_STAGED_S = 6 * 3600.0  # no copy of one file takes that long; what is older was left by a killed process
 _REFUSALS_IN_COMMIT = 1_000
 _PATIENCE_S = 1.0
 """So long a slice waits for what is being fetched: the usual address has answered by then."""
@@ -254,15 +255,9 @@ class Intake:
             commit_refusals(self._ledger, self._store, ids)
 
     def _sweep(self) -> None:
-        limit = time.time() - _SCRATCH_KEPT_S
-        for left in self._rules.scratch.glob("*"):
-            try:
-                if left.is_file() and left.stat().st_mtime < limit:
-                    left.unlink()
-            except FileNotFoundError:
-                continue  # another worker swept it
-        sweep_parts(self._rules.scratch, _SCRATCH_KEPT_S, self._waiting_of)
-        self._store.sweep(_SCRATCH_KEPT_S)
+        sweep_scratch(self._rules.scratch)
+        sweep_parts(self._rules.scratch, KEPT_S, self._waiting_of)
+        self._store.sweep(_STAGED_S)
         resumable.sweep(self._ledger, self._store)
 
 

@@ -6,7 +6,7 @@ failed until that has succeeded (settling.py).
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from diary_pipeline.ledger.quarantine import is_dropped
 from diary_pipeline.ledger.retries import RETRY
 from diary_pipeline.ledger.tables import recordings, seen_files, submissions, work
 from diary_pipeline.ledger.tables_jobs import dropped_troubles, jobs
+from diary_pipeline.ledger.turns import in_turn
 
 _SHOWN: dict[Stage, str] = {"transcript": "pending", "note": "generating_notes"}
 _COPIED = ("owner", "source", "uri", "file_name", "options", "priority")
@@ -33,12 +34,23 @@ class TriedAgain:
     """Recording key, or id of the new submission."""
 
 
-def retry(ledger: Ledger, ids: Sequence[str], owner: str | None = None) -> list[TriedAgain]:
+def retry(
+    ledger: Ledger, ids: Sequence[str], owner: str | None = None, uploads: Mapping[str, str] | None = None
+) -> list[TriedAgain]:
     """Have troubles of one owner, or of anybody, tried again with all retries that there are; others are left out.
 
-    So are refused uploads, see `is_upload`.
+    So are refused uploads, but for `uploads`: those whose bytes lie under a new id already, by the old one. Who puts
+    them there is intake/quarantine.py, which is to be asked for a retry.
     """
-    return ledger.write(lambda tx: _retry(tx, list(dict.fromkeys(ids)), owner)) if ids else []
+    return ledger.write(lambda tx: _retry(tx, list(dict.fromkeys(ids)), owner, uploads or {})) if ids else []
+
+
+def uploads_among(conn: sa.Connection, ids: Sequence[str], owner: str | None = None) -> list[str]:
+    """Return those of these troubles in view that are refused uploads."""
+    s = submissions.c
+    in_view = sa.select(s.id, s.owner, s.status, s.uri).where(~is_dropped(s.id, s.ended_at))
+    rows = each(conn, in_view, s.id, ids)
+    return [r.id for r in rows if r.status == "refused" and owner in (None, r.owner) and is_upload(r.uri)]
 
 
 def drop(ledger: Ledger, ids: Sequence[str], by: str, owner: str | None = None) -> list[str]:
@@ -49,7 +61,7 @@ def drop(ledger: Ledger, ids: Sequence[str], by: str, owner: str | None = None) 
     return ledger.write(lambda tx: _drop(tx, list(dict.fromkeys(ids)), by, owner)) if ids else []
 
 
-def _retry(tx: sa.Connection, ids: Sequence[str], owner: str | None) -> list[TriedAgain]:
+def _retry(tx: sa.Connection, ids: Sequence[str], owner: str | None, uploads: Mapping[str, str]) -> list[TriedAgain]:
     rows = locked(tx, ids)
     at = now(tx)
     failed = {row.key: _failed_stage(row.failed_stage) for row in _troubled(tx, recordings, ids, owner)}
@@ -65,12 +77,15 @@ def _retry(tx: sa.Connection, ids: Sequence[str], owner: str | None) -> list[Tri
         # An expression, because a plain `status = ...` leads SQLite to walk all that have that status.
         mine = recordings.update().where(recordings.c.status.concat("") == "failed").values(status=shown, **cleared)
         each(tx, mine, recordings.c.key, keys)
-    refused = [row for row in _troubled(tx, submissions, ids, owner) if row.id not in failed and not is_upload(row.uri)]
-    new = {row.id: uuid.uuid4().hex for row in refused}
+    troubled = _troubled(tx, submissions, ids, owner)
+    refused = [row for row in troubled if row.id not in failed and (row.id in uploads or not is_upload(row.uri))]
+    new = {row.id: uploads.get(row.id) or uuid.uuid4().hex for row in refused}
     for row in refused:
         copied = {name: getattr(row, name) for name in _COPIED}
+        if row.id in uploads:
+            copied["uri"] = f"upload:{new[row.id]}"
         begun = {"id": new[row.id], "status": "pending", "duplicate": False, "created_at": at}
-        tx.execute(submissions.insert().values(**copied, **begun))
+        tx.execute(submissions.insert(), in_turn(tx, [{**copied, **begun}]))
         said = tx.execute(sa.select(jobs).where(jobs.c.submission_id == row.id)).one_or_none()
         if said is not None:
             tx.execute(jobs.insert().values({**said._mapping, "submission_id": new[row.id]}))
@@ -92,7 +107,7 @@ def _drop(tx: sa.Connection, ids: Sequence[str], by: str, owner: str | None) -> 
 
 
 def is_upload(uri: str | None) -> bool:
-    """Whether bytes were handed in, which went when they were refused: nothing is left to try again."""
+    """Whether bytes were handed in, which are kept for some days only."""
     return uri is not None and uri.startswith("upload:")
 
 

@@ -7,15 +7,17 @@ What surprises: nobody holds an upload. Its length so far is moved by whoever fi
 replicas that are sent the same part one is told that it came too late, and a killed one leaves nothing locked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.quarantine import is_dropped
 from diary_pipeline.ledger.submissions import refuse_in
 from diary_pipeline.ledger.tables import WAITING, submissions
 from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
+from diary_pipeline.ledger.tombstones import AUDIO_ERASED
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,34 @@ def find(conn: sa.Connection, id: str, owner: str | None = None) -> Upload | Non
         content_sha256=row.content_sha256,
         expires_at=row.expires_at,
     )
+
+
+def is_kept(code: str | None) -> bool:
+    """Say whether a refusal with this code leaves the bytes of its upload to be tried again; not what was erased."""
+    return code != AUDIO_ERASED
+
+
+def wanted(conn: sa.Connection, ids: Sequence[str], refused_kept_s: float) -> dict[str, bool]:
+    """Say of each of these uploads that the ledger knows whether its bytes are still needed; this is the one rule.
+
+    They are while its submission waits, and for so many seconds after it was refused, unless it was dropped, was tried
+    again under another id, or is of audio that was erased.
+    """
+    s, since = submissions.c, now(conn) - refused_kept_s
+    columns = (s.id, s.status, s.recording_key, s.ended_at, s.reason_code)
+    rows = each(conn, sa.select(*columns, is_dropped(s.id, s.ended_at).label("dropped")), s.id, ids)
+    return {
+        row.id: (row.status == "pending" and row.recording_key is None)
+        or (row.status == "refused" and row.ended_at > since and not row.dropped and is_kept(row.reason_code))
+        for row in rows
+    }
+
+
+def refused_among(conn: sa.Connection, ids: Sequence[str], owners: Collection[str]) -> list[tuple[str, str]]:
+    """Return those of these uploads of these people that were refused, with their owner."""
+    s = submissions.c
+    rows = each(conn, sa.select(s.id, s.owner, s.status), s.id, ids)
+    return [(row.id, row.owner) for row in rows if row.status == "refused" and row.owner in owners]
 
 
 def parts(conn: sa.Connection, id: str) -> list[UploadPart]:

@@ -41,7 +41,7 @@ def audio_prefix(owner: str) -> str:
 
 
 def upload_key(id: str) -> str:
-    """Name what was uploaded for one submission, until intake has stored it as audio or refused it."""
+    """Name what was uploaded for one submission, until intake has stored it as audio; see ledger/uploads.py: wanted."""
     return checked_key(f"{UPLOADS}{id}")
 
 

@@ -6,6 +6,7 @@ What surprises: `count` is asked before and after. Before, for the receipt; afte
 nothing is done, whoever wrote there in between.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ from typing import Protocol
 
 from diary_pipeline.catalogue.log_object import sweep_staged
 from diary_pipeline.catalogue.rewrite import rewrite_without
-from diary_pipeline.core.errors import TransientError
-from diary_pipeline.ledger import log_objects
+from diary_pipeline.core.errors import NotFound, TransientError
+from diary_pipeline.intake.parts import KEPT_S, halves_of, sweep_parts
+from diary_pipeline.intake.scratch import sweep_scratch
+from diary_pipeline.ledger import log_objects, submissions, uploads
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.storage.keys import (
+    UPLOADS,
     answers_prefix,
     audio_prefix,
     checkpoints_prefix,
@@ -97,6 +101,62 @@ def _prefixes(subject: Subject) -> Mapping[str, str]:
         "checkpoints": checkpoints_prefix(subject.owner, subject.content_sha256),
         "answers": answers_prefix(subject.owner, subject.subject),
     }
+
+
+@dataclass(frozen=True)
+class RefusedUploads:
+    """The same bytes as an erased recording's, which its owner had handed in before and which were refused and kept."""
+
+    ledger: Ledger
+    store: ObjectStore
+    name: str = "uploads"
+
+    def count(self, gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count uploads."""
+        found = len(list(self._same(gone)))
+        return {"refused": found} if found else {}
+
+    def remove(self, gone: Sequence[Subject], /) -> None:
+        """Delete them; that they were refused may still be told."""
+        for key in list(self._same(gone)):
+            self.store.delete(key)
+
+    def _same(self, gone: Sequence[Subject]) -> Iterator[str]:
+        erased = {(s.owner, s.content_sha256) for s in gone if s.content_sha256}
+        ids = [key.removeprefix(UPLOADS) for key in self.store.list(UPLOADS)] if erased else []
+        with self.ledger.reading() as conn:
+            refused = uploads.refused_among(conn, ids, {owner for owner, _ in erased})
+        for id, owner in refused:
+            try:
+                with self.store.path(upload_key(id)).open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            except (NotFound, FileNotFoundError):
+                continue  # dropped or tried again meanwhile
+            if (owner, sha256) in erased:
+                yield upload_key(id)
+
+
+@dataclass(frozen=True)
+class ScratchFiles:
+    """What is on its way in on this machine; another's goes with the next look of its own intake."""
+
+    ledger: Ledger
+    folder: Path
+    name: str = "scratch"
+
+    def count(self, gone: Sequence[Subject], /) -> Mapping[str, int]:
+        """Count what is half fetched."""
+        found = halves_of(self.folder, {s.subject for s in gone if _is_submission(s)})
+        return {"fetched": found} if found else {}
+
+    def remove(self, _gone: Sequence[Subject], /) -> None:
+        """Delete what no submission waits for, and what killed processes left; who is fetching it finds out itself."""
+        sweep_scratch(self.folder)
+        sweep_parts(self.folder, KEPT_S, self._waiting)
+
+    def _waiting(self, ids: Sequence[str]) -> set[str]:
+        with self.ledger.reading() as conn:
+            return {row.id for row in submissions.get(conn, ids) if row.waits}
 
 
 @dataclass(frozen=True)

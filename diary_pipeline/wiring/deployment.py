@@ -13,7 +13,15 @@ from diary_pipeline.upkeep.backup import RECEIPTS
 from diary_pipeline.upkeep.erase import Erase
 from diary_pipeline.upkeep.exports import missing_exports
 from diary_pipeline.upkeep.partitions import Partitions
-from diary_pipeline.upkeep.places import Elsewhere, ExportedFiles, KnownExports, Log, StoredObjects
+from diary_pipeline.upkeep.places import (
+    Elsewhere,
+    ExportedFiles,
+    KnownExports,
+    Log,
+    RefusedUploads,
+    ScratchFiles,
+    StoredObjects,
+)
 from diary_pipeline.upkeep.published import PublishedFiles
 from diary_pipeline.upkeep.receipts import what_remains
 from diary_pipeline.upkeep.reprocess import Reprocess
@@ -59,6 +67,8 @@ class Wiring(WaysIn):
                 Elsewhere("marts", lambda _: self.marts.forget()),  # after it: a build meanwhile may have read the old
                 Log(self.ledger, self.store),
                 StoredObjects(self.store),
+                RefusedUploads(self.ledger, self.store),
+                ScratchFiles(self.ledger, s.scratch_dir),
                 *(() if bucket is None else (Elsewhere("copies", lambda _: bucket.forget_erased()),)),
                 ExportedFiles({"notes": s.note_dir, "transcripts": s.transcript_dir}),
                 KnownExports(s.home),

@@ -107,7 +107,8 @@ AS_JSON = "Content-Type: application/json"
         (head("POST", "/jobs/batch", "Content-Length: 2"), 415, "media_type_unsupported"),
         (head("POST", "/jobs/batch", "Content-Type: text/plain", "Content-Length: 2"), 415, "media_type_unsupported"),
         (head("POST", "/jobs", OCTETS, "Content-Length: 2"), 415, "media_type_unsupported"),
-        (head("DELETE", "/jobs/1", OCTETS, "Content-Length: 2"), 415, "media_type_unsupported"),
+        (head("DELETE", "/jobs/batch", OCTETS, "Content-Length: 2"), 415, "media_type_unsupported"),
+        (head("POST", "/job", "Content-Type: multipart/form-data", "Content-Length: 2"), 404, "route_unknown"),
     ],
 )
 def test_a_body_that_says_it_cannot_be_is_refused_before_it_comes(

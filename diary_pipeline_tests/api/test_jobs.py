@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from diary_pipeline.ledger.submissions import refuse
 from diary_pipeline.ledger.tables import submissions
 from diary_pipeline_tests.api.served_home import Home, served_home
 
@@ -224,6 +225,17 @@ def test_an_unfinished_job_is_cancelled_and_an_ended_one_removed(own: Home) -> N
     assert own.client.delete(job).json()["status"] == "removed"
     assert own.client.get(job).status_code == 404
     assert own.client.delete(job).status_code == 404
+
+
+def test_a_job_that_is_only_to_be_cancelled_is_not_removed_by_the_same_request_again(own: Home) -> None:
+    job = f"/jobs/{opened(own)}"
+    for _ in range(2):
+        assert own.client.delete(f"{job}?erase=false").json()["status"] == "cancelled"
+    ended = opened(own)
+    refuse(own.parts.ledger, ended, "audio_empty", "It holds no audio.")
+    answer = own.client.delete(f"/jobs/{ended}?erase=false")
+    assert (answer.status_code, answer.json()["error"]) == (409, "job_ended")
+    assert [own.client.get(path).status_code for path in (job, f"/jobs/{ended}")] == [200, 200]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from diary_pipeline.ledger import submissions
+from diary_pipeline.storage.keys import upload_key
 from diary_pipeline_tests.api.answering import Answering, answering
 from diary_pipeline_tests.api.test_webhook_routes import ended, key_of
 
@@ -25,6 +27,25 @@ def test_a_trouble_is_shown_with_its_history_and_tried_again_under_a_new_id(api:
     assert (again.status_code, again.json()["id"]) == (202, id)
     job = api.client.get(f"/jobs/{again.json()['goes_on_as']}", headers=key).json()
     assert (job["status"], job["metadata"]) == ("pending", {"order": 7})
+
+
+def test_a_refused_upload_is_tried_again_while_its_bytes_are_kept(api: Answering) -> None:
+    key = key_of(api, "anna")
+    for is_kept in (True, False):
+        handed_in = api.client.put("/jobs/upload?filename=x.wav", content=b"no sound", headers=key)
+        id = handed_in.json()["job_id"]
+        submissions.refuse(api.parts.ledger, id, "audio_unreadable", "x.wav is no audio.")
+        if not is_kept:
+            api.parts.store.delete(upload_key(id))
+        again = api.client.post(f"/quarantine/{id}/retry", headers=key)
+        if is_kept:
+            assert again.status_code == 202
+            assert api.parts.store.get(upload_key(again.json()["goes_on_as"])) == b"no sound"
+        else:
+            assert (again.status_code, again.json()["error"]) == (409, "upload_gone")
+            assert "send it again" in again.json()["message"]
+    api.client.delete(f"/quarantine/{id}", headers=key)
+    assert api.client.post(f"/quarantine/{id}/retry", headers=key).status_code == 404
 
 
 def test_a_dropped_trouble_leaves_the_list_and_says_which_key_dropped_it(api: Answering) -> None:

@@ -20,7 +20,7 @@ from tusclient.exceptions import TusCommunicationError
 
 from diary_pipeline.api.tus import PART_BYTES
 from diary_pipeline.intake.resumable import sweep
-from diary_pipeline.ledger import erasures
+from diary_pipeline.ledger import erasures, submissions
 from diary_pipeline.ledger.tables_uploads import uploads
 from diary_pipeline.ledger.uploads import expire
 from diary_pipeline.upkeep.places import StoredObjects
@@ -278,6 +278,18 @@ def test_a_cancelled_job_leaves_no_upload(client: httpx.Client, deployment: Depl
     assert not deployment.parts.store.exists(f"uploads/{id}")
 
 
+def test_a_refused_upload_is_erased_with_its_job(client: httpx.Client, deployment: Deployment) -> None:
+    id = client.put("/jobs/upload?filename=memo.wav", content=b"no sound").json()["job_id"]
+    submissions.refuse(deployment.parts.ledger, id, "audio_unreadable", "memo.wav is no audio.")
+    assert client.delete(f"/jobs/{id}").json()["status"] == "removed"
+    with deployment.parts.ledger.reading() as conn:
+        gone = [s for e in erasures.unfinished(conn) for s in erasures.subjects_of(conn, e.id) if s.subject == id]
+    place = StoredObjects(deployment.parts.store)
+    assert place.count(gone) == {"uploads": 1}
+    place.remove(gone)
+    assert not deployment.parts.store.exists(f"uploads/{id}")
+
+
 def test_an_upload_without_a_byte_is_whole_at_once(client: httpx.Client, deployment: Deployment) -> None:
     path = begin(client, 0)
     assert job(client, path)["status"] == "pending"
@@ -341,7 +353,9 @@ def test_bytes_of_another_kind_are_refused(client: httpx.Client) -> None:
 
 def test_more_bytes_than_were_announced_are_refused(client: httpx.Client) -> None:
     path = begin(client, 9)
-    assert send(client, path, 0, b"1234567890").status_code == 413
+    answer = send(client, path, 0, b"1234567890")
+    assert (answer.status_code, answer.json()["error"]) == (413, "upload_length_exceeded")
+    assert "9 bytes of Upload-Length" in answer.json()["message"]
     assert offset(client, path) == 0
 
 

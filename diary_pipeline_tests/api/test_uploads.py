@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import errno
 import hashlib
 import socket
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from diary_pipeline.api.incoming import storing
+from diary_pipeline.api.problems import Problem
+from diary_pipeline.intake import near
 from diary_pipeline_tests.api.serving import Deployment, asked
 from diary_pipeline_tests.builders import speech_like, write_audio
 
@@ -142,6 +146,7 @@ FORM = {"file": ("memo.m4a", MEMO)}
 TWO_FILES = [("file", ("a.m4a", MEMO)), ("file", ("b.m4a", MEMO))]
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "no file": ({"files": {"other": (None, "text")}}, 422, "file_missing"),
+    "a text where the file belongs": ({"files": {"file": (None, "memo")}}, 422, "file_missing"),
     "two files": ({"files": TWO_FILES}, 422, "file_repeated"),
     "a file elsewhere": ({"files": {**FORM, "voice": ("b.m4a", MEMO)}}, 422, "field_unexpected"),
     "an unknown field": ({"files": FORM, "data": {"prioritty": "high"}}, 422, "request_invalid"),
@@ -161,7 +166,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     ),
     "half a form": (
         {
-            "content": b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nRIFF',
+            "content": b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF',
             "headers": {"Content-Type": "multipart/form-data; boundary=x"},
         },
         400,
@@ -175,6 +180,11 @@ def test_a_form_that_cannot_be_used_leaves_nothing(client: httpx.Client, case: s
     request, status, code = REFUSED[case]
     answer = client.post("/jobs", **request)
     assert (answer.status_code, answer.json()["error"]) == (status, code), answer.text
+
+
+def test_the_field_that_is_no_json_is_named(client: httpx.Client) -> None:
+    answer = client.post("/jobs", files=FORM, data={"metadata": "{"})
+    assert answer.json()["message"] == "The field metadata is no JSON."
 
 
 def test_size_is_counted_where_no_length_is_said(client: httpx.Client) -> None:
@@ -196,7 +206,7 @@ def test_a_client_that_breaks_off_leaves_nothing(client: httpx.Client, deploymen
         "form": "POST /jobs HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\n",
         "raw": "PUT /jobs/upload HTTP/1.1\r\n",
     }
-    begun = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' if kind == "form" else b""
+    begun = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' if kind == "form" else b""
     at = urlsplit(str(client.base_url))
     with socket.create_connection((at.hostname or "", at.port or 0)) as broken:
         broken.sendall(
@@ -221,6 +231,13 @@ def test_a_full_disk_refuses_and_keeps_nothing(client: httpx.Client, deployment:
     assert (answer.status_code, answer.json()["error"]) == (503, "store_unwritable")
     assert int(answer.headers["retry-after"]) > 0
     assert str(deployment.scratch.parent) not in answer.text
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "storage_full"), (errno.EACCES, "store_unwritable")])
+def test_a_disk_that_is_full_is_told_from_one_that_takes_nothing(tmp_path: Path, number: int, code: str) -> None:
+    with pytest.raises(Problem) as told, storing():
+        raise near.unwritable(tmp_path, OSError(number, "")) from OSError(number, "")
+    assert told.value.code == code
 
 
 @contextlib.contextmanager
@@ -258,4 +275,5 @@ def test_bad_audio_fails_the_job_and_good_audio_is_done_once(tmp_path: Path) -> 
     }
     assert ended["a.wav"]["recording_key"] == ended["again.wav"]["recording_key"]
     assert (ended["a.wav"]["duplicate"], ended["again.wav"]["duplicate"]) == (False, True)
-    assert house.kept() == []
+    refused = {f"uploads/{handed_in[name].rpartition('/')[2]}" for name in ("empty.m4a", "text.mp3")}
+    assert set(house.kept()) == refused, "to be tried again"

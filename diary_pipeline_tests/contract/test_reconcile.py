@@ -12,10 +12,12 @@ from diary_pipeline.catalogue.read import transcripts_of
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import again, jobs, recordings, versions
 from diary_pipeline.ledger import submissions as handed_in
-from diary_pipeline.ledger.commits import pointer
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.identity import note_restored
+from diary_pipeline.ledger.pointers import pointer
+from diary_pipeline.ledger.quarantine_ends import drop
 from diary_pipeline.ledger.tables import history, replaced_objects, submissions
+from diary_pipeline.ledger.tombstones import AUDIO_ERASED
 from diary_pipeline.storage.keys import UPLOAD_PARTS, audio_key, upload_key
 from diary_pipeline.upkeep.reconcile import ORPHAN_AGE_S, Reconciled
 from diary_pipeline_tests.builders import make_recording
@@ -23,7 +25,7 @@ from diary_pipeline_tests.contract.test_ledger_jobs import make_job
 from diary_pipeline_tests.contract.test_merged_log import store_in_which
 from diary_pipeline_tests.contract.test_rewritten_log import hide, known_objects
 from diary_pipeline_tests.diaries import Diary, transcript_for
-from diary_pipeline_tests.reconciling import House, make_old
+from diary_pipeline_tests.reconciling import LONG_AGO, House, make_old
 
 
 @pytest.fixture
@@ -91,26 +93,45 @@ def test_what_was_written_before_a_restore_is_left(house: House) -> None:
     assert house.store.exists(sound)
 
 
-def test_uploads_that_no_job_waits_for_go_after_a_day(house: House) -> None:
+def test_uploads_that_nobody_needs_go_after_a_day(house: House) -> None:
     house.noted("walk.m4a")
-    jobs.open_jobs(
-        house.ledger, [make_job(id, uri=f"upload:{id}") for id in ("waits", "refused", "cancelled", "young")]
-    )
-    handed_in.refuse(house.ledger, "refused", "audio_empty", "It holds no audio.")
+    ids = ("waits", "refused", "refused_long", "dropped", "erased", "cancelled", "stranger", "young")
+    jobs.open_jobs(house.ledger, [make_job(id, uri=f"upload:{id}") for id in ids if id != "stranger"])
+    for id in ("refused", "refused_long", "dropped"):
+        handed_in.refuse(house.ledger, id, "audio_empty", "It holds no audio.")
+    handed_in.refuse(house.ledger, "erased", AUDIO_ERASED, "It was erased.")
+    drop(house.ledger, ["dropped"], "anna")
+    with house.ledger.writing() as tx:
+        tx.execute(submissions.update().where(submissions.c.id == "refused_long").values(ended_at=LONG_AGO))
     jobs.cancel_or_remove(house.ledger, Seal("of this test"), "cancelled")
-    keys = [upload_key(id) for id in ("waits", "refused", "cancelled", "stranger", "young")]
-    keys.append(f"{UPLOAD_PARTS}cancelled/part")
-    for key in keys:
+    keys = [upload_key(id) for id in ids]
+    parts = [f"{UPLOAD_PARTS}{id}" for id in ("unheard_of", "refused")]
+    for key in [*keys, *(f"{part}/{n}" for part in parts for n in range(2))]:
         house.store.put(key, b"sound")
         if "young" not in key:
             make_old(house.store, key)
-    gone = [key for key in keys if "waits" not in key and "young" not in key]
-    expected = {("orphan_upload", key, "to_mend") for key in gone}
+    kept = [upload_key(id) for id in ("waits", "refused", "young")] + parts[1:]
+    expected = {("orphan_upload", key, "to_mend") for key in [*keys, *parts] if key not in kept}
     assert set(house.found(dry_run=True)) == expected
-    assert all(map(house.store.exists, keys))
+    assert all(map(house.store.exists, [*keys, *parts]))
     assert set(house.found(months=1)) == {(kind, key, "mended") for kind, key, _ in expected}
-    assert [key for key in keys if house.store.exists(key)] == [upload_key("waits"), upload_key("young")]
+    assert [key for key in [*keys, *parts] if house.store.exists(key)] == kept
     assert house.found() == []
+    assert house.found(refused_kept_s=-1) == [("orphan_upload", upload_key("refused"), "mended")]
+    assert not house.store.exists(parts[1]), "all that is of it goes together"
+
+
+def test_uploads_that_are_left_after_a_restore_keep_no_known_one_from_its_turn(house: House) -> None:
+    house.noted("walk.m4a")
+    jobs.open_jobs(house.ledger, [make_job("cancelled", uri="upload:cancelled")])
+    jobs.cancel_or_remove(house.ledger, Seal("of this test"), "cancelled")
+    keys = [upload_key(id) for id in ("a_stranger", "b_stranger", "cancelled")]
+    for key in keys:
+        house.store.put(key, b"sound")
+        make_old(house.store, key)
+    note_restored(house.ledger)
+    assert house.found(limit=1) == [("orphan_upload", keys[0], "left"), ("orphan_upload", keys[2], "mended")]
+    assert [house.store.exists(key) for key in keys] == [True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import stale
-from diary_pipeline.ledger.commits import Change, pointers_of
+from diary_pipeline.ledger.commits import Change
 from diary_pipeline.ledger.connect import Ledger, now, open_ledger
 from diary_pipeline.ledger.migrations import STEPS
+from diary_pipeline.ledger.pointers import pointers_of
 from diary_pipeline.ledger.stale import (
     DEGRADED_RETRY_S,
     RETRY_MAX_S,

@@ -19,7 +19,8 @@ from typing import Any
 from diary_pipeline.cli.home import dagster_environment, prepare_home
 from diary_pipeline.settings import load_settings
 
-GRAPHQL = Path(__file__).parents[2] / "docs" / "graphql.md"
+CHECKOUT = Path(__file__).parents[2]
+GRAPHQL = CHECKOUT / "docs" / "graphql.md"
 START_S = 120.0
 
 
@@ -70,7 +71,8 @@ class Stack:
         prepare_home(self.settings)
         self.workspace = self.settings.dagster_home / "workspace.yaml"
         self.workspace.write_text(self.workspace.read_text().replace("diary_pipeline.definitions", module))
-        self._environment = {**dagster_environment(self.settings), **environment}
+        findable = {"PYTHONPATH": str(CHECKOUT)}  # what is installed brings no scripted location
+        self._environment = {**dagster_environment(self.settings), **findable, **environment}
         self._code_port = 0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 

@@ -143,7 +143,7 @@ def test_a_slow_address_holds_up_neither_files_nor_other_addresses_and_is_fetche
     assert [asked.path.partition("?")[0] for asked in house.web.asked].count("/slow.wav") == 1
 
 
-def test_a_cancelled_job_is_fetched_no_further(house: Doors) -> None:
+def test_a_cancelled_job_is_fetched_no_further_and_leaves_nothing_here(house: Doors) -> None:
     go, reached = threading.Event(), threading.Event()
     id = house.address(held_back(speech(house), go, reached))
     house.door.work(0, 100)
@@ -151,11 +151,10 @@ def test_a_cancelled_job_is_fetched_no_further(house: Doors) -> None:
     with house.ledger.writing() as tx:
         tx.execute(table.update().values(status="cancelled"))
     go.set()
-    for _ in range(100):
-        if not house.door.work(10, 1).fetching:
-            break
+    house.door.stop()
     assert house.row(id).status == "cancelled"
     assert house.count() == 0
+    assert not [path for path in house.scratch.rglob("*") if path.is_file()]
 
 
 def test_a_worker_that_stops_leaves_the_half_for_the_next_one(house: Doors) -> None:

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from diary_pipeline.intake.quarantine import drop, retry
 from diary_pipeline.intake.work import IntakeReport
-from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger import erasures, submissions
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.tables import submissions as table
+from diary_pipeline.ledger.tombstones import AUDIO_ERASED
 from diary_pipeline.storage.keys import upload_key
+from diary_pipeline.upkeep.places import RefusedUploads
+from diary_pipeline_tests.door import SEAL
 from diary_pipeline_tests.doors import Doors, speech
 from diary_pipeline_tests.web_server import WebServer, whole
 
@@ -37,14 +42,60 @@ def upload(house: Doors, data: bytes, id: str = "a1", **options: object) -> str:
 @pytest.mark.parametrize(
     ("make", "code"), [(speech, None), (lambda _: b"", "audio_empty"), (lambda _: b"no sound", "audio_unreadable")]
 )
-def test_an_upload_is_taken_or_refused_and_kept_no_longer(
+def test_an_upload_is_taken_and_let_go_or_refused_and_kept_to_be_tried_again(
     house: Doors, make: Callable[[Doors], bytes], code: str | None
 ) -> None:
     data = make(house)
     (row,) = house.until_ended(upload(house, data))
     assert row.reason_code == code
-    assert not list(house.store.list("uploads/"))
+    assert list(house.store.list("uploads/")) == ([upload_key(row.id)] if code else [])
     assert house.count() == (0 if code else 1)
+
+
+def test_a_refused_upload_is_taken_in_when_it_is_tried_again(house: Doors) -> None:
+    data = speech(house)
+    (old,) = house.until_ended(upload(house, data, whisper_model="not offered yet"))
+    assert old.reason_code == "model_not_allowed"
+    with house.ledger.writing() as tx:
+        tx.execute(table.update().values(options={}))
+    [again] = retry(house.ledger, house.store, [old.id])
+    assert list(house.store.list("uploads/")) == [upload_key(again.now)], "they are kept once"
+    (new,) = house.until_ended(again.now)
+    assert (new.reason_code, house.count()) == (None, 1)
+    assert retry(house.ledger, house.store, [old.id]) == []
+    assert not list(house.store.list("uploads/"))
+
+
+def test_the_bytes_of_a_refused_upload_go_with_it(house: Doors) -> None:
+    rows = house.until_ended(upload(house, b"no sound", "a1"), upload(house, b"no sound", "b2"))
+    house.store.delete(upload_key("b2"))
+    assert retry(house.ledger, house.store, ["b2"]) == [], "nothing is left to try again"
+    assert drop(house.ledger, house.store, [row.id for row in rows], "anna") == ["a1", "b2"]
+    assert not list(house.store.list("uploads/"))
+
+
+def test_nothing_is_kept_of_audio_that_was_erased(house: Doors) -> None:
+    data = speech(house)
+    (taken,) = house.until_ended(upload(house, data, "a1"))
+    assert taken.recording_key is not None
+    erasures.hide(house.ledger, SEAL, "recording", taken.recording_key)
+    (refused,) = house.until_ended(upload(house, data, "b2"))
+    assert refused.reason_code == AUDIO_ERASED
+    assert not list(house.store.list("uploads/"))
+
+
+def test_the_same_bytes_go_that_were_refused_before_and_kept_and_another_owners_stay(house: Doors) -> None:
+    data = speech(house)
+    refused = [upload(house, data, id, sha256="0" * 64) for id in ("mine", "annas")]
+    with house.ledger.writing() as tx:
+        tx.execute(table.update().where(table.c.id == "annas").values(owner="anna"))
+    house.until_ended(*refused, upload(house, b"no sound", "other"), upload(house, data, "taken"))
+    gone = [Subject("a recording", "me", hashlib.sha256(data).hexdigest(), None, ())]
+    place = RefusedUploads(house.ledger, house.store)
+    assert place.count(gone) == {"refused": 1}
+    place.remove(gone)
+    assert place.count(gone) == {}
+    assert set(house.store.list("uploads/")) == {upload_key("annas"), upload_key("other")}
 
 
 def test_an_upload_that_is_not_whole_is_not_looked_at(house: Doors) -> None:

@@ -46,6 +46,8 @@ class Look:
     dry_run: bool
     most_lost: int
     """Lost objects that still count as an accident; more look like a store that is away."""
+    refused_kept_s: float
+    """The bytes of a refused upload can be tried again for so long."""
     restored_at: float | None
     """When a backup was put back: the ledger knows nothing of what was written before that and after the backup."""
 
