@@ -90,7 +90,6 @@ def test_the_documents_name_what_the_protocols_of_others_are_refused_with(parts:
         "post /v1/audio/transcriptions": {*every, *"400 404 408 409 413 415 500 504".split()},
         "get /v1/models/{model}": {*every, "400", "404"},
         "patch /jobs/{job_id}/transcription": {*every, *"400 404 408 409 411 412 413 415 422".split()},
-        "delete /jobs/{job_id}": {*every, "404", "422"},
     }
     paths |= status_app(parts).openapi()["paths"]
     for name, statuses in refused.items():
