@@ -14,8 +14,8 @@ from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.core.batch import ENDED
 from diary_pipeline.ledger import jobs as ledger_jobs
-from diary_pipeline.ledger.connect import now
 from diary_pipeline.ledger.jobs import Cursor
+from diary_pipeline.ledger.statements import now
 
 one = APIRouter(tags=["jobs"])
 """Of both apps."""

@@ -23,9 +23,9 @@ from diary_pipeline.core.owner import owner_name
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger import submissions
-from diary_pipeline.ledger.connect import now
 from diary_pipeline.ledger.jobs import NewJob, Opened, find
 from diary_pipeline.ledger.jobs_read import WORDS
+from diary_pipeline.ledger.statements import now
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 IdempotencyKey = Annotated[

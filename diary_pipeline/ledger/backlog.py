@@ -22,8 +22,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage, priority_rank
-from diary_pipeline.ledger.connect import now
 from diary_pipeline.ledger.planner import DEFAULT_AUDIO_S
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import FAR, NEAR, WAITING, batch_items, batches, submissions, work
 from diary_pipeline.ledger.tables_jobs import BATCH_ENDED
 

@@ -20,11 +20,12 @@ from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.note import DEGRADED
 from diary_pipeline.ledger import job_versions
 from diary_pipeline.ledger.clock import next_seq, tick
-from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.pointers import Pointer, PointerKind, current_of, move
 from diary_pipeline.ledger.retries import pause_s
 from diary_pipeline.ledger.settling import Settlement
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.tables import commits, pointers, recordings, submissions
 
 Verdict = Literal["new", "already", "kept", "fenced", "stale", "retried"]

@@ -16,9 +16,10 @@ from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import hiding, tombstones
 from diary_pipeline.ledger.clock import next_seq
-from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.identity import restored_seq
 from diary_pipeline.ledger.leases import holder_is_live
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.tables import UNFINISHED, erasure_subjects, erasures, recordings, submissions
 
 Scope = Literal["recording", "user"]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import CHUNK, Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import CHUNK, each, now
 from diary_pipeline.ledger.tables import recordings, submissions
 from diary_pipeline.ledger.tables_jobs import failures
 

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.ledger.connect import CHUNK, GaveWay, Ledger, each, insert_all_missing, insert_missing, now
+from diary_pipeline.ledger.connect import GaveWay, Ledger
 from diary_pipeline.ledger.jobs_end import Gone, cancel_or_remove
 from diary_pipeline.ledger.jobs_read import Cursor, Job, find, page
 from diary_pipeline.ledger.jobs_results import Result, Results, results
+from diary_pipeline.ledger.statements import CHUNK, each, insert_all_missing, insert_missing, now
 from diary_pipeline.ledger.tables import submissions
 from diary_pipeline.ledger.tables_jobs import idempotency_keys, jobs
 from diary_pipeline.ledger.turns import in_turn

@@ -18,11 +18,12 @@ from diary_pipeline.ledger import erasures
 from diary_pipeline.ledger.acceptance import CANCELLED
 from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.clock import next_seq
-from diary_pipeline.ledger.connect import GaveWay, Ledger, now
+from diary_pipeline.ledger.connect import GaveWay, Ledger
 from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.job_versions import NOTHING, current_transcript
 from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.settling import Settlement
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import pointers, recordings, seen_files, submissions, work
 from diary_pipeline.ledger.tables_jobs import idempotency_keys, jobs, outbox
 from diary_pipeline.ledger.uploads import abandon

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, PRIORITIES
-from diary_pipeline.ledger.connect import each
 from diary_pipeline.ledger.job_progress import DONE, Standing, stages, whole
 from diary_pipeline.ledger.retries import RETRY
+from diary_pipeline.ledger.statements import each
 from diary_pipeline.ledger.tables import submissions, work
 from diary_pipeline.ledger.tables_jobs import jobs, shown_status
 

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Lease, Stage
 from diary_pipeline.core.errors import ServiceMissing
-from diary_pipeline.ledger.connect import Ledger, chunks, now, upsert
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import chunks, now, upsert
 from diary_pipeline.ledger.tables import holders, work
 from diary_pipeline.observability.logs import log
 

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import each, now
 from diary_pipeline.ledger.stale import first_again_at
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.tables import history, pointers
 
 PointerKind = Literal["transcript", "note", "outcome", "correction"]

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.ledger.again import locked, ready
-from diary_pipeline.ledger.connect import Ledger, each, now, upsert
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import is_dropped
 from diary_pipeline.ledger.retries import RETRY
+from diary_pipeline.ledger.statements import each, now, upsert
 from diary_pipeline.ledger.tables import recordings, seen_files, submissions, work
 from diary_pipeline.ledger.tables_jobs import dropped_troubles, jobs
 from diary_pipeline.ledger.turns import in_turn

@@ -14,19 +14,12 @@ from itertools import islice
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import PRIORITIES, priority_rank
-from diary_pipeline.ledger.connect import (
-    Ledger,
-    chunks,
-    insert_all_missing,
-    insert_missing,
-    now,
-    upsert,
-    upsert_all,
-)
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.failures import Failure, note_failures
 from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.planner import Waiting, in_order
+from diary_pipeline.ledger.statements import chunks, insert_all_missing, insert_missing, now, upsert, upsert_all
 from diary_pipeline.ledger.tables import FAR, NEAR, REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
 from diary_pipeline.ledger.tables_jobs import jobs
 from diary_pipeline.ledger.turns import in_turn

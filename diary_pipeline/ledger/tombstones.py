@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import AudioRefused, ServiceMissing, UsageError
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.ledger.connect import Ledger, insert_all_missing
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import insert_all_missing
 from diary_pipeline.ledger.tables import erasures, tombstones
 
 AUDIO_ERASED = "audio_erased"

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from diary_pipeline.api.watch import Watch
 from diary_pipeline.ledger import submissions
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.jobs import find
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import submissions as table
 from diary_pipeline_tests.api.answering import Answering, answering
 from diary_pipeline_tests.contract.test_ledger_submissions import submit

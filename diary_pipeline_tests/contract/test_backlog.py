@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger import backlog
 from diary_pipeline.ledger.backlog import UNMEASURED, UNMEASURED_START_S, Rates, Run, rate_of
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import DEFAULT_AUDIO_S, PlanLimits
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.submissions import get
 from diary_pipeline.ledger.tables import NOT_WHOLE, batch_items, batches, submissions, work
 from diary_pipeline_tests.contract.batch_work import accept, batch_of, claim, plan

@@ -15,9 +15,11 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
 from diary_pipeline.ledger import recordings
-from diary_pipeline.ledger.connect import GaveWay, Ledger, now, open_ledger
+from diary_pipeline.ledger.connect import GaveWay, Ledger
 from diary_pipeline.ledger.leases import show_writable
 from diary_pipeline.ledger.migrations import STEPS, migrate
+from diary_pipeline.ledger.opening import open_ledger
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import clock, metadata, schema_version
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_ledger_submissions import submit

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import Fenced, TransientError
 from diary_pipeline.ledger import fetching, jobs, submissions
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.fetching import FetchLease
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import submissions as table
 from diary_pipeline_tests.contract.test_ledger_submissions import read, submit
 

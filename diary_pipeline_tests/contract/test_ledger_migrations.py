@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from diary_pipeline.ledger import recordings
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.migrations import STEPS
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import (
     ERASURE_TABLES,
     LLM_TABLES,

@@ -6,10 +6,11 @@ import pytest
 
 from diary_pipeline.intake.quarantine import every
 from diary_pipeline.ledger import quarantine, submissions
-from diary_pipeline.ledger.connect import CHUNK, Ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.failures import Failure, failures_of, forget_old, note_failures
 from diary_pipeline.ledger.jobs import find
 from diary_pipeline.ledger.quarantine_ends import drop, retry
+from diary_pipeline.ledger.statements import CHUNK
 from diary_pipeline.ledger.tables import recordings, seen_files
 from diary_pipeline.ledger.tables import submissions as submission_rows
 from diary_pipeline.storage.folder import FolderStore
