@@ -4,7 +4,7 @@ Part of the transcription benchmark; where no GPU answers it says so and measure
 weights, whose words are counted, and one of large-v3-turbo's shape with random weights, which says a fixed number of
 tokens a window and is good for its speed alone. The whole engine runs, decoding and voice activity included.
 
-What surprises: several runs that share a GPU, each with its own weights, hear no more than one does, though one leaves
+What surprises: several runs that share a GPU, each with its own weights, hear less than one does, though one leaves
 it idle. A row says how many there were, so that this can be seen again.
 """
 
@@ -51,8 +51,10 @@ class Load:
     """Enough that filling and emptying the pipeline does not count."""
 
 
-CLIPS = (*(Load("base", 32, n, 10) for n in (1, 4, 8)), *(Load(SHAPED, 32, n, 4) for n in (1, 4)))
-LONG = (*(Load(SHAPED, 32, n, 6) for n in (1, 4, 8)), *(Load("base", 32, n, 6) for n in (1, 8)))
+CLIPS = (Load("base", 32, 1, 16), Load(SHAPED, 64, 1, 12), *(Load(SHAPED, 32, n, 12) for n in (1, 2, 4)))
+LONG = (Load("base", 32, 1, 48), Load(SHAPED, 64, 1, 40), *(Load(SHAPED, 32, n, 40) for n in (1, 2, 4)))
+STAGES = ("mel_s", "encode_s", "generate_s", "align_s")
+"""What the thread of the model does in turn; the rest of its time it waits, or puts words in their places."""
 
 
 def measured(clips: Path, long: Path, loads: Sequence[Sequence[Load]] = (CLIPS, LONG)) -> dict[str, Any]:
@@ -99,6 +101,7 @@ def together(load: Load, folder: Path, audio: Path) -> dict[str, Any]:
         "windows_a_second": figures["windows"] / (ended - began),
         "cpu_s_an_audio_hour": 3600 * cpu_s / audio_s,
         "fill": figures["windows"] / figures["room"],
+        "shares": [figures.get(stage, 0.0) / load.processes / (ended - began) for stage in STAGES],
         "wer": None if load.model == SHAPED else errors.wer,
         "utilisation": statistics.fmean(busy) / 100 if busy else None,
         "peak_gpu_mib": max((m for _, _, m in seen), default=None),
@@ -160,13 +163,15 @@ def told(found: Mapping[str, Any]) -> str:
         return f"Not measured: {found['not_measured']}."
     lines = [
         "| model, windows a call, processes | set | audio hours an hour | windows a second | GPU busy | GPU MiB | fill "
+        "| features, encode, generate, align: share of the time "
         f"| CPU s an audio hour | WER | GPUs for {WANTED:,} hours an hour |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {row['model']}, {row['batch_size']}, {row['processes']} | {row['set']} | {row['hours_an_hour']:.0f} "
         f"| {row['windows_a_second']:.0f} | {_or_unknown(row['utilisation'], '.0%')} "
-        f"| {_or_unknown(row['peak_gpu_mib'], '.0f')} | {row['fill']:.2f} | {row['cpu_s_an_audio_hour']:.0f} "
+        f"| {_or_unknown(row['peak_gpu_mib'], '.0f')} | {row['fill']:.2f} "
+        f"| {', '.join(format(share, '.0%') for share in row['shares'])} | {row['cpu_s_an_audio_hour']:.0f} "
         f"| {_or_unknown(row['wer'], '.2%')} | {math.ceil(WANTED / row['hours_an_hour'])} |"
         for row in found["rows"]
     ]

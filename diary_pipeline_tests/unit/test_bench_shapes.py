@@ -97,10 +97,10 @@ def test_what_a_gpu_did_is_told_with_its_fleet() -> None:
     row = {
         "model": "a shape", "set": "short clips", "batch_size": 4, "processes": 2, "hours_an_hour": 99.0,
         "windows_a_second": 3.4, "utilisation": 0.875, "peak_gpu_mib": 1234.0, "fill": 1.0,
-        "cpu_s_an_audio_hour": 30.0, "wer": None,
+        "cpu_s_an_audio_hour": 30.0, "wer": None, "shares": [0.02, 0.4, 0.3, 0.1],
     }  # fmt: skip
     told = gpu.told({"rows": [row], "tokens_a_window": 12})
-    assert "| a shape, 4, 2 | short clips | 99 | 3 | 88% | 1234 | 1.00 | 30 |  | 102 |" in told
+    assert "| a shape, 4, 2 | short clips | 99 | 3 | 88% | 1234 | 1.00 | 2%, 40%, 30%, 10% | 30 |  | 102 |" in told
 
 
 def test_without_a_gpu_it_says_so() -> None:
