@@ -25,7 +25,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from fastapi import FastAPI, Request
 
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import submissions
 from diary_pipeline_tests.servers import postgres_server
 

@@ -27,7 +27,8 @@ from diary_pipeline.catalogue.rows import arrow_tables, transcript_rows
 from diary_pipeline.core.batch import Check, Lease
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import batches
-from diary_pipeline.ledger.connect import chunks, open_ledger
+from diary_pipeline.ledger.opening import open_ledger
+from diary_pipeline.ledger.statements import chunks
 from diary_pipeline.ledger.tables import recordings, submissions, work
 from diary_pipeline.observability.logs import configure_logging
 from diary_pipeline.storage.folder import FolderStore

@@ -22,7 +22,7 @@ import duckdb
 
 from benchmarks.grown_log import GrownLog
 from diary_pipeline.catalogue.publisher import Publisher
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.observability.logs import configure_logging
 from diary_pipeline.storage.folder import FolderStore
 

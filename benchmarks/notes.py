@@ -22,7 +22,7 @@ import numpy as np
 from rapidfuzz import fuzz
 
 from diary_pipeline.core.owner import Owner
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.notes.offline.notes import OfflineNotes
 from diary_pipeline.notes.providers.exchange import Prompt
 from diary_pipeline.notes.renderers.template import Templates

@@ -28,7 +28,7 @@ from diary_pipeline.catalogue.search_meaning import Vectors
 from diary_pipeline.catalogue.search_ranking import ANY, Filters
 from diary_pipeline.catalogue.search_words import read_words
 from diary_pipeline.cli.output import print_markdown_rows
-from diary_pipeline.ledger.commits import Pointer
+from diary_pipeline.ledger.pointers import Pointer
 
 NOTES = int(os.environ.get("BENCH_SEARCH_NOTES", "100000"))
 OWNERS = 200

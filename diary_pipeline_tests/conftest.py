@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.observability.logs import ROOT
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.gcs import GcsStore

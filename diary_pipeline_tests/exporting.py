@@ -12,7 +12,7 @@ from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.read import segment_files
 from diary_pipeline.core.note import NoteItem
 from diary_pipeline.core.recording import RecordedAt, Recording
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import clock, pointers
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary

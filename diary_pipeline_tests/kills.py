@@ -23,7 +23,7 @@ import duckdb
 import sqlalchemy as sa
 
 from diary_pipeline.catalogue.publisher import Publisher
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import commits
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.gcs import GcsStore

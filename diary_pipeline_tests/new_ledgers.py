@@ -7,7 +7,7 @@ import shutil
 from functools import cached_property
 from pathlib import Path
 
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline_tests.servers import Postgres
 
 NAME = "new_ledger"

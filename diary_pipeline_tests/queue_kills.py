@@ -22,7 +22,8 @@ from typing import Literal
 import sqlalchemy as sa
 
 from diary_pipeline.core.errors import DiaryError
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import recordings, submissions
 from diary_pipeline.settings import load_settings
 from diary_pipeline.wiring.deployment import Wiring

@@ -9,8 +9,8 @@ import duckdb
 
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.core.recording import Recording
-from diary_pipeline.ledger.commits import pointer
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import pointer
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.upkeep.reconcile import Reconciled, reconcile
 from diary_pipeline_tests.diaries import Diary

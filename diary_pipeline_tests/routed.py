@@ -15,7 +15,7 @@ from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import llm_calls, recordings
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.notes.renderers.template import Templates
 from diary_pipeline.notes.routed.notes import RoutedNotes, Wishes

@@ -6,7 +6,7 @@ import threading
 from diary_pipeline.api.webhooks import Sender, Sending
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.guarded_http import GuardedHttp
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 
 if __name__ == "__main__":
     http = GuardedHttp(Guard(allowed=sys.argv[2:]))

@@ -5,7 +5,7 @@ A noun's routes stand in its own file; here is only which app has them. `all_in_
 
 from collections.abc import Callable, Sequence
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
 from diary_pipeline.api import (
@@ -24,8 +24,10 @@ from diary_pipeline.api import (
     uploads,
     webhook_routes,
 )
+from diary_pipeline.api.asked import Heads, check_query
 from diary_pipeline.api.browsers import origins
-from diary_pipeline.api.document import describe
+from diary_pipeline.api.docs_page import add_docs
+from diary_pipeline.api.document import TITLES, describe
 from diary_pipeline.api.door import door
 from diary_pipeline.api.guards import bodies
 from diary_pipeline.api.headers import SecurityHeaders
@@ -33,6 +35,7 @@ from diary_pipeline.api.metrics import Metrics
 from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import install
 from diary_pipeline.api.request_log import RequestLog
+from diary_pipeline.api.watch import Watch
 
 _OPERATIONS = (health.router, metrics.router)
 INGESTION: tuple[APIRouter, ...] = (submit.router, uploads.router, tus.router, openai.router, jobs.one, *_OPERATIONS)
@@ -72,17 +75,23 @@ def all_in_one(parts: Parts) -> FastAPI:
 def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
     counted = Metrics(parts, name)
     logged = Middleware(RequestLog, observe=counted.observe)
-    around = [Middleware(SecurityHeaders), logged, *(layer(parts) for layer in AROUND)]
+    routes = [route for router in routers for route in router.routes]
+    heads = Middleware(Heads, routes=routes)
+    around = [Middleware(SecurityHeaders), logged, heads, *(layer(parts) for layer in AROUND)]
     shown = not parts.settings.production
     app = FastAPI(
         middleware=around,
-        docs_url="/docs" if shown else None,
+        dependencies=[Depends(check_query)],
+        docs_url=None,
         openapi_url="/openapi.json" if shown else None,
         redoc_url=None,
     )
-    app.state.parts, app.state.metrics, app.state.watch = parts, counted, events.Watch(parts.ledger)
-    install(app, [route for router in routers for route in router.routes])
+    app.state.parts, app.state.metrics, app.state.watch = parts, counted, Watch(parts.ledger)
+    app.state.writes = health.Writes(parts.ledger)
+    install(app, routes)
     for router in routers:
         app.include_router(router)
     describe(app, name)
+    if shown:
+        add_docs(app, TITLES[name])
     return app

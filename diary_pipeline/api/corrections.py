@@ -40,8 +40,11 @@ _REFUSALS = answers(
     s404=NO_JOB,
     s409="result_superseded: A newer version of this recording is current; correct it through the job that got it.",
     s412="precondition_failed: It was heard, written or corrected anew since it was read; read it again.",
-    s422="correction_empty: An item cannot be empty; strike it with remove_items.",
+    s422="correction_empty: An item cannot be empty; strike it instead.",
 )
+
+
+_REVERT = f"Ids of corrections to take back; `{ALL}` for every one."
 
 
 class Body(BaseModel):
@@ -53,7 +56,7 @@ class Body(BaseModel):
 class SegmentCorrection(Body):
     """What was really said in a segment."""
 
-    id: int = Field(description="As the transcription numbers it.")
+    id: int = Field(description="As the transcription numbers it; a silent one has no words to correct.")
     text: str = Field(description="Empty: nobody spoke.")
 
 
@@ -66,7 +69,7 @@ class TranscriptionCorrections(Body):
     )
 
     segments: list[SegmentCorrection] = Field([], max_length=_MOST_AT_ONCE)
-    revert: list[str] = Field([], description="Ids of corrections to take back.", max_length=_MOST_AT_ONCE)
+    revert: list[str] = Field([], description=_REVERT, max_length=_MOST_AT_ONCE)
 
 
 class ItemCorrection(Body):
@@ -85,10 +88,10 @@ class NoteCorrections(Body):
     )
 
     title: str | None = None
-    note_date: dt.date | None = Field(None, description="The day that the note tells of.")
+    note_date: dt.date | None = Field(None, description="The day that the note tells of, at most a year from now.")
     items: list[ItemCorrection] = Field([], max_length=_MOST_AT_ONCE)
     remove_items: list[int] = Field([], description="Items to strike.", max_length=_MOST_AT_ONCE)
-    revert: list[str] = Field([], description="Ids of corrections to take back.", max_length=_MOST_AT_ONCE)
+    revert: list[str] = Field([], description=_REVERT, max_length=_MOST_AT_ONCE)
 
 
 class CorrectionShown(BaseModel):

@@ -4,6 +4,7 @@ What surprises: the framework leaves out what only `$ref`s of ours name, so thos
 request may be refused with before a route sees it (door.py, guards.py) is added to every route.
 """
 
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,14 +12,16 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from diary_pipeline.api.body_rules import FORM, JSON
 from diary_pipeline.api.door import FREE, OPEN
 from diary_pipeline.api.models import Batch, Submission
-from diary_pipeline.api.problems import ProblemDocument, answers
+from diary_pipeline.api.openai_answers import refusal_described, status_of
+from diary_pipeline.api.problems import OPENAI, ProblemDocument, answers
 
 TITLES = {"ingestion": "Diary ingestion API", "status": "Diary status API", "all": "Diary API"}
 ABOUT = (
     "Spoken recordings become dated, truthful notes. Every refusal is a problem document (RFC 9457) with a stable code "
-    "in `error`; every answer carries X-Request-ID."
+    "in `error`, and below /v1/ one of OpenAI's; every answer carries X-Request-ID."
 )
 _THEIRS = "HTTPValidationError"
 _NAMED_BY_US = (ProblemDocument, Submission, Batch)
@@ -57,18 +60,27 @@ def _document(app: FastAPI, name: str) -> dict[str, Any]:
 
 def _add_refusals(path: str, operation: dict[str, Any]) -> None:
     """Name what is refused around the route, and have the framework's own refusal read as all others."""
-    told = operation["responses"]
+    told, takes = operation["responses"], operation.get("requestBody", {}).get("content", {})
     if _THEIRS in str(told.get("422")):
         told["422"] = answers(422)[422]
     statuses = [403, 405, 414, 431]
-    statuses += [] if path in FREE else [429, 503]
+    statuses += [] if path in FREE else [422, 429, 503]
     statuses += [] if path in OPEN else [401]
-    statuses += [400, 408, 413] if "requestBody" in operation else []
+    statuses += [400, 408, 413] if takes else []
+    statuses += [411] if JSON in takes else []
+    statuses += [415] if JSON in takes or FORM in takes else []
     for status, described in answers(*statuses).items():
         told.setdefault(str(status), described)
+    if path.startswith(OPENAI):
+        told = {**_as_openai(told), **{status: one for status, one in told.items() if status.startswith("2")}}
     operation["responses"] = dict(sorted(told.items()))
     if path not in OPEN:
         operation["security"] = [*({name: []} for name in KEYS), {}]  # the last: none, as on loopback
+
+
+def _as_openai(told: Mapping[str, Any]) -> dict[str, Any]:
+    refused = {int(status): one["description"] for status, one in told.items() if not status.startswith("2")}
+    return {str(status_of(status)): refusal_described(refused[status]) for status in sorted(refused, reverse=True)}
 
 
 def _version() -> str:

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from diary_pipeline.api import docs_page
 from diary_pipeline.api.addresses import Network, client_address, counted_as, networks
 from diary_pipeline.api.auth import EVERYTHING, Caller, Mode, auth_mode, check_method, key_problem, shown_key
 from diary_pipeline.api.browsers import check_host, check_stranger
@@ -24,7 +25,7 @@ from diary_pipeline.settings import Settings
 
 FREE = frozenset({"/health", "/ready", "/metrics"})
 """Asked by machines of the deployment, often, and telling nothing of anybody."""
-OPEN = FREE | {"/docs", "/openapi.json"}
+OPEN = FREE | docs_page.PATHS | {"/openapi.json"}
 """Need no key."""
 LONGEST_TARGET = 8_192
 MOST_HEADER_BYTES = 32_768
@@ -117,8 +118,8 @@ class Door:
             return Caller(key.owner, key.scopes, key.id, key.tier)
         await rules.rates.take_guess(address)
         if key is None:
-            raise key_problem("key_invalid", "There is no such key; `diary keys create` makes one.")
-        raise key_problem(f"key_{key.state}", f"This key is {key.state}; `diary keys create` makes a new one.")
+            raise key_problem("key_invalid", "There is no such key; ask who runs this API for one.")
+        raise key_problem(f"key_{key.state}", f"This key is {key.state}; ask who runs this API for a new one.")
 
 
 def check_size(scope: Scope) -> None:

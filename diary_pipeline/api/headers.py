@@ -1,11 +1,13 @@
 """Headers that every answer carries, so that no browser makes more of it than it is.
 
 TLS and its `Strict-Transport-Security` are the proxy's business. What surprises: the page of /docs has a policy of its
-own, because FastAPI's page runs a script of its own and loads Swagger UI from a CDN.
+own, because it runs the scripts that are served beside it and asks this API.
 """
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from diary_pipeline.api.docs_page import DOCS
 
 PRIVATE = {
     "X-Content-Type-Options": "nosniff",
@@ -16,13 +18,10 @@ PRIVATE = {
     "Cache-Control": "no-store",
 }
 NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-DOCS = "/docs"
-CDN = "https://cdn.jsdelivr.net"
-# 'unsafe-inline': FastAPI writes its start-up script into the page. Nothing that anybody sent is ever part of it.
+# 'unsafe-inline' of styles: Swagger UI sets some on its elements, and none is ever made of what somebody sent.
 DOCS_POLICY = (
-    f"default-src 'none'; script-src {CDN} 'unsafe-inline'; style-src {CDN} 'unsafe-inline'; "
-    "img-src data: https://fastapi.tiangolo.com; connect-src 'self'; worker-src blob:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
 

@@ -14,8 +14,8 @@ from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.core.batch import ENDED
 from diary_pipeline.ledger import jobs as ledger_jobs
-from diary_pipeline.ledger.connect import now
 from diary_pipeline.ledger.jobs import Cursor
+from diary_pipeline.ledger.statements import now
 
 one = APIRouter(tags=["jobs"])
 """Of both apps."""
@@ -25,6 +25,7 @@ listing = APIRouter(tags=["jobs"])
 NO_JOB = "job_missing: There is no job of this id, or it is somebody else's."
 JobId = Annotated[str, Path(alias="job_id", description="As `POST /jobs` answered it.", examples=[JOB])]
 """Any text: what can be no id is unknown, as others that there are not."""
+_ENDED = "job_ended: It has ended, and nothing was to be erased."
 MOST_LISTED = 200
 _LONGEST_ID = 64
 
@@ -38,15 +39,24 @@ def get_job(id: JobId, parts: Given, caller: Asking) -> Job:
         return shown(job, None)
     with parts.ledger.reading() as conn:
         at = now(conn)
-    return shown(job, at + parts.estimates.seconds(job.priority))
+    return shown(job, at + parts.estimates.left_s(job.id))
 
 
-@one.delete("/jobs/{job_id}", operation_id="deleteJob", responses=answers(401, 403, 405, 422, 429, 503, s404=NO_JOB))
-def delete_job(id: JobId, parts: Given, caller: Asking) -> Gone:
-    """Cancel an unfinished job; remove an ended one, with its recording when no other job holds it."""
+@one.delete(
+    "/jobs/{job_id}",
+    operation_id="deleteJob",
+    responses=answers(401, 403, 405, 422, 429, 503, s404=NO_JOB, s409=_ENDED),
+)
+def delete_job(
+    id: JobId,
+    parts: Given,
+    caller: Asking,
+    erase: Annotated[bool, Query(description="`false`: only cancel, however often it is sent.")] = True,
+) -> Gone:
+    """Cancel an unfinished job; remove an ended one, a cancelled one too, with its recording when no other holds it."""
     caller.require("submit")
     find_job(parts, caller, id)
-    gone = ledger_jobs.cancel_or_remove(parts.ledger, parts.seal, id, caller.owner)
+    gone = ledger_jobs.cancel_or_remove(parts.ledger, parts.seal, id, caller.owner, erase=erase)
     if gone.upload is not None:
         parts.store.delete(gone.upload)
     return Gone(job_id=id, status=gone.how, erasure_id=gone.erasure_id)
@@ -57,7 +67,7 @@ def list_jobs(  # noqa: PLR0917 - the framework's way to declare a query
     parts: Given,
     caller: Asking,
     status: Annotated[JobStatus | None, Query(description="Only those that stand so.")] = None,
-    user_id: Annotated[str | None, Query(max_length=64, description="Only those of this person.")] = None,
+    user_id: Annotated[str | None, Query(min_length=1, max_length=64, description="Only those of this person.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 50,
     cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
 ) -> JobList:
@@ -106,6 +116,7 @@ def shown(job: ledger_jobs.Job, done_at: float | None) -> Job:
         estimated_completion=None if done_at is None else instant(done_at),
         error=job.reason_code,
         message=job.message,
+        next_try_at=None if job.again_at is None else instant(job.again_at),
         received_bytes=job.received_bytes,
         expected_bytes=job.expected_bytes,
         links=_links(job),

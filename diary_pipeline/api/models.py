@@ -86,8 +86,12 @@ class Batch(BaseModel):
     )
 
     jobs: Annotated[
-        list[dict[str, Any]],
-        Field(description="Each as in POST /jobs; those that do not fit are answered with an error.", min_length=1),
+        list[Any],  # one that is no object is answered in its place, as others that do not fit
+        Field(
+            description="Each as in POST /jobs; those that do not fit are answered with an error.",
+            min_length=1,
+            json_schema_extra={"items": {"$ref": "#/components/schemas/Submission"}},
+        ),
     ]
 
 
@@ -178,6 +182,7 @@ class Job(BaseModel):
                 "estimated_completion": "2026-05-01T19:33:40.000Z",
                 "error": None,
                 "message": None,
+                "next_try_at": None,
                 "received_bytes": None,
                 "expected_bytes": None,
                 "links": {"self": f"/jobs/{JOB}"},
@@ -201,8 +206,9 @@ class Job(BaseModel):
     created_at: dt.datetime
     ended_at: dt.datetime | None
     estimated_completion: dt.datetime | None
-    error: str | None = Field(description="Stable code of why it failed, or `audio_no_speech`.")
+    error: str | None = Field(description="Stable code of why it failed, lastly or for good, or `audio_no_speech`.")
     message: str | None
+    next_try_at: dt.datetime | None = Field(description="When what failed is tried again by itself; null: it is not.")
     received_bytes: int | None
     expected_bytes: int | None
     links: dict[str, str] = Field(description="Paths of what there is to read.")

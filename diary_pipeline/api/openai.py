@@ -1,7 +1,7 @@
 """`POST /v1/audio/transcriptions` as OpenAI answers it, so that its official clients work with another `base_url`.
 
 The request is a job like any other, of source `openai`: durable, listed, de-duplicated, its note is written too. How an
-answer is written stands in openai_answers.py, how it is waited for in waiting.py.
+answer is written stands in openai_answers.py, how it is waited for in watch.py.
 
 What surprises: there is no other way to hear something, so a worker must be alive, and a request that waited too long
 is answered 504 with the job's id, whose transcript can be fetched later.
@@ -9,13 +9,10 @@ is answered 504 with the job's id, whose transcript can be fetched later.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 
 from diary_pipeline.api.auth import Asking
 from diary_pipeline.api.incoming import Incoming, shown_name
@@ -24,49 +21,40 @@ from diary_pipeline.api.multipart import is_form, read_form
 from diary_pipeline.api.openai_answers import FORMATS, GRANULARITIES, Answer, written
 from diary_pipeline.api.opening import IdempotencyKey
 from diary_pipeline.api.parts import Given, Parts
-from diary_pipeline.api.problems import Problem, problem_of
+from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.api.uploads import opened
-from diary_pipeline.api.waiting import Waiting
+from diary_pipeline.api.watch import HEARD, Watch
 from diary_pipeline.api.wishes import wishes_of
 from diary_pipeline.catalogue.read import transcript_of
-from diary_pipeline.core.errors import DiaryError
 from diary_pipeline.intake.options import MAX_TAG, MAX_TERMS
 from diary_pipeline.ledger import recordings
-from diary_pipeline.ledger.submissions import Submission
+from diary_pipeline.ledger.jobs_read import Job
 
 SOURCE = "openai"
 USUAL = "whisper-1"
 """OpenAI's name for its model, which clients have written into them: here the deployment's usual one."""
 IGNORED = frozenset({"temperature", "stream", "chunking_strategy", "include[]", "include"})
 """Fields of OpenAI's that change nothing here; `stream` is refused when it is asked for."""
-_KINDS: Mapping[int, str] = {401: "invalid_api_key", 403: "insufficient_permissions", 429: "rate_limit_exceeded"}
 
 
-class OpenAIRoute(APIRoute):
-    """Tells every refusal as OpenAI does: `{"error": {"message", "type", "param", "code"}}`."""
+_SPOKEN = {"application/json": {"schema": {"type": "object"}}, "text/plain": {"schema": {"type": "string"}}}
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        """Wrap what answers."""
-        answered = super().get_route_handler()
-
-        async def told(request: Request) -> Response:
-            try:
-                return await answered(request)
-            except RequestValidationError:
-                return refusal(Problem(400, "request_invalid", "The request does not fit."))
-            except (Problem, DiaryError, HTTPException) as error:
-                return refusal(problem_of(error))
-
-        return told
-
-
-router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
+router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
 
 @router.post(
     "/audio/transcriptions",
     operation_id="openaiTranscription",
     response_class=Response,
+    responses=answers(
+        400,
+        401,
+        s404="model_not_found: The model does not exist here; GET /v1/models lists them.",
+        s409="job_cancelled: The job was cancelled before it was heard.",
+        s500="transcript_missing: The job has no transcript.",
+        s504="transcript_not_ready: It is not heard yet; GET /jobs/{job_id}/transcription gives it later.",
+    )
+    | {200: {"description": "What was said, as response_format says.", "content": _SPOKEN}},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -105,7 +93,9 @@ async def transcribe(request: Request, parts: Given, who: Asking, key: Idempoten
         job = await asyncio.to_thread(opened, parts, who, wishes, file, shown_name(form.file_name), key, SOURCE)
     most_s = parts.settings.openai_wait_s
     try:
-        ended = await _waiting(request, parts).heard(job.id, most_s)
+        watch: Watch = request.app.state.watch
+        owner = who.owner or wishes.user_id or parts.settings.default_owner
+        ended = await watch.until(job.id, owner, HEARD, most_s)
     except TimeoutError as error:
         told = f"It is not heard after {most_s:g} s; GET /jobs/{job.id}/transcription gives it later."
         raise Problem(504, "transcript_not_ready", told, {"X-Job-Id": job.id}) from error
@@ -119,23 +109,17 @@ def models(parts: Given, who: Asking) -> JSONResponse:
     return JSONResponse({"object": "list", "data": [_model(name) for name in _models(parts)]})
 
 
-@router.get("/models/{model}", operation_id="openaiModel")
+@router.get(
+    "/models/{model}",
+    operation_id="openaiModel",
+    responses=answers(401, s404="model_not_found: The model does not exist here; GET /v1/models lists them."),
+)
 def model(model: str, parts: Given, who: Asking) -> JSONResponse:
     """Tell of one model."""
     who.require("read")
     if model not in _models(parts):
         raise _no_model(model)
     return JSONResponse(_model(model))
-
-
-def refusal(problem: Problem) -> Response:
-    """Write a problem as OpenAI's clients read it."""
-    kind = _KINDS.get(problem.status, "invalid_request_error" if problem.status < 500 else "server_error")
-    param = "model" if problem.code == "model_not_found" else None
-    error = {"message": problem.message, "type": kind, "param": param, "code": problem.code}
-    # What we refused once we refuse again, and what took too long goes on: sending half a gigabyte anew helps nobody.
-    retried = "true" if problem.status in (429, 503) else "false"
-    return JSONResponse({"error": error}, problem.status, {**problem.headers, "x-should-retry": retried})
 
 
 def _asked(fields: Mapping[str, Sequence[str]], parts: Parts) -> tuple[Wishes, Answer]:
@@ -157,10 +141,7 @@ def _asked(fields: Mapping[str, Sequence[str]], parts: Parts) -> tuple[Wishes, A
         said["whisper_model"] = [name]
     if hints := _hints(said.pop("prompt", [])):
         said["vocabulary"] = [*hints, *said.get("vocabulary", [])]
-    try:
-        return wishes_of(said, "form"), Answer(form, frozenset(pieces))
-    except Problem as problem:
-        raise Problem(400, problem.code, problem.message) from problem
+    return wishes_of(said, "form"), Answer(form, frozenset(pieces))
 
 
 def _hints(prompts: Sequence[str]) -> list[str]:
@@ -171,8 +152,8 @@ def _hints(prompts: Sequence[str]) -> list[str]:
     return [*short, *(word for word in words if len(word) <= MAX_TAG)][:MAX_TERMS]
 
 
-def _answered(parts: Parts, id: str, job: Submission | None, answer: Answer) -> Response:
-    if job is None or job.recording_key is None or job.status in ("failed", "refused", "cancelled"):
+def _answered(parts: Parts, id: str, job: Job | None, answer: Answer) -> Response:
+    if job is None or job.recording_key is None or job.status in ("failed", "cancelled"):
         raise _unheard(id, job)
     with parts.ledger.reading() as conn:
         recording = recordings.get(conn, job.recording_key)
@@ -182,20 +163,12 @@ def _answered(parts: Parts, id: str, job: Submission | None, answer: Answer) -> 
     return written(answer, recording, transcript, id)
 
 
-def _unheard(id: str, job: Submission | None) -> Problem:
+def _unheard(id: str, job: Job | None) -> Problem:
     if job is None or job.status == "cancelled":
         return Problem(409, "job_cancelled", f"Job {id} was cancelled before it was heard.", {"X-Job-Id": id})
     status = 400 if (job.reason_code or "").startswith("audio_") else 500
     told = job.message or f"Job {id} has no transcript."
     return Problem(status, job.reason_code or "transcript_missing", told, {"X-Job-Id": id})
-
-
-def _waiting(request: Request, parts: Parts) -> Waiting:
-    state = request.app.state
-    if not hasattr(state, "waiting"):
-        state.waiting = Waiting(parts.ledger)
-    waiting: Waiting = state.waiting
-    return waiting
 
 
 def _models(parts: Parts) -> list[str]:

@@ -1,10 +1,11 @@
-"""A transcript as OpenAI's transcription API writes it: json, text, srt, vtt, verbose_json.
+"""A transcript as OpenAI's transcription API writes it: json, text, srt, vtt, verbose_json; and its refusals.
 
 Pure. Subtitles and text are those of the exports (transcription/renderers/). What surprises: `tokens`, `seek` and
 `temperature` of a segment are inner matters of OpenAI's decoder that ours does not keep; typed clients look for the
 fields, so they are there and empty.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from diary_pipeline.transcription.renderers.formats import RENDERERS
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
 _RENDERED = {"text": "txt", "srt": "srt", "vtt": "vtt"}
+_KINDS: Mapping[int, str] = {401: "invalid_api_key", 403: "insufficient_permissions", 429: "rate_limit_exceeded"}
 _NAMES = {code: name for name, code in reversed(CODES.items())}
 """Code -> OpenAI's English name; the first of several."""
 
@@ -42,6 +44,30 @@ def written(answer: Answer, recording: Recording, transcript: Transcript, job_id
         body = _verbose(transcript, answer.granularities)
     usage = {"type": "duration", "seconds": round(transcript.duration_s, 3)}
     return JSONResponse({**body, "usage": usage}, headers=headers)
+
+
+def refusal(status: int, code: str, message: str, headers: Mapping[str, str]) -> Response:
+    """Write a refusal: `{"error": {"message", "type", "param", "code"}}`; 400 for what we call 422."""
+    status = status_of(status)
+    kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
+    error = {"message": message, "type": kind, "param": "model" if code == "model_not_found" else None, "code": code}
+    # What we refused once we refuse again, and what took too long goes on: sending half a gigabyte anew helps nobody.
+    retried = "true" if status in (429, 503) else "false"
+    return JSONResponse({"error": error}, status, {**headers, "x-should-retry": retried})
+
+
+def status_of(status: int) -> int:
+    """Give OpenAI's status for one of ours."""
+    return 400 if status == 422 else status
+
+
+def refusal_described(message: str) -> dict[str, Any]:
+    """Describe a refusal for OpenAPI."""
+    text = {"type": "string"}
+    properties = {"message": text, "type": text, "code": text, "param": {"type": ["string", "null"]}}
+    error = {"type": "object", "required": list(properties), "properties": properties}
+    schema = {"type": "object", "required": ["error"], "properties": {"error": error}}
+    return {"description": message, "content": {"application/json": {"schema": schema}}}
 
 
 def _verbose(transcript: Transcript, granularities: frozenset[str]) -> dict[str, Any]:

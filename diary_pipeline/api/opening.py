@@ -23,9 +23,9 @@ from diary_pipeline.core.owner import owner_name
 from diary_pipeline.intake.options import Options
 from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger import submissions
-from diary_pipeline.ledger.connect import now
 from diary_pipeline.ledger.jobs import NewJob, Opened, find
 from diary_pipeline.ledger.jobs_read import WORDS
+from diary_pipeline.ledger.statements import now
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 IdempotencyKey = Annotated[
@@ -59,12 +59,13 @@ def new_job(  # noqa: PLR0917 - what a job is made of
 
     `content`: what stands for the bytes (a SHA-256, or the URL) when the same request comes again.
     """
-    owner = owner_name(caller.owner or wishes.user_id or parts.settings.default_owner)
+    asked_for = parts.settings.default_owner if wishes.user_id is None else wishes.user_id
+    owner = owner_name(caller.owner or asked_for)
     options = Options.read({name: getattr(wishes, name) for name in _OPTIONS})
     check_model(options.whisper_model, parts.settings.allowed_models)
     _check_text("file_name", file_name)
     if wishes.callback_url is not None:
-        parts.admission.check_callback(wishes.callback_url)
+        parts.callbacks.target(wishes.callback_url)
     asked = {"what": content or uri, **wishes.model_dump(mode="json"), "user_id": owner}
     return NewJob(
         id=id or uuid.uuid4().hex,
@@ -104,12 +105,13 @@ def told(parts: Parts, opened: Sequence[Opened]) -> list[Accepted]:
     for job in opened:
         row, known = rows[job.id], before.get(job.id)
         status = known.status if known else "pending"
+        seconds = parts.estimates.left_s(job.id) if known else left_s[row.priority]
         answers.append(
             Accepted(
                 job_id=job.id,
                 status=cast("JobStatus", status),
                 created_at=instant(row.created_at),
-                estimated_completion=None if status in ENDED else instant(at + left_s[row.priority]),
+                estimated_completion=None if status in ENDED else instant(at + seconds),
             )
         )
     return answers

@@ -38,7 +38,9 @@ class Parts:
     """Opens jobs."""
     estimates: Estimates
     admission: Admission
-    """What addresses of audio, and those that are to be told of a job's end, are judged by."""
+    """What addresses of audio are judged by."""
+    callbacks: Guard
+    """What the addresses of receivers of webhooks are judged by, when they are given and when they are called."""
     resumable: Resumable
     """Uploads that come in parts."""
     edit: EditDiary
@@ -47,9 +49,14 @@ class Parts:
     """Words, filters and how many at most -> what is published; NotFound while nothing is."""
 
 
+GIVE_UP_S = 5.0
+"""For how long a request waits for others who write to the ledger: a client should hear soon that it must come back."""
+
+
 def parts_of(wiring: Wiring) -> Parts:
     """Open what the routes need; the ledger's schema is brought up to date by that."""
     s = wiring.settings
+    wiring.ledger = wiring.ledger.hurried(GIVE_UP_S)
     return Parts(
         settings=s,
         ledger=wiring.ledger,
@@ -59,15 +66,11 @@ def parts_of(wiring: Wiring) -> Parts:
         jobs=JobsTogether(wiring.ledger),
         estimates=Estimates(wiring.ledger),
         admission=wiring.admission,
+        callbacks=wiring.callbacks,
         resumable=wiring.resumable,
         edit=wiring.edit,
         search=lambda typed, filters, limit: search(s.search_file, s.catalogue_file, typed, filters, limit=limit),
     )
-
-
-def guard_of(settings: Settings) -> Guard:
-    """Give what judges the addresses of receivers of webhooks."""
-    return Guard(allowed=settings.webhook_allowed_hosts)
 
 
 async def _parts(request: Request) -> Parts:

@@ -14,12 +14,12 @@ from diary_pipeline.api.auth import Asking
 from diary_pipeline.api.opening import instant
 from diary_pipeline.api.parts import Given
 from diary_pipeline.api.problems import Problem, answers
-from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.core.owner import owner_name
 from diary_pipeline.ledger import erasures
 
 router = APIRouter(tags=["people"])
-_NOBODY = "erasure_nothing: There is nothing of this person."
+_NOBODY = "nothing_to_erase: There is nothing of this person."
 
 
 class Erasure(BaseModel):
@@ -59,5 +59,8 @@ def erase_user(
         raise Problem(404, code, message) from None
     if caller.owner not in (None, user_id):
         raise Problem(404, code, message)
-    erasure = erasures.hide(parts.ledger, parts.seal, "user", user_id)
+    try:
+        erasure = erasures.hide(parts.ledger, parts.seal, "user", user_id)
+    except NotFound:
+        raise Problem(404, code, message) from None
     return Erasure(erasure_id=erasure.id, status="hidden", hidden_at=instant(erasure.hidden_at))

@@ -15,15 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
+from diary_pipeline.api.fitting import what_fits
+from diary_pipeline.api.openai_answers import refusal
 from diary_pipeline.core.errors import DiaryError, NotFound
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 """For what is away for a moment: a database that restarts, a lock that somebody holds."""
 FAULTS_SHOWN = 10
+OPENAI = "/v1/"
+"""Where every refusal reads as OpenAI's, one of an address that does not exist too."""
 CHECKSUM_MISMATCH = 460
 """Of the tus protocol, which no registry lists."""
-_CONFLICTS = frozenset({"idempotency_conflict"})
+_CONFLICTS = frozenset({"idempotency_conflict", "job_ended"})
 _BROKEN = frozenset({"json_invalid"})
 _CODES: Mapping[int, str] = {
     400: "request_invalid",
@@ -33,6 +37,7 @@ _CODES: Mapping[int, str] = {
     405: "method_not_allowed",
     408: "body_too_slow",
     409: "conflict",
+    410: "upload_ended",
     411: "length_required",
     412: "precondition_failed",
     413: "body_too_large",
@@ -122,7 +127,9 @@ def problem_of(error: Exception) -> Problem:
 
 
 def answer(request: Request, problem: Problem, errors: Sequence[Fault] | None = None) -> Response:
-    """Write a problem as the response to a request."""
+    """Write a problem as the response to a request, to OpenAI's clients as they read it."""
+    if request.url.path.startswith(OPENAI):
+        return refusal(problem.status, problem.code, problem.message, problem.headers)
     request_id = request.scope.get("state", {}).get("request_id")
     document = ProblemDocument(
         title=_phrase(problem.status),
@@ -141,10 +148,10 @@ def answers(*statuses: int, **said: str) -> dict[int | str, dict[str, Any]]:
     """Describe for OpenAPI what a route may refuse with: give statuses, or `s404="code: sentence"` for its example."""
     told: dict[int | str, dict[str, Any]] = {}
     for status in (*statuses, *(int(name[1:]) for name in said)):
-        code, _, message = said.get(f"s{status}", f"{_CODES[status]}: {_sentence(status)}").partition(": ")
+        code, _, message = (said.get(f"s{status}") or f"{_CODES[status]}: {_sentence(status)}").partition(": ")
         example = {
             "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
+            "title": _phrase(status),
             "status": status,
             "detail": message,
             "error": code,
@@ -163,20 +170,21 @@ def answers(*statuses: int, **said: str) -> dict[int | str, dict[str, Any]]:
 def faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
     """Say what pydantic found, without what was sent."""
     return [
-        Fault(where=".".join(str(part) for part in error["loc"])[:200], what=str(error["msg"])[:300])
+        Fault(where=".".join(str(part) for part in error["loc"])[:200], what=what_fits(error)[:300])
         for error in errors[:FAULTS_SHOWN]
     ]
 
 
 def invalid(found: Sequence[Fault]) -> Problem:
     """Make the problem of a request that does not fit."""
-    first = f"{found[0].where}: {found[0].what}" if found else "it does not fit"
+    first = f"{found[0].where} {found[0].what}" if found else "it does not fit"
     return Problem(422, "request_invalid", f"The request cannot be used: {first}.")
 
 
 def _allowed(routes: Sequence[BaseRoute], path: str) -> str:
     here = [route for route in routes if isinstance(route, Route) and route.path_regex.match(path)]
-    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
+    methods = {method for route in here for method in route.methods or ()}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _answer_invalid(request: Request, error: RequestValidationError) -> Response:

@@ -89,7 +89,7 @@ def search(  # noqa: PLR0917 - the framework's way to declare a query
             examples=["river bread"],
         ),
     ],
-    user_id: Annotated[str | None, Query(max_length=64)] = None,
+    user_id: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
     since: Annotated[dt.date | None, Query(description="First day.")] = None,
     until: Annotated[dt.date | None, Query(description="Last day.")] = None,
     person: Annotated[str | None, Query(max_length=200, description="Only notes that name this person.")] = None,

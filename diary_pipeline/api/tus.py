@@ -36,6 +36,11 @@ PART_BYTES = 8 << 20
 """Kept at a time: what a broken connection loses at most; storing one costs some tens of milliseconds."""
 MEDIA_TYPE = "application/offset+octet-stream"
 SOURCE = "tus"
+_VERSIONED = answers(s412=f"tus_version: This server speaks tus {VERSION}: say so with Tus-Resumable.")
+_OF_ONE = _VERSIONED | answers(
+    s404="upload_missing: There is no such upload: begin it again.",
+    s410="upload_ended: This upload has ended; GET /jobs/{id} says how.",
+)
 
 
 class TusRoute(APIRoute):
@@ -75,7 +80,7 @@ def capabilities(parts: Given) -> Response:
     return Response(status_code=204, headers=said)
 
 
-@router.post("", status_code=201, operation_id="beginUpload", responses=answers(400, 401, 403, 413, 422, 429, 503))
+@router.post("", status_code=201, operation_id="beginUpload", responses=answers(400, 413) | _VERSIONED)
 def begin(
     request: Request,
     parts: Given,
@@ -113,7 +118,7 @@ def begin(
     return Response(status_code=201, headers={**standing(_found(parts, id, who)), **where})
 
 
-@router.head("/{id}", operation_id="lookAtUpload", responses=answers(401, 404))
+@router.head("/{id}", operation_id="lookAtUpload", responses=_OF_ONE)
 def look(id: str, parts: Given, who: Asking) -> Response:
     """Say how many bytes have come, which is where the next part begins."""
     who.require("submit")
@@ -127,7 +132,18 @@ def look(id: str, parts: Given, who: Asking) -> Response:
 
 
 @router.patch(
-    "/{id}", status_code=204, operation_id="continueUpload", responses=answers(400, 401, 404, 409, 413, 415, 503)
+    "/{id}",
+    status_code=204,
+    operation_id="continueUpload",
+    responses=_OF_ONE
+    | answers(
+        400,
+        408,
+        413,
+        s409="offset_conflict: The upload goes on at byte 1048576.",
+        s415=f"media_type_unsupported: The parts of an upload come as {MEDIA_TYPE}.",
+        s460="checksum_mismatch: The bytes are not those of Upload-Checksum; nothing of them is kept: send them again.",
+    ),
 )
 async def go_on(  # noqa: PLR0917 - the framework's way to declare headers
     id: str,
@@ -161,7 +177,7 @@ async def go_on(  # noqa: PLR0917 - the framework's way to declare headers
     return Response(status_code=204, headers=standing(upload))
 
 
-@router.delete("/{id}", status_code=204, operation_id="endUpload", responses=answers(401, 404))
+@router.delete("/{id}", status_code=204, operation_id="endUpload", responses=_OF_ONE)
 def end(id: str, parts: Given, who: Asking) -> Response:
     """Cancel an upload and remove what has come of it; its job stays visible as cancelled."""
     who.require("submit")

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from diary_pipeline.api.parts import Parts, guard_of
+from diary_pipeline.api.parts import Parts
 from diary_pipeline.core.errors import DiaryError, PermanentError
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.guarded_http import GuardedHttp
@@ -184,10 +184,10 @@ class Sender:
 def sender_of(parts: Parts) -> Sender:
     """Make the sender of a deployment."""
     s = parts.settings
-    to_strangers = GuardedHttp(guard_of(s))
+    to_strangers = GuardedHttp(parts.callbacks)
     # Its operator knows where this one leads, which is often a machine of their own network.
     operators_own = urlsplit(s.run_failure_webhook or "").netloc.rpartition("@")[2]
-    to_operator = GuardedHttp(Guard(allowed=(*s.webhook_allowed_hosts, *filter(None, [operators_own]))))
+    to_operator = GuardedHttp(Guard(allowed=(*parts.callbacks.allowed, *filter(None, [operators_own]))))
     secrets = s.webhook_secret or (secret_in(s.home / WEBHOOK_KEY_FILE),)
     return Sender(
         parts.ledger,

@@ -67,9 +67,7 @@ def correctable(ledger: Ledger, store: ObjectStore, recording: Recording) -> Cor
     keys = [recording.key]
     heard = heard_of(ledger, store, keys).get(recording.key)
     if heard is None:
-        raise NotFound(
-            "transcript_missing", f"{recording.key} has no transcript, so there is nothing to correct; `diary status`."
-        )
+        raise NotFound("transcript_missing", f"{recording.key} has no transcript yet, so there is nothing to correct.")
     written = written_of(ledger, store, keys).get(recording.key)
     put_right = corrections_of(ledger, store, keys).get(recording.key, Corrections())
     return Correctable(recording, seen, heard, written, put_right)

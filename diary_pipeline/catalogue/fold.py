@@ -25,7 +25,7 @@ from diary_pipeline.catalogue.schema import (
     TABLES,
     Table,
 )
-from diary_pipeline.ledger.commits import Pointer
+from diary_pipeline.ledger.pointers import Pointer
 from diary_pipeline.storage.store import ObjectStore
 
 SLICE = 20_000

@@ -20,7 +20,7 @@ from diary_pipeline.catalogue.schema import CORRECTED_NOTES, CORRECTIONS, NOTE_I
 from diary_pipeline.core.correction import Correction
 from diary_pipeline.core.note import NoteItem
 from diary_pipeline.core.transcript import Segment
-from diary_pipeline.ledger.commits import PointerKind
+from diary_pipeline.ledger.pointers import PointerKind
 
 CORRECTED_BY: frozenset[PointerKind] = frozenset({"transcript", "note", "correction"})
 """Pointers whose moving changes what a correction falls on."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from diary_pipeline.catalogue.schema import CORRECTED_NOTES, DATA
 from diary_pipeline.catalogue.state import opened, read_state
-from diary_pipeline.ledger.commits import PointerKind
+from diary_pipeline.ledger.pointers import PointerKind
 
 HELD: Mapping[PointerKind, str] = {
     "outcome": f"SELECT coalesce(recording_key, submission_id) AS subject, user_id, commit_seq FROM {DATA}.recordings",  # noqa: S608

@@ -13,9 +13,9 @@ import duckdb
 
 from diary_pipeline.catalogue.state import opened, read_state
 from diary_pipeline.core.errors import ServiceMissing
-from diary_pipeline.ledger.commits import Pointer, pointers_since
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import last_removed_seq
+from diary_pipeline.ledger.pointers import Pointer, pointers_since
 
 
 class Follower(Protocol):

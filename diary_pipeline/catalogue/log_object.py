@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from diary_pipeline.catalogue.schema import RECORDINGS, TABLES
-from diary_pipeline.ledger.commits import PointerKind
 from diary_pipeline.ledger.log_objects import Holding
+from diary_pipeline.ledger.pointers import PointerKind
 from diary_pipeline.storage.store import ObjectStore
 
 Tables = Mapping[str, pa.Table]

@@ -18,9 +18,10 @@ from diary_pipeline.catalogue.log_object import Tables, read_object, rows_of, wr
 from diary_pipeline.catalogue.rewrite import remove_replaced
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.ledger import log_objects
-from diary_pipeline.ledger.commits import PointerKind
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.log_objects import Holding, LogObject, NewObject
+from diary_pipeline.ledger.pointers import PointerKind
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.keys import catalogue_object_id
 from diary_pipeline.storage.store import ObjectStore

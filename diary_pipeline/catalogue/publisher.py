@@ -28,10 +28,12 @@ from diary_pipeline.catalogue.turn import turn
 from diary_pipeline.catalogue.twins import Origin, Twins
 from diary_pipeline.core.errors import NotFound, TransientError
 from diary_pipeline.ledger.clock import clock_now
-from diary_pipeline.ledger.commits import Pointer, made_at, pointers_since
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.commits import made_at
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import last_hidden_seq, last_removed_seq
+from diary_pipeline.ledger.pointers import Pointer, pointers_since
 from diary_pipeline.ledger.publications import place_of, publication, set_compacted, set_published, waited
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
 

@@ -20,8 +20,8 @@ from diary_pipeline.core.correction import Corrections
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.transcript import Transcript
-from diary_pipeline.ledger.commits import PointerKind, pointers_of
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import PointerKind, pointers_of
 from diary_pipeline.storage.store import ObjectStore
 
 

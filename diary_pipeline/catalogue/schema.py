@@ -13,7 +13,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from diary_pipeline.ledger.commits import PointerKind
+from diary_pipeline.ledger.pointers import PointerKind
 
 SCHEMA_VERSION = 6
 """A published file of another version is built anew from the log."""

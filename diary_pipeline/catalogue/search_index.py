@@ -18,7 +18,7 @@ import duckdb
 
 from diary_pipeline.catalogue.search_documents import FIELDS, SLICE, Document, documents
 from diary_pipeline.core.errors import ServiceMissing
-from diary_pipeline.ledger.commits import Pointer
+from diary_pipeline.ledger.pointers import Pointer
 from diary_pipeline.observability.logs import log
 
 logger = log("catalogue.search_index")

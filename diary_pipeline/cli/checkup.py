@@ -139,7 +139,7 @@ def _nearest(folder: Path) -> Path:
 def _ledger(settings: Settings) -> tuple[State, str]:
     from diary_pipeline.cli.home import has_ledger
     from diary_pipeline.ledger import submissions
-    from diary_pipeline.ledger.connect import open_ledger
+    from diary_pipeline.ledger.opening import open_ledger
 
     if not has_ledger(settings):
         return "absent", "The ledger is made by the first `diary ingest`."

@@ -22,9 +22,9 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.definitions import build_defs, partitions
 from diary_pipeline.defs.resources import eraser, recovery, resources
 from diary_pipeline.ledger import batches, retries, submissions
-from diary_pipeline.ledger.connect import now
 from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.ledger.publications import place_of, published_watermark
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.settings import Settings
 from diary_pipeline.transcription.checkpoints import is_long
 from diary_pipeline.upkeep.erase import Erased

@@ -34,7 +34,7 @@ def create(
     _known_tier(settings, tier)
     prepare_home(settings)
     from diary_pipeline.ledger.api_keys import create as make
-    from diary_pipeline.ledger.connect import open_ledger
+    from diary_pipeline.ledger.opening import open_ledger
 
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
     id, text = make(
@@ -56,7 +56,7 @@ def list_keys(form: FormatOption = Format.table) -> None:
     import datetime as dt
 
     from diary_pipeline.ledger.api_keys import SCOPES, all_keys
-    from diary_pipeline.ledger.connect import open_ledger
+    from diary_pipeline.ledger.opening import open_ledger
 
     def shown(at: float | None) -> dt.datetime | None:
         return None if at is None else dt.datetime.fromtimestamp(round(at), dt.UTC)
@@ -89,7 +89,7 @@ def revoke(id: Annotated[str, typer.Argument(metavar="ID", help="An id of `diary
     settings = begin()
     existing_home(settings)
     from diary_pipeline.ledger.api_keys import revoke as end
-    from diary_pipeline.ledger.connect import open_ledger
+    from diary_pipeline.ledger.opening import open_ledger
 
     key = end(open_ledger(settings.ledger_url), id)
     say(f"Key {key.id} ({key.name}) is revoked.")

@@ -46,7 +46,7 @@ def list_troubles(limit: LimitOption = 50, form: FormatOption = Format.table) ->
     settings = begin()
     existing_home(settings)
     from diary_pipeline.intake.quarantine import quarantine as look
-    from diary_pipeline.ledger.connect import open_ledger
+    from diary_pipeline.ledger.opening import open_ledger
 
     page = look(open_ledger(settings.ledger_url), limit=limit)
     print_rows(
@@ -68,8 +68,8 @@ def show(
     existing_home(settings)
     from diary_pipeline.intake.addresses import shown_url
     from diary_pipeline.ledger import quarantine as ledger_quarantine
-    from diary_pipeline.ledger.connect import open_ledger
     from diary_pipeline.ledger.failures import failures_of
+    from diary_pipeline.ledger.opening import open_ledger
 
     ledger = open_ledger(settings.ledger_url)
     name = _named(ledger, settings, id)

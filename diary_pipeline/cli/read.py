@@ -94,7 +94,7 @@ def show(
     settings = begin()
     existing_home(settings)
     from diary_pipeline.cli.lookup import find
-    from diary_pipeline.ledger.connect import open_ledger
+    from diary_pipeline.ledger.opening import open_ledger
     from diary_pipeline.ledger.submissions import Submission
 
     ledger = open_ledger(settings.ledger_url)

@@ -56,7 +56,7 @@ def _is_number(said: str) -> bool:
 
 def _stale_key(wiring: "Wiring", counted: "Sequence[Stale]", said: str) -> str:
     from diary_pipeline.cli.lookup import find
-    from diary_pipeline.ledger.commits import pointer
+    from diary_pipeline.ledger.pointers import pointer
     from diary_pipeline.ledger.submissions import Submission
 
     row = find(wiring.ledger, wiring.settings.catalogue_file, said)

@@ -36,7 +36,7 @@ def status(
     """
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.ledger.connect import open_ledger
+    from diary_pipeline.ledger.opening import open_ledger
 
     ledger = open_ledger(settings.ledger_url)
     look: Callable[[], Rows] = (lambda: _one(ledger, settings.catalogue_file, key)) if key else (lambda: _all(ledger))

@@ -20,9 +20,10 @@ from diary_pipeline.defs.speech import transcribe_recordings
 from diary_pipeline.intake.arrivals import Arrivals
 from diary_pipeline.intake.work import Intake
 from diary_pipeline.ledger.clock import clock_now
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.identity import ticks_between
 from diary_pipeline.ledger.publications import publication
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.notes.stale import StaleNotes
 
 INTERVAL_S = 5

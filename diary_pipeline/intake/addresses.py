@@ -101,7 +101,8 @@ class Guard:
     def target(self, url: str) -> Target:
         """Take a URL apart without looking anything up.
 
-        UsageError `url_invalid`, or `url_forbidden_address` for what must not be asked wherever it leads.
+        UsageError `url_invalid`, or `url_forbidden_address` for what must not be asked wherever it leads, as an address
+        in figures that is not public.
         """
         import httpx  # here, because every command reads settings, and settings hold a guard's words
 
@@ -122,6 +123,8 @@ class Guard:
             raise forbidden(target, "a number for a host")
         if target.port not in self.ports and not self._named(target.with_port):
             raise forbidden(target, f"port {target.port}")
+        if _is_address(host):
+            self.addresses(target)
         return target
 
     def addresses(self, target: Target) -> list[str]:

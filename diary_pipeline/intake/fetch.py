@@ -182,7 +182,7 @@ class Fetching:
                 Kept(submission, part).end()
             return refuse(self._ledger, submission, error)
         wait_s = self._limits.waits_s[submission.attempts]
-        held.release(wait_s, failed=True)
+        held.release(wait_s, failed=error)
         logger.warning("fetch_pauses", submission=submission.id, code=error.code, wait_s=wait_s)
         return Received(submission.id, submission.file_name, "waiting", code=error.code, message=error.message)
 
@@ -213,5 +213,5 @@ class _Held:
         self._lease = fetching.renew(self._ledger, self._lease, lease_s, received, expected)
         self._told_at = time.monotonic()
 
-    def release(self, wait_s: float = 0.0, *, failed: bool = False) -> None:
+    def release(self, wait_s: float = 0.0, *, failed: DiaryError | None = None) -> None:
         fetching.release(self._ledger, self._lease, wait_s, failed=failed)

@@ -144,8 +144,7 @@ def check_model(model: str | None, allowed: Collection[str]) -> None:
     if model is not None and model not in allowed:
         raise UsageError(
             "model_not_allowed",
-            f"Whisper model {model!r} is not offered here; use one of {', '.join(sorted(allowed))} "
-            "or add it to DIARY_ALLOWED_MODELS.",
+            f"Whisper model {model[:80]!r} is not offered here; use one of {', '.join(sorted(allowed))}.",
         )
 
 

@@ -17,11 +17,12 @@ from diary_pipeline.core.errors import NotFound, PermanentError, TransientError,
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import tombstones
 from diary_pipeline.ledger.again import ready
-from diary_pipeline.ledger.connect import GaveWay, Ledger, insert_missing, now
+from diary_pipeline.ledger.connect import GaveWay, Ledger
 from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.job_versions import current
 from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.retention import GOING
+from diary_pipeline.ledger.statements import insert_missing, now
 from diary_pipeline.ledger.tables import pointers, recordings, submissions, work
 
 CANCELLED = "cancelled"

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import PRIORITIES, Stage
-from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.tables import recordings, work
 
 IDLE = ("done", "failed")

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.core.owner import owner_name
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables_jobs import api_keys
 
 State = Literal["good", "expired", "revoked"]

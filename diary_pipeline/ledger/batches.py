@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import PRIORITIES, Stage
 from diary_pipeline.ledger.claims import claim_batch, claim_keys, release
-from diary_pipeline.ledger.connect import CHUNK, Ledger, chunks, now, queue
+from diary_pipeline.ledger.connect import Ledger, queue
 from diary_pipeline.ledger.halving import halve, halve_ready
 from diary_pipeline.ledger.planner import PlanLimits, PlannedBatch, Waiting, plan
+from diary_pipeline.ledger.statements import CHUNK, chunks, now
 from diary_pipeline.ledger.tables import UNREPORTED, batch_items, batches, recordings, work
 
 __all__ = [

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Batch, Stage
 from diary_pipeline.core.errors import Fenced, NotFound
-from diary_pipeline.ledger.connect import GaveWay, Ledger, chunks, insert_missing, now
+from diary_pipeline.ledger.connect import GaveWay, Ledger
 from diary_pipeline.ledger.leases import sign_on, take
+from diary_pipeline.ledger.statements import chunks, insert_missing, now
 from diary_pipeline.ledger.tables import batch_items, batches, pointers, recordings, submissions, work
 
 WorkRow = sa.Row[tuple[object, ...]]

@@ -1,16 +1,16 @@
-"""Commits: the one transaction that makes staged objects the truth, and the pointers that say which object is current.
+"""Commits: the one transaction that makes staged objects the truth.
 
-What the transaction means for recordings, submissions, work and batches is settling.py's business; building and staging
-objects is the catalogue's. Nobody else writes `clock`, `commits`, `pointers` or `history`, but for log_objects.py,
-versions.py (going back), mending.py (what was lost) and erasure.
+What the transaction means for recordings, submissions, work and batches is settling.py's business; how pointers move
+is that of pointers.py; building and staging objects is the catalogue's. Nobody else writes `clock`, `commits`,
+`pointers` or `history`, but for log_objects.py, versions.py (going back), mending.py (what was lost) and erasure.
 
 What surprises: the clock row is locked before anything is read. Commits therefore queue, `seq` has no gaps and follows
 commit order, so a reader that asks for `seq > watermark` can never miss a commit that finished late.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import sqlalchemy as sa
 
@@ -20,14 +20,14 @@ from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.note import DEGRADED
 from diary_pipeline.ledger import job_versions
 from diary_pipeline.ledger.clock import next_seq, tick
-from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.endings import count_endings
+from diary_pipeline.ledger.pointers import Pointer, PointerKind, current_of, move
 from diary_pipeline.ledger.retries import pause_s
 from diary_pipeline.ledger.settling import Settlement
-from diary_pipeline.ledger.stale import first_again_at
-from diary_pipeline.ledger.tables import commits, history, pointers, recordings, submissions
+from diary_pipeline.ledger.statements import each, now
+from diary_pipeline.ledger.tables import commits, pointers, recordings, submissions
 
-PointerKind = Literal["transcript", "note", "outcome", "correction"]
 Verdict = Literal["new", "already", "kept", "fenced", "stale", "retried"]
 Seen = Mapping[PointerKind, str | None]
 """Versions of a recording's transcript, note and corrections; None: there is none."""
@@ -92,21 +92,6 @@ class Committed:
         return frozenset((*self.already, *self.fenced, *self.stale, *self.kept, *self.retried))
 
 
-@dataclass(frozen=True, slots=True)  # a rebuild holds one for everything there is
-class Pointer:
-    """What is current for one subject: a recording key or, for a refusal, a submission id."""
-
-    subject: str
-    kind: PointerKind
-    owner: str
-    version: str | None
-    object_id: str | None
-    """None: erased."""
-    seq: int
-    made_with: str | None = None
-    """Of a note; see tables.py."""
-
-
 def record(ledger: Ledger, *, kind: Stage, object_id: str, size_bytes: int, changes: Sequence[Change]) -> Committed:
     """Commit a staged object, which holds a recording at most once and no row of any recording not named in `changes`.
 
@@ -126,7 +111,7 @@ def record_refusals(ledger: Ledger, *, object_id: str, size_bytes: int, submissi
             map(tuple, each(tx, sa.select(submissions.c.id, submissions.c.owner), submissions.c.id, submission_ids))
         )
         # A pointer at nothing is what an erasure left: a file that lies in a folder is refused again under the same id.
-        has_row = any(p.object_id for p in _current(tx, submission_ids).values())
+        has_row = any(p.object_id for p in current_of(tx, submission_ids).values())
         if not owners or len(owners) < len(submission_ids) or has_row:
             return 0
         _commit(tx, "outcome", object_id, size_bytes, seq=seq, at=now(tx))
@@ -145,7 +130,7 @@ def record_corrections(ledger: Ledger, *, object_id: str, size_bytes: int, wante
 
 def seen_now(conn: sa.Connection, key: str) -> Seen:
     """Return what a correction would be laid over."""
-    return _seen(_current(conn, [key]), key)
+    return _seen(current_of(conn, [key]), key)
 
 
 def outcome_version(change: Change) -> str:
@@ -165,47 +150,11 @@ def first_made_at(conn: sa.Connection, after: int) -> float | None:
     return conn.execute(oldest).scalar_one_or_none()
 
 
-def pointer(conn: sa.Connection, subject: str, kind: PointerKind) -> Pointer | None:
-    """Return what is current for one subject, or None when nothing ever was."""
-    row = conn.execute(_POINTERS.where(pointers.c.subject == subject, pointers.c.kind == kind)).one_or_none()
-    return Pointer(*row) if row else None
-
-
-def pointers_of(conn: sa.Connection, subjects: Sequence[str], kind: PointerKind) -> dict[str, Pointer]:
-    """Return what is current for each of many subjects; those without a pointer are left out."""
-    rows = each(conn, _POINTERS.where(pointers.c.kind == kind), pointers.c.subject, subjects)
-    return {row.subject: Pointer(*row) for row in rows}
-
-
-def pointers_since(conn: sa.Connection, watermark: int) -> list[Pointer]:
-    """Return every pointer that moved after a watermark, erased ones too, in commit order."""
-    rows = conn.execute(_POINTERS.where(pointers.c.seq > watermark).order_by(pointers.c.seq, pointers.c.subject))
-    # A rebuild holds a pointer for everything there is: 181 bytes each with what they share kept once, else 505.
-    same: dict[Any, Any] = {}
-    return [Pointer(row[0], *(same.setdefault(value, value) for value in row[1:])) for row in rows]
-
-
-def move(tx: sa.Connection, kind: PointerKind, moved: Sequence[Pointer]) -> None:
-    """Replace pointers of one kind and remember them; delete and insert is an upsert that both databases know."""
-    if not moved:
-        return
-    subjects = [p.subject for p in moved]
-    each(tx, pointers.delete().where(pointers.c.kind == kind), pointers.c.subject, subjects)
-    rows = [asdict(p) for p in moved]
-    at = now(tx)
-    again = [{"again_at": first_again_at(p.made_with, at)} for p in moved]
-    tx.execute(pointers.insert(), [row | due for row, due in zip(rows, again, strict=True)])
-    tx.execute(history.insert(), [{name: row[name] for name in history.c.keys()} for row in rows])  # noqa: SIM118 - a collection of columns
-
-
-_POINTERS = sa.select(*(pointers.c[name] for name in Pointer.__dataclass_fields__))
-
-
 def _record(tx: sa.Connection, kind: Stage, object_id: str, size_bytes: int, changes: Sequence[Change]) -> Committed:
     keys = [c.key for c in changes]
     seq = next_seq(tx)
     settlement = Settlement(tx, kind, keys)
-    current = _current(tx, keys)
+    current = current_of(tx, keys)
     verdicts = {c.key: _verdict(c, kind, settlement, current) for c in changes}
     if set(verdicts.values()) == {"new"}:
         owners = dict(map(tuple, each(tx, sa.select(recordings.c.key, recordings.c.owner), recordings.c.key, keys)))
@@ -246,7 +195,7 @@ def _record_corrections(tx: sa.Connection, object_id: str, size_bytes: int, want
     key, seq = wanted.key, next_seq(tx)
     settlement = Settlement(tx, "note", [key])
     owner = tx.execute(sa.select(recordings.c.owner).where(recordings.c.key == key)).scalar_one_or_none()
-    current = _current(tx, [key])
+    current = current_of(tx, [key])
     transcript = current.get((key, "transcript"))
     if owner is None or transcript is None or transcript.object_id is None:
         raise NotFound("recording_missing", "The recording is not there any more, so nothing of it can be corrected.")
@@ -265,11 +214,6 @@ def _seen(current: Mapping[tuple[str, str], Pointer], key: str) -> Seen:
     kinds: tuple[PointerKind, ...] = ("transcript", "note", "correction")
     there = {kind: current.get((key, kind)) for kind in kinds}
     return {kind: p.version if p and p.object_id else None for kind, p in there.items()}
-
-
-def _current(tx: sa.Connection, subjects: Sequence[str]) -> Mapping[tuple[str, str], Pointer]:
-    rows = each(tx, _POINTERS, pointers.c.subject, subjects)
-    return {(row.subject, row.kind): Pointer(*row) for row in rows}
 
 
 def _verdict(

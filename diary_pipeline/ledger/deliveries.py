@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables_jobs import UNSENT, outbox
 
 # From host to next host through the index, with the row of each that is due first; see stale.py.

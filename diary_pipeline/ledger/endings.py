@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import add_up
+from diary_pipeline.ledger.statements import add_up
 from diary_pipeline.ledger.tables_jobs import endings
 
 Ending = tuple[str, str | None]

@@ -16,9 +16,10 @@ from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import hiding, tombstones
 from diary_pipeline.ledger.clock import next_seq
-from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.identity import restored_seq
 from diary_pipeline.ledger.leases import holder_is_live
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.tables import UNFINISHED, erasure_subjects, erasures, recordings, submissions
 
 Scope = Literal["recording", "user"]
@@ -91,7 +92,7 @@ def hide_now(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasur
     if not about:
         if same is not None:
             return _erasure(same)
-        raise NotFound("nothing_to_erase", f"There is no {scope} {target} in this diary; `diary notes` shows what is.")
+        raise NotFound("nothing_to_erase", f"There is nothing of {scope} {target} in this diary.")
     id = uuid.uuid4().hex
     hidden = hiding.hide(tx, about, seq)
     if scope == "user":

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.errors import Fenced
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.core.errors import DiaryError, Fenced
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import WAITING, submissions
 
 
@@ -30,7 +31,7 @@ def begin(ledger: Ledger, id: str, lease_s: float) -> FetchLease | None:
         free = (submissions.c.id == id) & (submissions.c.not_before <= at)
         lease = FetchLease(id, at + lease_s)
         taken = tx.execute(
-            submissions.update().where(free, WAITING).values(not_before=lease.until, fetching_since=at)
+            submissions.update().where(free, WAITING).values(not_before=lease.until, fetching_since=at, **_NO_REASON)
         ).rowcount
         return lease if taken else None
 
@@ -47,11 +48,20 @@ def renew(
         return longer
 
 
-def release(ledger: Ledger, lease: FetchLease, wait_s: float = 0.0, *, failed: bool = False) -> None:
-    """Let others take it after `wait_s`; `failed` counts an attempt. Nothing happens when the lease is lost."""
-    counted = {"attempts": submissions.c.attempts + 1, "fetching_since": None} if failed else {}
+def release(ledger: Ledger, lease: FetchLease, wait_s: float = 0.0, *, failed: DiaryError | None = None) -> None:
+    """Let others take it after `wait_s`; nothing happens when the lease is lost.
+
+    `failed` counts an attempt, and is shown until the next one begins.
+    """
+    counted: dict[str, object] = {}
+    if failed is not None:
+        counted = {"attempts": submissions.c.attempts + 1, "fetching_since": None}
+        counted |= {"reason_code": failed.code, "message": failed.message}
     with ledger.writing() as tx:
         tx.execute(_held(lease).values(not_before=now(tx) + wait_s if wait_s else 0.0, **counted))
+
+
+_NO_REASON = {"reason_code": None, "message": None}
 
 
 def _held(lease: FetchLease) -> sa.Update:

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.ledger.claims import WorkRow, add_batch, locked_work, open_items, settle
-from diary_pipeline.ledger.connect import Ledger, chunks, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import chunks, now
 from diary_pipeline.ledger.tables import work
 
 

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.clock import tick
-from diary_pipeline.ledger.connect import GaveWay, chunks, each, now
+from diary_pipeline.ledger.connect import GaveWay
+from diary_pipeline.ledger.statements import chunks, each, now
 from diary_pipeline.ledger.tables import (
     batch_items,
     batches,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import Ledger, insert_missing, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import insert_missing, now
 from diary_pipeline.ledger.tables import clock, identity
 
 COURSE = 1_000_000_000

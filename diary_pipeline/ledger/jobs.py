@@ -13,12 +13,14 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import priority_rank
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.ledger.connect import CHUNK, GaveWay, Ledger, each, insert_all_missing, insert_missing, now
+from diary_pipeline.ledger.connect import GaveWay, Ledger
 from diary_pipeline.ledger.jobs_end import Gone, cancel_or_remove
 from diary_pipeline.ledger.jobs_read import Cursor, Job, find, page
 from diary_pipeline.ledger.jobs_results import Result, Results, results
+from diary_pipeline.ledger.statements import CHUNK, each, insert_all_missing, insert_missing, now
 from diary_pipeline.ledger.tables import submissions
 from diary_pipeline.ledger.tables_jobs import idempotency_keys, jobs
+from diary_pipeline.ledger.turns import in_turn
 
 __all__ = [
     "Cursor",
@@ -127,7 +129,8 @@ def _open_all(tx: sa.Connection, asked: Sequence[NewJob], ranks: Sequence[int]) 
     # In one order, or of two that open the same jobs the database ends one.
     fresh = [new[id] for id in sorted(new.keys() - known)]
     if fresh:
-        if insert_all_missing(tx, submissions, [_submission(job, rank, at) for job, rank in fresh]) < len(fresh):
+        rows = in_turn(tx, [_submission(job, rank, at) for job, rank in fresh])
+        if insert_all_missing(tx, submissions, rows) < len(fresh):
             raise GaveWay  # a rival has just opened some of them
         said = [{"submission_id": job.id, "said": job.said, "callback_url": job.callback_url} for job, _ in fresh]
         tx.execute(jobs.insert(), said)

@@ -12,17 +12,18 @@ from typing import Literal
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED
-from diary_pipeline.core.errors import NotFound
+from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import erasures
 from diary_pipeline.ledger.acceptance import CANCELLED
 from diary_pipeline.ledger.claims import settle
 from diary_pipeline.ledger.clock import next_seq
-from diary_pipeline.ledger.connect import GaveWay, Ledger, now
+from diary_pipeline.ledger.connect import GaveWay, Ledger
 from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.job_versions import NOTHING, current_transcript
 from diary_pipeline.ledger.outbox import tell_ended
 from diary_pipeline.ledger.settling import Settlement
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import pointers, recordings, seen_files, submissions, work
 from diary_pipeline.ledger.tables_jobs import idempotency_keys, jobs, outbox
 from diary_pipeline.ledger.uploads import abandon
@@ -42,12 +43,15 @@ class Gone:
     """The object that holds what came of its bytes: the caller deletes it, or maintenance does a day later."""
 
 
-def cancel_or_remove(ledger: Ledger, seal: Seal, id: str, owner: str | None = None) -> Gone:
-    """Cancel an unfinished job, remove an ended one. NotFound `job_missing`, also for somebody else's job."""
-    return ledger.write(lambda tx: _cancel_or_remove(tx, seal, id, owner))
+def cancel_or_remove(ledger: Ledger, seal: Seal, id: str, owner: str | None = None, *, erase: bool = True) -> Gone:
+    """Cancel an unfinished job, remove an ended one. NotFound `job_missing`, also for somebody else's job.
+
+    Without `erase` an ended one stays: a cancelled one is said to be that again, of others UsageError `job_ended`.
+    """
+    return ledger.write(lambda tx: _cancel_or_remove(tx, seal, id, owner, erase=erase))
 
 
-def _cancel_or_remove(tx: sa.Connection, seal: Seal, id: str, owner: str | None) -> Gone:
+def _cancel_or_remove(tx: sa.Connection, seal: Seal, id: str, owner: str | None, *, erase: bool) -> Gone:
     seen = tx.execute(sa.select(submissions).where(submissions.c.id == id)).one_or_none()
     if seen is None or owner not in (None, seen.owner):
         raise NotFound("job_missing", f"There is no job {id}; GET /jobs lists those that there are.")
@@ -58,7 +62,13 @@ def _cancel_or_remove(tx: sa.Connection, seal: Seal, id: str, owner: str | None)
     row = tx.execute(sa.select(submissions).where(submissions.c.id == id).with_for_update()).one_or_none()
     if row is None or (row.recording_key, row.status in ENDED) != (seen.recording_key, seen.status in ENDED):
         raise GaveWay
-    return _remove(tx, seal, row) if row.status in ENDED else _cancel(tx, settlement, row)
+    if row.status not in ENDED:
+        return _cancel(tx, settlement, row)
+    if erase:
+        return _remove(tx, seal, row)
+    if row.status != "cancelled":
+        raise UsageError("job_ended", f"Job {id} has ended; a DELETE that may erase removes it with its recording.")
+    return Gone("cancelled")
 
 
 def _cancel(tx: sa.Connection, settlement: Settlement, row: Row) -> Gone:

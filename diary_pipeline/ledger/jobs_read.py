@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED, PRIORITIES
-from diary_pipeline.ledger.connect import each
 from diary_pipeline.ledger.job_progress import DONE, Standing, stages, whole
+from diary_pipeline.ledger.retries import RETRY
+from diary_pipeline.ledger.statements import each
 from diary_pipeline.ledger.tables import submissions, work
 from diary_pipeline.ledger.tables_jobs import jobs, shown_status
 
@@ -55,6 +56,8 @@ class Job:
     note_version: str | None
     received_bytes: int | None
     expected_bytes: int | None
+    again_at: float | None
+    """When what failed is tried again by itself; None: nothing failed, or nobody tries."""
 
     @property
     def cursor(self) -> Cursor:
@@ -95,6 +98,7 @@ def page(
 
 
 _heard, _noted = work.alias(), work.alias()
+_PAUSES = (submissions.c.attempts > 0) & submissions.c.recording_key.is_(None) & submissions.c.fetching_since.is_(None)
 _AS_THEY_ARE = (
     *("id", "owner", "source", "uri", "file_name", "reason_code", "message", "recording_key", "duplicate", "options"),
     *("created_at", "ended_at", "commit_seq", "transcript_version", "note_version", "received_bytes", "expected_bytes"),
@@ -109,6 +113,12 @@ _ROWS = sa.select(
     _heard.c.done_s,
     _heard.c.audio_s,
     _noted.c.wanted.label("note_wanted"),
+    sa.case(
+        (submissions.c.ended_at.is_not(None), sa.null()),
+        (_PAUSES, submissions.c.not_before),
+        (_heard.c.state == RETRY, _heard.c.ready_at),
+        (_noted.c.state == RETRY, _noted.c.ready_at),
+    ).label("again_at"),
 ).select_from(
     submissions.outerjoin(jobs, jobs.c.submission_id == submissions.c.id)
     .outerjoin(_heard, (_heard.c.recording_key == submissions.c.recording_key) & (_heard.c.stage == "transcript"))
@@ -129,6 +139,7 @@ def _job(row: sa.Row[tuple[object, ...]]) -> Job:
         priority=WORDS[row.priority],
         said=getattr(row, "said", None),
         callback_url=row.callback_url,
+        again_at=row.again_at,
     )
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED
-from diary_pipeline.ledger.commits import PointerKind, pointer
 from diary_pipeline.ledger.jobs_read import Job
+from diary_pipeline.ledger.pointers import PointerKind, pointer
 from diary_pipeline.ledger.tables import history
 
 

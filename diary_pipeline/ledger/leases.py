@@ -8,6 +8,7 @@ off: its row runs out, so that a run between its commit and its last event is no
 """
 
 import threading
+import uuid
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -16,7 +17,8 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Lease, Stage
 from diary_pipeline.core.errors import ServiceMissing
-from diary_pipeline.ledger.connect import Ledger, chunks, now, upsert
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import chunks, now, upsert
 from diary_pipeline.ledger.tables import holders, work
 from diary_pipeline.observability.logs import log
 
@@ -64,6 +66,20 @@ def sign_on(tx: sa.Connection, holder: str, lease_s: float) -> None:
     at = now(tx)
     upsert(tx, holders, {"holder": holder, "expires_at": at + lease_s})
     tx.execute(holders.delete().where(holders.c.expires_at < at - FORGOTTEN_S))
+
+
+def show_writable(ledger: Ledger) -> None:
+    """Sign on and off, so that something was written durably; ServiceMissing `ledger_away` where nothing can be.
+
+    Committed and not rolled back: SQLite asks the disk for room no sooner than then.
+    """
+    holder = f"nobody/{uuid.uuid4().hex}"
+
+    def on_and_off(tx: sa.Connection) -> None:
+        tx.execute(holders.insert().values(holder=holder, expires_at=0.0))
+        tx.execute(holders.delete().where(holders.c.holder == holder))
+
+    ledger.write(on_and_off)
 
 
 def holder_is_live(conn: sa.Connection, holder: str) -> bool:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from diary_pipeline.core.llm_call import ACCEPTED, CACHED, Attempt, Usage
-from diary_pipeline.ledger.connect import Ledger, add_up, chunks, each, insert_missing, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import add_up, chunks, each, insert_missing, now
 from diary_pipeline.ledger.tables import llm_calls, llm_route_days, llm_routes
 
 WINDOW_DAYS = 30

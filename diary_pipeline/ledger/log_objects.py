@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sa
 
 from diary_pipeline.ledger.clock import next_seq
-from diary_pipeline.ledger.commits import PointerKind
-from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import PointerKind
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.tables import commits, history, pointers, replaced_objects
 
 

@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.ledger.clock import clock_now, next_seq, tick
-from diary_pipeline.ledger.commits import PointerKind
-from diary_pipeline.ledger.connect import Ledger, each
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.log_objects import Holding
+from diary_pipeline.ledger.pointers import PointerKind
 from diary_pipeline.ledger.settling import Settlement
+from diary_pipeline.ledger.statements import each
 from diary_pipeline.ledger.tables import commits, history, pointers, recordings
 
 SHOWN: Mapping[Stage, str] = {"transcript": "pending", "note": "generating_notes"}

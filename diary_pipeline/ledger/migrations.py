@@ -31,6 +31,7 @@ from diary_pipeline.ledger.tables import (
     replaced_objects,
     schema_version,
     submissions,
+    submissions_turn,
     submissions_waiting,
     work,
 )
@@ -112,6 +113,7 @@ def _jobs(tx: sa.Connection) -> None:
         (submissions.c.received_bytes, "BIGINT"),
         (submissions.c.expected_bytes, "BIGINT"),
         (submissions.c.lane, f"INTEGER GENERATED ALWAYS AS ({LANES}) {kept}"),
+        (submissions.c.turn_at, "FLOAT NOT NULL DEFAULT 0"),
         (submissions.c.transcript_version, "TEXT"),
         (submissions.c.note_version, "TEXT"),
         (work.c.retries, "INTEGER NOT NULL DEFAULT 0"),
@@ -121,7 +123,8 @@ def _jobs(tx: sa.Connection) -> None:
         if not _has(tx, column):
             tx.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
     tx.execute(sa.schema.DropIndex(submissions_waiting, if_exists=True))  # of one lane, as it was before
-    tx.execute(sa.schema.CreateIndex(submissions_waiting))
+    for index in (submissions_waiting, submissions_turn):
+        tx.execute(sa.schema.CreateIndex(index, if_not_exists=True))
     metadata.create_all(tx, tables=(*JOB_TABLES, *UPLOAD_TABLES))
     for index in JOB_INDICES:  # not by looking first: SQLAlchemy cannot read back an index of an expression
         tx.execute(sa.schema.CreateIndex(index, if_not_exists=True))

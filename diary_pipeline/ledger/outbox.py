@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import ENDED
-from diary_pipeline.ledger.connect import each, now
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.tables import submissions
 from diary_pipeline.ledger.tables_jobs import jobs, outbox
 

@@ -73,7 +73,7 @@ def plan(waiting: Sequence[Waiting], limits: PlanLimits) -> list[PlannedBatch]:
     """Return at most `max_batches` batches, the most important first; what is in none of them goes on waiting."""
     batches: list[_Filling] = []
     filling: dict[tuple[Stage, str, int], _Filling] = {}
-    for level, item in _in_order(waiting, limits.step_s):
+    for level, item in in_order(waiting, limits.step_s):
         group = (item.stage, item.model, max(level, SHARED))
         batch = filling.get(group)
         if batch is None or not batch.takes(item, limits):
@@ -93,7 +93,8 @@ def level_of(item: Waiting, step_s: float = STEP_S) -> int:
     return max(item.priority, min(item.priority + steps, PRIORITIES["high"]))
 
 
-def _in_order(waiting: Sequence[Waiting], step_s: float) -> Iterator[tuple[int, Waiting]]:
+def in_order(waiting: Sequence[Waiting], step_s: float = STEP_S) -> Iterator[tuple[int, Waiting]]:
+    """Give items with their levels as rules 2 and 3 say."""
     levels: dict[int, dict[str, tuple[list[Waiting], list[Waiting]]]] = {}
     for item in sorted(waiting, key=lambda w: (-w.waited_s, -w.priority, w.key)):
         level = level_of(item, step_s)

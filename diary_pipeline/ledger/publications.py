@@ -14,7 +14,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from diary_pipeline.ledger.commits import first_made_at, made_at
-from diary_pipeline.ledger.connect import Ledger, now, upsert
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import now, upsert
 from diary_pipeline.ledger.tables import publications
 
 

@@ -13,11 +13,13 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.ledger.again import locked, ready
-from diary_pipeline.ledger.connect import Ledger, each, now, upsert
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import is_dropped
 from diary_pipeline.ledger.retries import RETRY
+from diary_pipeline.ledger.statements import each, now, upsert
 from diary_pipeline.ledger.tables import recordings, seen_files, submissions, work
 from diary_pipeline.ledger.tables_jobs import dropped_troubles, jobs
+from diary_pipeline.ledger.turns import in_turn
 
 _SHOWN: dict[Stage, str] = {"transcript": "pending", "note": "generating_notes"}
 _COPIED = ("owner", "source", "uri", "file_name", "options", "priority")
@@ -84,7 +86,7 @@ def _retry(tx: sa.Connection, ids: Sequence[str], owner: str | None, uploads: Ma
         if row.id in uploads:
             copied["uri"] = f"upload:{new[row.id]}"
         begun = {"id": new[row.id], "status": "pending", "duplicate": False, "created_at": at}
-        tx.execute(submissions.insert().values(**copied, **begun))
+        tx.execute(submissions.insert(), in_turn(tx, [{**copied, **begun}]))
         said = tx.execute(sa.select(jobs).where(jobs.c.submission_id == row.id)).one_or_none()
         if said is not None:
             tx.execute(jobs.insert().values({**said._mapping, "submission_id": new[row.id]}))

@@ -15,7 +15,7 @@ from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.recording import RecordedAt, Recording
 from diary_pipeline.ledger.acceptance import Accepted, accept
-from diary_pipeline.ledger.connect import chunks
+from diary_pipeline.ledger.statements import chunks
 from diary_pipeline.ledger.tables import recordings, work
 
 __all__ = ["Accepted", "RecordingRow", "accept", "ended", "find", "get", "known", "page", "rows"]

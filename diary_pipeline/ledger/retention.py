@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.tables import WITH_AUDIO, pointers, recordings, work
 
 DAY_S = 86_400.0

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import CHUNK, Ledger, chunks, each, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import CHUNK, chunks, each, now
 from diary_pipeline.ledger.tables import work
 
 RETRY = "retry"

@@ -16,11 +16,12 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import ENDED, Stage
 from diary_pipeline.ledger.again import ready
 from diary_pipeline.ledger.claims import settle
-from diary_pipeline.ledger.connect import GaveWay, each, insert_all_missing, now
+from diary_pipeline.ledger.connect import GaveWay
 from diary_pipeline.ledger.failures import Failure, note_failures
 from diary_pipeline.ledger.job_versions import NOTHING, Versions, current, current_transcript
 from diary_pipeline.ledger.outbox import listeners, tell_ended
 from diary_pipeline.ledger.retries import RETRY, pause_s
+from diary_pipeline.ledger.statements import each, insert_all_missing, now
 from diary_pipeline.ledger.tables import batches, recordings, submissions, work
 
 Reason = Mapping[str, str | None]

@@ -15,8 +15,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from diary_pipeline.core.errors import PermanentError, ServiceMissing
-from diary_pipeline.ledger.connect import Ledger, ledger_url
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.log_objects import IS_LET_GO
+from diary_pipeline.ledger.opening import ledger_url
 from diary_pipeline.ledger.tables import WITH_AUDIO, commits, recordings
 
 

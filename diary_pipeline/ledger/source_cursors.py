@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import Ledger, insert_missing, now, upsert
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import insert_missing, now, upsert
 from diary_pipeline.ledger.tables import seen_files
 from diary_pipeline.ledger.tables_jobs import source_cursors
 

@@ -15,8 +15,9 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import Ledger, insert_missing, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.llm_calls import day_of
+from diary_pipeline.ledger.statements import insert_missing, now
 from diary_pipeline.ledger.tables import llm_holds, llm_spent
 
 Scope = Literal["day", "owner", "run"]

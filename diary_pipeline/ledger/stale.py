@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.note import DEGRADED
 from diary_pipeline.ledger.again import WorkRows, after_what_is_new, locked
-from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.tables import MADE, commits, pointers, work
 
 DEGRADED_RETRY_S, RETRY_MAX_S = 900.0, 86_400.0

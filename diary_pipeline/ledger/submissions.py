@@ -2,30 +2,27 @@
 
 It becomes a recording in acceptance.py, and ends with that recording (settling.py), or here, when it is refused; how
 far its bytes have come stands in fetching.py. The surprise: a submission without a recording is the queue of intake;
-nothing else is written to put it there. The queue has two lanes, because what is here must not wait for what is far.
+nothing else is written to put it there. The queue has two lanes, because what is here must not wait for what is far;
+in each, whose turn it is stands in turns.py.
 """
 
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import PRIORITIES, priority_rank
-from diary_pipeline.ledger.connect import (
-    Ledger,
-    chunks,
-    insert_all_missing,
-    insert_missing,
-    now,
-    upsert,
-    upsert_all,
-)
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.failures import Failure, note_failures
 from diary_pipeline.ledger.outbox import tell_ended
+from diary_pipeline.ledger.planner import Waiting, in_order
+from diary_pipeline.ledger.statements import chunks, insert_all_missing, insert_missing, now, upsert, upsert_all
 from diary_pipeline.ledger.tables import FAR, NEAR, REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
 from diary_pipeline.ledger.tables_jobs import jobs
+from diary_pipeline.ledger.turns import in_turn
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def submit(
     id = id or uuid.uuid4().hex
     row = _new(owner, source, options, priority) | {"id": id, "uri": uri, "file_name": file_name}
     with ledger.writing() as tx:
-        insert_missing(tx, submissions, {**row, "created_at": now(tx)})
+        insert_missing(tx, submissions, in_turn(tx, [{**row, "created_at": now(tx)}])[0])
     return id
 
 
@@ -127,7 +124,7 @@ def submit_files(
         at = now(tx)
         # A thousandth of a second apart: they are worked off in the order in which they were found.
         rows = [{**shared, **place, "created_at": at + n / 1_000} for n, (_, place) in enumerate(places)]
-        insert_all_missing(tx, submissions, rows)
+        insert_all_missing(tx, submissions, in_turn(tx, rows))
         upsert_all(tx, seen_files, [_seen(owner, f.uri, f.size_bytes, f.mtime_ns, f.id) for f in files])
 
     if files:
@@ -162,21 +159,24 @@ def starting(conn: sa.Connection, beginning: str, limit: int) -> list[str]:
 
 
 def waiting(conn: sa.Connection, limit: int, *, far: bool = False) -> list[Submission]:
-    """Return what intake may look at now: the highest priority first, then the oldest.
+    """Return what intake may look at now, in the planner's order: priority and age, and owners take turns.
 
+    Of each priority it reads as many as may be returned, those whose turn comes first: never a whole backlog.
     `far`: what must be fetched, without what somebody is fetching or what pauses after a failure; otherwise what is
     here: files and uploads.
     """
-    found: list[Submission] = []
-    due = _ROWS.where(WAITING, submissions.c.lane == (FAR if far else NEAR), submissions.c.not_before <= now(conn))
-    for priority in sorted(PRIORITIES.values(), reverse=True):  # one range of the index each
+    at = now(conn)
+    due = _ROWS.where(WAITING, submissions.c.lane == (FAR if far else NEAR), submissions.c.not_before <= at)
+    found: dict[str, Submission] = {}
+    for priority in PRIORITIES.values():  # one range of the index each
         ordered = due.where(submissions.c.priority == priority).order_by(
-            submissions.c.not_before, submissions.c.created_at
+            submissions.c.turn_at, submissions.c.created_at
         )
-        found += map(_submission, conn.execute(ordered.limit(limit - len(found))))
-        if len(found) == limit:
-            break
-    return found
+        found |= {s.id: s for s in map(_submission, conn.execute(ordered.limit(limit)))}
+    queued = [
+        Waiting(s.id, "transcript", "", s.owner, s.priority, None, max(0.0, at - s.created_at)) for s in found.values()
+    ]
+    return [found[item.key] for _, item in islice(in_order(queued), limit)]
 
 
 def waiting_owners(conn: sa.Connection) -> set[str]:

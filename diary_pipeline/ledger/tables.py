@@ -4,6 +4,8 @@ Every `*_at` column is seconds since the epoch, UTC, by the *database's* clock: 
 No column holds diary text: PostgreSQL pages, WAL and dumps stay clean.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
@@ -11,10 +13,15 @@ metadata = sa.MetaData()
 NOT_WHOLE = 4_102_444_800.0
 """As `not_before`, or anything later (the year 2100): an upload whose last byte is not here yet."""
 NEAR, FAR, HALF = 0, 1, 2
-LANES = (
-    f"CASE WHEN not_before >= {NOT_WHOLE} THEN {HALF}"
-    f" WHEN substr(uri, 1, 5) = 'file:' OR substr(uri, 1, 7) = 'upload:' THEN {NEAR} ELSE {FAR} END"
-)
+NEAR_SCHEMES = ("file:", "upload:")
+_IS_NEAR = " OR ".join(f"substr(uri, 1, {len(scheme)}) = '{scheme}'" for scheme in NEAR_SCHEMES)
+LANES = f"CASE WHEN not_before >= {NOT_WHOLE} THEN {HALF} WHEN {_IS_NEAR} THEN {NEAR} ELSE {FAR} END"
+
+
+def _only(condition: sa.TextClause) -> dict[str, Any]:
+    """Say of an index what it holds, as each of the databases is told."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
 
 submissions = sa.Table(
     "submissions",
@@ -45,31 +52,33 @@ submissions = sa.Table(
     # NEAR: here, a file or an upload; FAR: to be fetched; HALF: not whole. Slow addresses and half uploads must not lie
     # between a worker and the files behind them.
     sa.Column("lane", sa.Integer, sa.Computed(LANES)),
+    sa.Column("turn_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # in its line; see turns.py
 )
 sa.Index("submissions_status", submissions.c.status)
 submissions_listed = sa.Index("submissions_listed", submissions.c.owner, submissions.c.created_at, submissions.c.id)
 sa.Index("submissions_recording", submissions.c.recording_key)
 # Partial, so that what ended long ago is never walked; a query uses it when it repeats the condition word for word.
-# `status` leads, and `submissions_status` holds no time, or SQLite tosses a coin between the two.
+# `status` does not lead: PostgreSQL takes what the condition says for known, and walks past all that stands before.
 WAITING = sa.text("status = 'pending' AND recording_key IS NULL")
 REFUSED_UNCOMMITTED = sa.text("status = 'refused' AND commit_seq IS NULL")
 submissions_waiting = sa.Index(
     "submissions_waiting",
-    submissions.c.status,
     submissions.c.lane,
     submissions.c.priority,
-    submissions.c.not_before,
+    submissions.c.turn_at,
     submissions.c.created_at,
-    sqlite_where=WAITING,
-    postgresql_where=WAITING,
+    submissions.c.not_before,  # what pauses is passed over without a look at its row
+    **_only(WAITING),
 )
-sa.Index(
-    "submissions_refused",
-    submissions.c.status,
-    submissions.c.created_at,
-    sqlite_where=REFUSED_UNCOMMITTED,
-    postgresql_where=REFUSED_UNCOMMITTED,
+submissions_turn = sa.Index(
+    "submissions_turn",
+    submissions.c.owner,
+    submissions.c.lane,
+    submissions.c.priority,
+    submissions.c.turn_at,
+    **_only(WAITING),
 )
+sa.Index("submissions_refused", submissions.c.status, submissions.c.created_at, **_only(REFUSED_UNCOMMITTED))
 
 seen_files = sa.Table(  # a file that did not change is not hashed again
     "seen_files",
@@ -116,11 +125,7 @@ recordings = sa.Table(
 )
 WITH_AUDIO = sa.text("audio_removed_at IS NULL")
 recordings_with_audio = sa.Index(
-    "recordings_with_audio",
-    recordings.c.owner,
-    recordings.c.ended_at,
-    sqlite_where=WITH_AUDIO,
-    postgresql_where=WITH_AUDIO,
+    "recordings_with_audio", recordings.c.owner, recordings.c.ended_at, **_only(WITH_AUDIO)
 )
 recordings_created = sa.Index("recordings_created", recordings.c.owner, recordings.c.created_at)
 sa.Index("recordings_status", recordings.c.status, recordings.c.id)
@@ -176,13 +181,7 @@ batches = sa.Table(
 )
 sa.Index("batches_state", batches.c.state, batches.c.stage, batches.c.planned_at)
 UNREPORTED = sa.text("state = 'closed' AND reported_at IS NULL")
-sa.Index(
-    "batches_unreported",
-    batches.c.stage,
-    batches.c.closed_at,
-    sqlite_where=UNREPORTED,
-    postgresql_where=UNREPORTED,
-)
+sa.Index("batches_unreported", batches.c.stage, batches.c.closed_at, **_only(UNREPORTED))
 
 batch_items = sa.Table(
     "batch_items",
@@ -235,12 +234,7 @@ pointers = sa.Table(  # what is current: (subject, kind) -> object; NULL object:
 sa.Index("pointers_seq", pointers.c.seq)
 MADE = sa.text("made_with IS NOT NULL")
 pointers_made_with = sa.Index(
-    "pointers_made_with",
-    pointers.c.owner,
-    pointers.c.made_with,
-    pointers.c.again_at,
-    sqlite_where=MADE,
-    postgresql_where=MADE,
+    "pointers_made_with", pointers.c.owner, pointers.c.made_with, pointers.c.again_at, **_only(MADE)
 )
 sa.Index("pointers_object", pointers.c.object_id)
 
@@ -347,7 +341,7 @@ erasures = sa.Table(  # what somebody wanted gone; nothing in it names them once
 )
 sa.Index("erasures_target", erasures.c.target_hash)
 UNFINISHED = sa.text("removed_at IS NULL")
-sa.Index("erasures_unfinished", erasures.c.hidden_at, sqlite_where=UNFINISHED, postgresql_where=UNFINISHED)
+sa.Index("erasures_unfinished", erasures.c.hidden_at, **_only(UNFINISHED))
 sa.Index("erasures_hidden_seq", erasures.c.hidden_seq)
 
 erasure_subjects = sa.Table(  # how an unfinished erasure finds the bytes; empty when all are finished

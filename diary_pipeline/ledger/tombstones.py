@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import AudioRefused, ServiceMissing, UsageError
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.ledger.connect import Ledger, insert_all_missing
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import insert_all_missing
 from diary_pipeline.ledger.tables import erasures, tombstones
 
 AUDIO_ERASED = "audio_erased"
@@ -42,7 +43,7 @@ def is_there(conn: sa.Connection, hash: str) -> bool:
 def refusal(file_name: str, owner: str) -> AudioRefused:
     """Return the refusal of audio that was erased."""
     return AudioRefused(
-        AUDIO_ERASED, f"{file_name} was erased; its operator lets it in: `diary erase --allow FILE --user {owner}`."
+        AUDIO_ERASED, f"{file_name} was erased by {owner}; ask who runs this diary if it is to come in again."
     )
 
 

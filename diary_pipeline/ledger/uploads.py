@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import is_dropped
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.submissions import refuse_in
 from diary_pipeline.ledger.tables import WAITING, submissions
 from diary_pipeline.ledger.tables_uploads import upload_parts, uploads

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.errors import NotFound, PermanentError
 from diary_pipeline.ledger.clock import next_seq, tick
-from diary_pipeline.ledger.commits import Pointer, move, pointers_of
-from diary_pipeline.ledger.connect import Ledger, each, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import Pointer, move, pointers_of
 from diary_pipeline.ledger.settling import Settlement
+from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.tables import commits, history, pointers, recordings, work
 
 

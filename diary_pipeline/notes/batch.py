@@ -20,8 +20,9 @@ from diary_pipeline.core.errors import PermanentError, TransientError
 from diary_pipeline.core.note import DEGRADED, NOT_TRANSLATED
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import recordings
-from diary_pipeline.ledger.commits import Committed, Pointer, pointers_of
+from diary_pipeline.ledger.commits import Committed
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import Pointer, pointers_of
 from diary_pipeline.notes.evidence.checks import check_note
 from diary_pipeline.notes.renderers.files import write_note_file
 from diary_pipeline.notes.renderers.markdown import render_note

@@ -17,7 +17,7 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.ledger.commits import Seen
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.notes.edits import Edit, merged, placed, taken_back
+from diary_pipeline.notes.edits import Edit, demand_each_once, merged, placed, taken_back
 from diary_pipeline.notes.renderers.files import write_note_file
 from diary_pipeline.notes.renderers.markdown import render_note
 from diary_pipeline.notes.writer import NoteWriter, ToWrite
@@ -77,6 +77,7 @@ class EditDiary:
         before = correctable(self.ledger, self.store, recording)
         if seen is not None and (_is_made_anew(seen, before.seen) or (alone and seen != before.seen)):
             raise _stale(recording)
+        demand_each_once(edits)
         wanted = [placed(before, edit, by) for edit in edits]
         reverted = taken_back(before, revert)
         for _ in range(TRIES):
@@ -134,5 +135,5 @@ def _is_made_anew(seen: Seen, now: Seen) -> bool:
 def _stale(recording: Recording) -> TransientError:
     return TransientError(
         "correction_stale",
-        f"{recording.key} was heard or written anew meanwhile; look at it again with `diary edit {recording.key}`.",
+        f"{recording.key} was heard or written anew meanwhile; read it again before you correct it.",
     )

@@ -6,6 +6,7 @@ heard or written anew.
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.core.note import DiaryNote, NoteItem
 from diary_pipeline.core.transcript import Segment
 
+FIRST_YEAR = 1877
+"""Nothing was recorded before the phonograph."""
 LONGEST = 20_000
 """Characters of one correction: a segment is seconds of speech."""
 ALL = "all"
@@ -32,6 +35,15 @@ class Edit:
     """Of the segment or item, as they are counted now."""
 
 
+def demand_each_once(edits: Sequence[Edit]) -> None:
+    """Refuse two edits of one place, of which nobody can say which is meant: UsageError `correction_repeated`."""
+    places = Counter(("item" if e.target == "removed_item" else e.target, e.number) for e in edits)
+    if again := next((place for place, times in places.items() if times > 1), None):
+        what, number = again
+        named = what.replace("note_date", "day") if number is None else f"{what} {number}"
+        raise UsageError("correction_repeated", f"The {named} is corrected twice at once; say it once.")
+
+
 def placed(there: Correctable, edit: Edit, by: str) -> Correction:
     """Name the place of an edit by what will be found again."""
     text, now = " ".join(_CONTROL.sub(" ", edit.text).split()), dt.datetime.now(dt.UTC)
@@ -43,7 +55,7 @@ def placed(there: Correctable, edit: Edit, by: str) -> Correction:
             return Correction("segment", text, segment.text, now, by, segment.start_s, segment.end_s)
         case "item" | "removed_item":
             item = _item(there, edit.number)
-            said = _demand(text, "An item cannot be empty; --remove-item strikes it.") if edit.target == "item" else ""
+            said = _demand(text, "An item cannot be empty; strike it instead.") if edit.target == "item" else ""
             return Correction(edit.target, said, item.text, now, by, item.start_s, item.end_s, item.kind)
         case "title":
             return Correction("title", _demand(text, "A title cannot be empty."), _note(there).title, now, by)
@@ -72,7 +84,7 @@ def taken_back(there: Correctable, revert: Collection[str]) -> Collection[str]:
         return ids
     if unknown := sorted(set(revert) - ids):
         key = there.recording.key
-        raise NotFound("correction_missing", f"{key} has no correction {unknown[0]}; `diary edit {key} --list`.")
+        raise NotFound("correction_missing", f"{key} has no correction {unknown[0][:40]!r}; list them for their ids.")
     return set(revert)
 
 
@@ -80,7 +92,9 @@ def _segment(there: Correctable, number: int | None) -> Segment:
     segment = next((s for s in there.heard.segments if s.id == number), None)
     if segment is None or segment.kind == "silence":
         key = there.recording.key
-        raise NotFound("segment_missing", f"{key} has no segment {number} with speech; see `diary edit {key}`.")
+        raise NotFound(
+            "segment_missing", f"{key} has no segment {number} with speech; read its transcript for the numbers."
+        )
     return segment
 
 
@@ -88,7 +102,7 @@ def _item(there: Correctable, number: int | None) -> NoteItem:
     item = next((i for i in _note(there).items if i.id == number), None)
     if item is None:
         key = there.recording.key
-        raise NotFound("item_missing", f"The note of {key} has no item {number}; see `diary edit {key}`.")
+        raise NotFound("item_missing", f"The note of {key} has no item {number}; read the note for the numbers.")
     return item
 
 
@@ -108,9 +122,13 @@ def _falls_on(there: Correctable, correction: Correction) -> tuple[str, int] | N
 
 def _day(text: str) -> str:
     try:
-        return dt.date.fromisoformat(text).isoformat()
+        day = dt.date.fromisoformat(text)
     except ValueError as error:
         raise UsageError("date_invalid", f"{text[:40]!r} is no day; write it as YYYY-MM-DD.") from error
+    latest = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=366)
+    if not day.year >= FIRST_YEAR or day > latest:
+        raise UsageError("date_invalid", f"A note tells of a day from {FIRST_YEAR} to a year from now, not of {day}.")
+    return day.isoformat()
 
 
 def _demand(text: str, otherwise: str) -> str:

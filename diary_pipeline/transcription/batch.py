@@ -30,8 +30,9 @@ from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Engine, Transcript, transcript_version
 from diary_pipeline.ledger import recordings
-from diary_pipeline.ledger.commits import Committed, Pointer, pointers_of
+from diary_pipeline.ledger.commits import Committed
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import Pointer, pointers_of
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.keys import checkpoint_prefix
 from diary_pipeline.storage.store import ObjectStore

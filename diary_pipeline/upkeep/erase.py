@@ -15,8 +15,9 @@ from pathlib import Path
 from diary_pipeline.core.errors import TransientError
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import erasures, tombstones
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Erasure, Subject
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.vacuum import vacuum
 from diary_pipeline.observability.logs import log
 from diary_pipeline.upkeep.partitions import Partitions

@@ -17,8 +17,8 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.intake.submit import check_model
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.again import idle, want_again
-from diary_pipeline.ledger.commits import Pointer, pointers_of
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import Pointer, pointers_of
 from diary_pipeline.ledger.versions import went_back
 from diary_pipeline.notes.asked import asked_again
 from diary_pipeline.notes.routed.forecast import Forecast, Sum

@@ -12,9 +12,9 @@ from pathlib import Path
 from diary_pipeline.core.errors import PermanentError, UsageError
 from diary_pipeline.ledger import publications, snapshot
 from diary_pipeline.ledger.clock import clock_now
-from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.ledger.identity import identity_of, note_restored
 from diary_pipeline.ledger.leases import live_holders
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.upkeep.backup import OBJECTS, RECEIPTS, Manifest, read_manifest

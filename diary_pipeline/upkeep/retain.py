@@ -1,5 +1,7 @@
 """Keep things for as long as their owner wants and no longer: `keep_audio` of our copy, `keep_days` of everything.
 
+What only the deployment wants to know, why something took three tries, goes by itself.
+
 What is due is the ledger's to say, erasing a recording erase.py's. Originals in folders and buckets are not ours to
 touch. The surprise: days of audio count from when the note was there, days of a recording from when it was taken in.
 """
@@ -8,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from diary_pipeline.core.owner import Owner
-from diary_pipeline.ledger import retention
+from diary_pipeline.ledger import failures, retention
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.retention import Rule
 from diary_pipeline.observability.logs import log
@@ -52,9 +54,11 @@ class Retention:
             keys = retention.outlived(conn, self._rules(lambda o: o.keep_days), AT_ONCE)
         for key in keys:
             self.hide(key)
+        forgotten = failures.forget_old(self.ledger)
         done = Retained(len(audio), sum(one.size_bytes for one in audio), len(keys))
-        if done != Retained(0, 0, 0):
-            logger.info("retained", audio=done.audio, audio_bytes=done.audio_bytes, erased=done.erased)
+        if forgotten or done != Retained(0, 0, 0):
+            told = {"audio": done.audio, "audio_bytes": done.audio_bytes, "erased": done.erased}
+            logger.info("retained", **told, failures=forgotten)
         return done
 
     def _rules(self, days_of: Callable[[Owner], float | None]) -> list[Rule]:

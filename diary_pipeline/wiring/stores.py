@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.catalogue.publication import Publication
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.settings import Settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.gcs import GcsStore

@@ -34,11 +34,16 @@ class WaysIn(Stages):
         return None
 
     @property
+    def callbacks(self) -> Guard:
+        """What judges the addresses of receivers of webhooks."""
+        return Guard(allowed=self.settings.webhook_allowed_hosts)
+
+    @property
     def admission(self) -> Admission:
         """What messages, and addresses of objects, are judged by."""
         s = self.settings
-        callbacks = Guard(allowed=s.webhook_allowed_hosts)
-        return Admission(s.default_owner, s.allowed_models, s.buckets, self.fetchers, s.bucket, callbacks.target)
+        check = self.callbacks.target
+        return Admission(s.default_owner, s.allowed_models, s.buckets, self.fetchers, s.bucket, check)
 
     @cached_property
     def arrivals(self) -> Arrivals:

@@ -1,5 +1,6 @@
 """Corrections over HTTP: the rules of `diary edit`, visible at once, and never laid over what a client did not read."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,11 @@ REFUSED = [
     ("diary-note", {"title": ""}, 422, "correction_empty"),
     ("diary-note", {"note_date": "yesterday"}, 422, "request_invalid"),
     ("diary-note", {"title": "x" * 20_001}, 422, "correction_too_long"),
+    ("diary-note", {"note_date": "9999-12-31"}, 422, "date_invalid"),
+    ("diary-note", {"note_date": "0001-01-01"}, 422, "date_invalid"),
+    ("diary-note", {"items": [{"id": 0, "text": "a"}], "remove_items": [0]}, 422, "correction_repeated"),
+    ("transcription", {"segments": [{"id": 0, "text": "a"}, {"id": 0, "text": "b"}]}, 422, "correction_repeated"),
+    ("transcription", {"revert": "all"}, 422, "request_invalid"),
 ]
 
 
@@ -131,6 +137,7 @@ def test_what_cannot_be_put_right_is_refused_as_diary_edit_does(client: httpx.Cl
     for what, body, status, code in REFUSED:
         answer = client.patch(f"{job}/{what}", json=body)
         assert (answer.status_code, answer.json()["error"]) == (status, code), (what, body, answer.text)
+        assert not re.search(r"diary [a-z]|--", answer.json()["message"]), "who asks by HTTP has no command line"
 
 
 def test_a_job_without_a_transcript_has_nothing_to_correct(client: httpx.Client) -> None:

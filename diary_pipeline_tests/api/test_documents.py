@@ -80,6 +80,26 @@ def test_every_route_names_itself_its_refusals_and_shows_examples(app: FastAPI) 
         assert name in schemas
 
 
+def test_the_documents_name_what_the_protocols_of_others_are_refused_with(parts: Parts) -> None:
+    paths = ingestion_app(parts).openapi()["paths"]
+    every = {"401", "403", "405", "414", "429", "431", "503"}
+    refused = {
+        "patch /files/{id}": {*every, *"400 404 408 409 410 412 413 415 422 460".split()},
+        "head /files/{id}": {*every, "404", "410", "412", "422"},
+        "post /files": {*every, "400", "412", "413", "422"},
+        "post /v1/audio/transcriptions": {*every, *"400 404 408 409 413 415 500 504".split()},
+        "get /v1/models/{model}": {*every, "400", "404"},
+        "patch /jobs/{job_id}/transcription": {*every, *"400 404 408 409 411 412 413 415 422".split()},
+    }
+    paths |= status_app(parts).openapi()["paths"]
+    for name, statuses in refused.items():
+        method, path = name.split()
+        told = paths[path][method]["responses"]
+        assert {status for status in told if not status.startswith("2")} == statuses, name
+        if path.startswith(OPENAI):
+            assert all("application/json" in told[status]["content"] for status in statuses)
+
+
 @pytest.mark.parametrize(("name", "make"), [("ingestion", ingestion_app), ("status", status_app)])
 def test_the_ids_that_programs_name_stay(parts: Parts, name: str, make: Any) -> None:
     assert PROMISED[name] <= {operation["operationId"] for _, operation in operations(make(parts).openapi())}

@@ -11,7 +11,7 @@ from diary_pipeline.api.auth import auth_mode
 from diary_pipeline.api.keys import FRESH_S, KeyRing
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger import api_keys
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline_tests.api.served_home import Home, served_home
 from diary_pipeline_tests.api.serving import served
 from diary_pipeline_tests.servers import redis_server

@@ -11,10 +11,11 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from diary_pipeline.api.events import Watch
+from diary_pipeline.api.watch import Watch
 from diary_pipeline.ledger import submissions
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.jobs import find
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import submissions as table
 from diary_pipeline_tests.api.answering import Answering, answering
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
@@ -89,9 +90,10 @@ def test_an_unknown_job_is_404(api: Answering) -> None:
     assert (answer.status_code, answer.json()["error"]) == (404, "job_missing")
 
 
-def test_one_too_many_is_told_to_come_back(api: Answering) -> None:
+@pytest.mark.parametrize("full", [{"most": 0}, {"most_of_one": 0}], ids=str)
+def test_one_too_many_is_told_to_come_back(api: Answering, full: dict[str, int]) -> None:
     id = submit(api.parts.ledger)
-    usual, api.app.state.watch = api.app.state.watch, Watch(api.parts.ledger, most=0)
+    usual, api.app.state.watch = api.app.state.watch, Watch(api.parts.ledger, **full)
     answer = api.client.get(f"/jobs/{id}/events")
     api.app.state.watch = usual
     assert (answer.status_code, answer.json()["error"]) == (503, "events_full")
@@ -115,7 +117,7 @@ def test_all_listeners_share_one_look_and_whoever_leaves_is_forgotten(tmp_path: 
 
         async def one(job: Any) -> None:
             nonlocal heard
-            async with aclosing(watch.states(job)) as states:
+            async with aclosing(watch.states(job.id, job.owner)) as states:
                 async for state in states:
                     heard += 1
                     if not isinstance(state, float) and state is not None and state.status == "cancelled":
@@ -136,4 +138,50 @@ def test_all_listeners_share_one_look_and_whoever_leaves_is_forgotten(tmp_path: 
 
     assert asyncio.run(listen()) <= 3 * 200
     assert 1 <= len(asked) <= 3, "two hundred listeners, one query a look"
+    ledger.close()
+
+
+def test_who_listens_to_all_of_their_own_jobs_leaves_room_for_others(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    id = submit(ledger)
+
+    async def listen() -> tuple[bool, bool, bool]:
+        watch = Watch(ledger, poll_s=0.01, most=10, most_of_one=2)
+        async with aclosing(watch.states(id, "me")) as one:
+            await anext(one)
+            before = watch.is_full("me")
+            async with aclosing(watch.states(id, "me")) as other:
+                await anext(other)
+                return before, watch.is_full("me"), watch.is_full("you")
+
+    assert asyncio.run(listen()) == (False, True, False)
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("becomes", "found"), [("generating_notes", "generating_notes"), ("transcribing", "late"), (None, "removed")]
+)
+def test_a_request_waits_until_a_job_stands_as_it_wants_and_no_longer(
+    tmp_path: Path, becomes: str | None, found: str
+) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    id = submit(ledger)
+
+    async def wait() -> str:
+        watch = Watch(ledger, poll_s=0.01)
+        waits = asyncio.create_task(watch.until(id, "me", {"generating_notes"}, 0.5))
+        await asyncio.sleep(0.05)
+        if becomes is None:
+            submissions.drop(ledger, id)
+        else:
+            become(ledger, id, becomes)
+        try:
+            job = await waits
+        except TimeoutError:
+            return "late"
+        finally:
+            assert watch.listeners == 0
+        return "removed" if job is None else job.status
+
+    assert asyncio.run(wait()) == found
     ledger.close()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from diary_pipeline.ledger.submissions import refuse
 from diary_pipeline.ledger.tables import submissions
 from diary_pipeline_tests.api.served_home import Home, served_home
 
@@ -70,6 +71,9 @@ def test_regression_02_metadata_null_or_nested_comes_back_as_it_was(home: Home, 
         ({"language": "klingon"}, 422, "option_invalid"),
         ({"recorded_at": "yesterday"}, 422, "recorded_at_invalid"),
         ({"user_id": "../etc"}, 422, "owner_invalid"),
+        ({"user_id": ""}, 422, "owner_invalid"),
+        ({"audio_url": "http://10.0.0.7/a.mp3"}, 422, "url_forbidden_address"),
+        ({"callback_url": "http://[::1]/told"}, 422, "url_forbidden_address"),
         ({"audio_url": "ftp://a.example/x"}, 422, "url_invalid"),
         ({"audio_url": None}, 422, "request_invalid"),
         ({"callback_url": "nonsense"}, 422, "url_invalid"),
@@ -143,7 +147,7 @@ def test_the_same_request_with_a_key_opens_one_job(own: Home) -> None:
 
 
 def test_a_batch_answers_each_item_and_opens_all_at_once(own: Home) -> None:
-    items = [{"audio_url": URL}, {"audio_url": "nowhere"}, {}, {"audio_url": URL, "whisper_model": "huge"}]
+    items = [{"audio_url": URL}, {"audio_url": "nowhere"}, "text", {"audio_url": URL, "whisper_model": "huge"}]
     answer = own.client.post("/jobs/batch", json={"jobs": [*items, {"audio_url": URL, "priority": "low"}]})
     told = answer.json()
     assert (answer.status_code, told["accepted"], told["refused"]) == (202, 2, 3)
@@ -195,6 +199,7 @@ def test_a_list_is_walked_to_its_end_without_a_gap_or_a_double(own: Home) -> Non
     [
         "limit=201",
         "limit=0",
+        "user_id=",
         "limit=1e9",
         "limit=" + "9" * 400,
         "status=done",
@@ -222,19 +227,76 @@ def test_an_unfinished_job_is_cancelled_and_an_ended_one_removed(own: Home) -> N
     assert own.client.delete(job).status_code == 404
 
 
+def test_a_job_that_is_only_to_be_cancelled_is_not_removed_by_the_same_request_again(own: Home) -> None:
+    job = f"/jobs/{opened(own)}"
+    for _ in range(2):
+        assert own.client.delete(f"{job}?erase=false").json()["status"] == "cancelled"
+    ended = opened(own)
+    refuse(own.parts.ledger, ended, "audio_empty", "It holds no audio.")
+    answer = own.client.delete(f"/jobs/{ended}?erase=false")
+    assert (answer.status_code, answer.json()["error"]) == (409, "job_ended")
+    assert [own.client.get(path).status_code for path in (job, f"/jobs/{ended}")] == [200, 200]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "right"),
     [
-        ("PUT", "/jobs/x", "DELETE, GET"),
-        ("POST", "/health", "GET"),
-        ("PATCH", "/jobs", "GET, POST"),
-        ("TRACE", "/jobs", "GET, POST"),
+        ("PUT", "/jobs/x", "DELETE, GET, HEAD"),
+        ("POST", "/health", "GET, HEAD"),
+        ("PATCH", "/jobs", "GET, HEAD, POST"),
+        ("TRACE", "/jobs", "GET, HEAD, POST"),
     ],
 )
 def test_a_wrong_method_is_told_which_are_right(home: Home, method: str, path: str, right: str) -> None:
     answer = home.client.request(method, path, json={})
     assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == right
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/jobs", "/jobs?status=done", "/jobs/x", "/docs"])
+def test_head_is_answered_as_get_without_its_body(home: Home, path: str) -> None:
+    get, head = home.client.get(path), home.client.head(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_the_head_of_a_stream_of_events_has_an_end(home: Home) -> None:
+    head = home.client.head(f"/jobs/{opened(home)}/events")
+    assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("/jobs?stat=failed", "query.stat is not known here; this address takes status, user_id, limit, cursor"),
+        ("/quarantine?code=audio_empty", "query.code is not known here; this address takes limit, cursor"),
+        ("/jobs/x?full=1", "query.full is not known here; this address takes no parameters"),
+    ],
+)
+def test_a_parameter_that_nobody_hears_is_refused(home: Home, asked: str, told: str) -> None:
+    answer = home.client.get(asked)
+    assert (answer.status_code, answer.json()["message"]) == (422, f"The request cannot be used: {told}.")
+    assert home.client.put(f"/jobs/upload?{asked.partition('?')[2]}", content=b"RIFF").status_code == 422
+    assert home.client.get("/health?_=1").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"priority": "soon"}, "body.priority must be urgent, high, medium or low"),
+        ({"audio_url": None}, "body.audio_url must be text"),
+        ({"audio_url": ""}, "body.audio_url may not be empty"),
+        ({"tags": "one"}, "body.tags must be a list"),
+        ({"tags": [1]}, "body.tags.0 must be text"),
+        ({"colour": "blue"}, "body.colour is not known here"),
+        ("text", "body must be an object"),
+        ({"metadata": [0] * 4_000}, "body.metadata does not fit: metadata may have 64 KB and 4000 values; keep the"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_our_words(home: Home, said: Any, told: str) -> None:
+    answer = home.client.post("/jobs", json={"audio_url": URL, **said} if isinstance(said, dict) else said)
+    assert answer.json()["message"].startswith(f"The request cannot be used: {told}")
+    assert "nput" not in answer.text
 
 
 def test_an_address_that_does_not_exist_is_a_problem_too(home: Home) -> None:

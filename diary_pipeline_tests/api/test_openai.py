@@ -116,6 +116,18 @@ def test_what_cannot_be_had_is_told_in_openais_words(client: openai.OpenAI, memo
     assert unknown.value.code == "request_invalid"
 
 
+def test_an_address_or_method_that_does_not_exist_is_refused_in_openais_words(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as nowhere:
+        client.chat.completions.create(model="whisper-1", messages=[])
+    assert nowhere.value.code == "route_unknown"
+    with pytest.raises(openai.APIStatusError) as method:
+        client.models.delete("base")
+    assert (method.value.status_code, method.value.code) == (405, "method_not_allowed")  # type: ignore[attr-defined]
+    with pytest.raises(openai.BadRequestError) as query:
+        client.with_options(default_query={"colour": "blue"}).models.list()
+    assert "query.colour" in str(query.value)
+
+
 def test_bad_audio_is_a_bad_request_with_our_code(client: openai.OpenAI, deployment: Deployment) -> None:
     with a_worker(deployment), pytest.raises(openai.BadRequestError) as refused:
         client.audio.transcriptions.create(file=("memo.mp3", b"this is no audio" * 99), model="whisper-1")

@@ -1,12 +1,19 @@
 """What machines of the deployment ask: does it live, is it ready, what did it count; and how it fails when it must."""
 
+import contextlib
 import re
+import resource
+import sqlite3
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from diary_pipeline.api.app import INGESTION, STATUS
+from diary_pipeline.api.health import Writes
+from diary_pipeline.api.parts import GIVE_UP_S
 from diary_pipeline_tests.api.served_home import Home, served_home
 from diary_pipeline_tests.contract.test_retries import crashed
 from diary_pipeline_tests.diaries import Diary
@@ -99,6 +106,38 @@ def test_a_ledger_that_is_away_is_503_and_never_500(home: Home) -> None:
         assert str(home.parts.settings.home) not in answer.text
     assert "diary_ledger_up 0.0" in metrics(home)
     assert home.client.get("/health").status_code == 200
+
+
+def test_a_ledger_that_takes_no_writes_is_not_ready_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with served_home(tmp_path, {"DIARY_RATE_LIMITS": "none"}) as home:
+        assert home.client.get("/ready").status_code == 200
+        home.app.state.writes = Writes(home.parts.ledger)  # the one before is believed for a second
+        began = time.monotonic()
+        with contextlib.closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with ThreadPoolExecutor(2) as pool:
+                ready = pool.submit(home.client.get, "/ready")
+                opened = pool.submit(home.client.post, "/jobs", json={"audio_url": "https://a.example/x.m4a"})
+                told = [ready.result(), opened.result()]
+        assert [(answer.status_code, answer.json()["error"]) for answer in told] == [
+            (503, "not_ready"),
+            (503, "ledger_away"),
+        ]
+        assert all(int(answer.headers["retry-after"]) > 0 for answer in told)
+        assert time.monotonic() - began < 2 * GIVE_UP_S
+        assert home.client.get("/ready").status_code == 200
+
+
+def test_a_ledger_whose_file_cannot_grow_is_not_ready(home: Home) -> None:
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, most[1]))  # as a full disk does
+    try:
+        answer = home.client.get("/ready")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert (answer.status_code, answer.json()["error"]) == (503, "not_ready")
+    assert "ledger" in answer.json()["message"]
+    assert home.client.get("/ready").status_code == 200
 
 
 def test_the_request_id_is_echoed_where_it_is_a_word(home: Home) -> None:

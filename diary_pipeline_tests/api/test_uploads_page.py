@@ -11,7 +11,7 @@ from diary_pipeline_tests.builders import speech_like, write_audio
 from diary_pipeline_tests.house.tree import ROOT
 from diary_pipeline_tests.servers import missing_server
 
-LINES = re.findall(r"^\$ (curl .*|AT=.*)$", (ROOT / "docs" / "uploads.md").read_text(encoding="utf-8"), re.M)
+LINES = re.findall(r"^\$ (curl .*|AT=.*|N=.*)$", (ROOT / "docs" / "uploads.md").read_text(encoding="utf-8"), re.M)
 
 
 def test_the_lines_of_the_page_do_what_it_says(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ import sqlalchemy as sa
 from diary_pipeline.api.webhooks import LONGEST_WISH_S, PER_HOST, Sender, Sending, pause_s, signature
 from diary_pipeline.intake.addresses import Guard
 from diary_pipeline.intake.guarded_http import GuardedHttp
-from diary_pipeline.ledger.connect import Ledger, now, open_ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.outbox import put
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables_jobs import outbox
 from diary_pipeline_tests.contract.test_deliveries import pass_by
 from diary_pipeline_tests.receiver import Receiver, receiving

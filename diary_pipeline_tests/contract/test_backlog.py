@@ -3,24 +3,47 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger import backlog
-from diary_pipeline.ledger.backlog import UNMEASURED, UNMEASURED_START_S, Estimate, Run, rate_of
-from diary_pipeline.ledger.connect import Ledger, now
-from diary_pipeline.ledger.planner import DEFAULT_AUDIO_S
-from diary_pipeline.ledger.tables import batch_items, batches
-from diary_pipeline_tests.contract.batch_work import accept, batch_of, claim
+from diary_pipeline.ledger.backlog import UNMEASURED, UNMEASURED_START_S, Rates, Run, rate_of
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.planner import DEFAULT_AUDIO_S, PlanLimits
+from diary_pipeline.ledger.statements import now
+from diary_pipeline.ledger.submissions import get
+from diary_pipeline.ledger.tables import NOT_WHOLE, batch_items, batches, submissions, work
+from diary_pipeline_tests.contract.batch_work import accept, batch_of, claim, plan
 from diary_pipeline_tests.contract.query_plans import plans, walks
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
 
 ALONE_S = DEFAULT_AUDIO_S / UNMEASURED["transcript"] + DEFAULT_AUDIO_S / UNMEASURED["note"] + UNMEASURED_START_S
+MEASURED = Rates(start_s=30.0, hears=1.0, notes=1e9, is_measured=True)
+"""Seconds of an estimate are the audio before it and its own."""
 
 
-def estimate(ledger: Ledger, priority: str = "medium") -> Estimate:
-    """Estimate how long the usual job takes."""
+def measured(ledger: Ledger) -> Rates:
+    """Measure how fast things went."""
     with ledger.reading() as conn:
-        return backlog.estimate(conn, priority)
+        return backlog.rates(conn)
+
+
+def new_s(ledger: Ledger, priority: str = "medium") -> float:
+    """Estimate how long the usual job takes that is opened now."""
+    with ledger.reading() as conn:
+        return backlog.new_job_s(conn, backlog.rates(conn), priority)
+
+
+def before_s(ledger: Ledger, priority: str = "medium") -> float:
+    """Return the audio that is heard before a job that is opened now."""
+    with ledger.reading() as conn:
+        return round(backlog.new_job_s(conn, MEASURED, priority) - 30.0 - DEFAULT_AUDIO_S, 3)
+
+
+def left_s(ledger: Ledger, id: str) -> float:
+    """Return the audio that is heard before an open job has ended, its own included."""
+    with ledger.reading() as conn:
+        return round(backlog.open_job_s(conn, MEASURED, id), 1)
 
 
 def ran(ledger: Ledger, id: str, *, stage: str = "transcript", ago_s: float = 100.0, **values: Any) -> None:
@@ -35,44 +58,83 @@ def ran(ledger: Ledger, id: str, *, stage: str = "transcript", ago_s: float = 10
 
 
 def test_while_nothing_was_measured_the_answer_is_a_guess_that_says_so(ledger: Ledger) -> None:
-    assert estimate(ledger) == Estimate(pytest.approx(ALONE_S), 0.0, None)
+    assert not measured(ledger).is_measured
+    assert new_s(ledger) == pytest.approx(ALONE_S)
 
 
 def test_what_waits_at_this_priority_or_a_higher_one_goes_before(ledger: Ledger) -> None:
     accept(ledger, 3, priority=0)
     accept(ledger, 2, priority=1)
     accept(ledger, 1, priority=3)
-    before = {p: estimate(ledger, p).waiting_s for p in ("urgent", "high", "medium", "low")}
+    before = {p: before_s(ledger, p) for p in ("urgent", "high", "medium", "low")}
     assert before == {"urgent": 60.0, "high": 60.0, "medium": 180.0, "low": 360.0}
-    assert estimate(ledger, "low").seconds > estimate(ledger, "urgent").seconds
     with pytest.raises(UsageError):
-        estimate(ledger, "now")
+        before_s(ledger, "now")
 
 
 def test_what_intake_has_not_seen_counts_as_usual_and_what_is_at_work_counts_whole(ledger: Ledger) -> None:
     submit(ledger)
     submit(ledger, "low.m4a", priority="low")
-    assert estimate(ledger).waiting_s == DEFAULT_AUDIO_S
+    assert before_s(ledger) == DEFAULT_AUDIO_S
     id, _ = batch_of(ledger, 3)
-    assert estimate(ledger, "urgent").waiting_s == 180.0, "it is planned already"
+    assert before_s(ledger, "urgent") == 180.0, "it is planned already"
     claim(ledger, id)
-    assert estimate(ledger, "urgent").waiting_s == 180.0
+    assert before_s(ledger, "urgent") == 180.0
+
+
+def test_an_upload_that_nobody_has_finished_holds_up_no_estimate(ledger: Ledger) -> None:
+    submit(ledger, uri="upload:1")
+    with ledger.writing() as tx:
+        tx.execute(submissions.update().values(not_before=NOT_WHOLE))
+    assert before_s(ledger) == 0.0
+
+
+def test_an_open_job_waits_for_what_was_there_before_it_and_not_for_what_came_later(ledger: Ledger) -> None:
+    first, low = submit(ledger, "1.m4a"), submit(ledger, "2.m4a", priority="low")
+    alone, behind_it = left_s(ledger, first), left_s(ledger, low)
+    assert (alone, behind_it) == (30.0 + DEFAULT_AUDIO_S, 30.0 + 2 * DEFAULT_AUDIO_S)
+    for n in range(5):
+        submit(ledger, f"later{n}.m4a", priority="medium")
+    assert left_s(ledger, first) == alone
+    assert left_s(ledger, low) == behind_it + 5 * DEFAULT_AUDIO_S, "what has priority goes before it"
+
+
+def test_a_job_that_was_taken_in_waits_for_earlier_turns_and_at_work_for_its_batch_alone(ledger: Ledger) -> None:
+    keys = [accept(ledger, 1)[0] for _ in range(5)]
+    with ledger.reading() as conn:
+        of = {s.recording_key: s.id for s in get(conn, list(conn.execute(sa.select(submissions.c.id)).scalars()))}
+    ids = [of[key] for key in keys]
+    assert [left_s(ledger, id) for id in ids] == [30.0 + 60.0 * n for n in range(1, 6)]
+    submit(ledger, "later.m4a")
+    batch, *_ = plan(ledger, PlanLimits(max_minutes=60, max_recordings=3, max_open=1))
+    assert [left_s(ledger, id) for id in ids] == [210.0, 210.0, 210.0, 270.0, 330.0]
+    claim(ledger, batch)
+    with ledger.writing() as tx:
+        tx.execute(work.update().where(work.c.recording_key == keys[0]).values(done_s=50.0))
+    assert [left_s(ledger, id) for id in ids[:3]] == [130.0] * 3
+    assert left_s(ledger, "nobody") == 0.0
+
+
+def test_a_job_whose_fetch_pauses_is_not_before_its_next_try(ledger: Ledger) -> None:
+    id = submit(ledger, uri="https://x/a.mp3")
+    with ledger.writing() as tx:
+        tx.execute(submissions.update().values(not_before=now(tx) + 1800.0))
+    assert left_s(ledger, id) == pytest.approx(1800.0 + 30.0 + DEFAULT_AUDIO_S, abs=30.0)
 
 
 def test_measured_rates_of_both_stages_and_the_quickest_start_take_the_place_of_guesses(ledger: Ledger) -> None:
     ran(ledger, "speech")
     ran(ledger, "late", ago_s=500.0, planned_at=1.0)
     ran(ledger, "notes", stage="note", audio_s=36_000.0)
-    found = estimate(ledger)
-    assert found.rate == pytest.approx(10.0)
-    assert found.seconds == pytest.approx(30.0 + DEFAULT_AUDIO_S / 10 + DEFAULT_AUDIO_S / 100, rel=0.01)
+    assert measured(ledger) == Rates(pytest.approx(30.0), pytest.approx(10.0), pytest.approx(100.0), is_measured=True)
+    assert new_s(ledger) == pytest.approx(30.0 + DEFAULT_AUDIO_S / 10 + DEFAULT_AUDIO_S / 100, rel=0.01)
 
 
 def test_when_notes_are_the_slower_stage_they_decide(ledger: Ledger) -> None:
     accept(ledger, 10)
     ran(ledger, "speech")
     ran(ledger, "notes", stage="note", audio_s=360.0)
-    assert estimate(ledger).seconds == pytest.approx(30.0 + 600 + DEFAULT_AUDIO_S, rel=0.01)
+    assert new_s(ledger) == pytest.approx(30.0 + 600 + DEFAULT_AUDIO_S, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +146,7 @@ def test_batches_without_results_of_long_ago_or_still_at_work_measure_nothing(
     ledger: Ledger, values: dict[str, object]
 ) -> None:
     ran(ledger, "other", **values)
-    assert estimate(ledger).rate is None
+    assert not measured(ledger).is_measured
 
 
 @pytest.mark.parametrize(
@@ -106,12 +168,18 @@ def test_a_rate_is_taken_over_the_time_in_which_something_ran(
     assert rate_of([Run(begun, begun, ended, 600.0, True) for begun, ended in runs]) == rate
 
 
-def test_an_estimate_reads_from_indices_and_a_bounded_part_of_what_waits(ledger: Ledger) -> None:
+def test_estimates_read_from_indices_and_a_bounded_part_of_what_waits(ledger: Ledger) -> None:
     accept(ledger, 5)
-    submit(ledger)
+    waits = submit(ledger)
     ran(ledger, "speech")
-    said = plans(ledger, lambda conn: backlog.estimate(conn, "low"))
-    assert len(said) == 8
-    for plan in said:
-        assert not walks(plan.replace("SCAN anon_1", "").replace("SCAN (subquery", "")), plan
-        assert "TEMP B-TREE" not in plan, plan
+    with ledger.reading() as conn:
+        taken = (
+            conn.execute(sa.select(submissions.c.id).where(submissions.c.recording_key.is_not(None))).scalars().first()
+        )
+    said = plans(ledger, backlog.rates) + plans(ledger, lambda conn: backlog.new_job_s(conn, MEASURED, "low"))
+    for id in (waits, str(taken)):
+        said += plans(ledger, lambda conn, id=id: backlog.open_job_s(conn, MEASURED, id))
+    assert len(said) > 20
+    for plan_ in said:
+        assert not walks(plan_.replace("SCAN anon_1", "").replace("SCAN (subquery", "")), plan_
+        assert "TEMP B-TREE" not in plan_, plan_

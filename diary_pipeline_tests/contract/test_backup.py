@@ -13,8 +13,9 @@ from diary_pipeline.catalogue.query import query
 from diary_pipeline.catalogue.read import notes_of, transcripts_of
 from diary_pipeline.core.errors import PermanentError, ServiceMissing, UsageError
 from diary_pipeline.ledger import recordings
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.leases import heartbeat
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.publications import watch
 from diary_pipeline.ledger.tables import holders, metadata, pointers
 from diary_pipeline.storage.folder import FolderStore

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.core.errors import ServiceMissing
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.identity import identity_of, note_restored
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import LEDGER_ID
 from diary_pipeline.upkeep.belonging import demand_own_store, mark_own_store

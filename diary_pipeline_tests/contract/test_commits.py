@@ -13,16 +13,10 @@ from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import batches, submissions
 from diary_pipeline.ledger.clock import clock_now
-from diary_pipeline.ledger.commits import (
-    Change,
-    Committed,
-    pointer,
-    pointers_of,
-    pointers_since,
-    record,
-    record_refusals,
-)
-from diary_pipeline.ledger.connect import CHUNK, Ledger
+from diary_pipeline.ledger.commits import Change, Committed, record, record_refusals
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import pointer, pointers_of, pointers_since
+from diary_pipeline.ledger.statements import CHUNK
 from diary_pipeline.ledger.tables import batch_items, commits, history, recordings, work
 from diary_pipeline.ledger.tables import batches as batch_table
 from diary_pipeline.storage.folder import FolderStore

@@ -16,8 +16,9 @@ from diary_pipeline.core.errors import DiaryError, NotFound, TransientError, Usa
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger.clock import clock_now
-from diary_pipeline.ledger.commits import Change, Committed, Pointer, pointer, record
+from diary_pipeline.ledger.commits import Change, Committed, record
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import Pointer, pointer
 from diary_pipeline.ledger.stale import plan_stale
 from diary_pipeline.ledger.tables import clock, commits, history, pointers, work
 from diary_pipeline.notes.batch import WriteNotes

@@ -8,8 +8,10 @@ import pytest
 
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import erasures, recordings, snapshot, submissions, tombstones
-from diary_pipeline.ledger.connect import Ledger, now, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Scope
+from diary_pipeline.ledger.opening import open_ledger
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.upkeep.again import back_again, hide_again, keep_begun
 from diary_pipeline.upkeep.receipts import Receipt, is_genuine, keep_receipt, write_receipt

@@ -334,7 +334,7 @@ def test_cancelling_walks_nothing(diary: Diary) -> None:
     def ask(tx: sa.Connection) -> None:
         from diary_pipeline.ledger.jobs_end import _cancel_or_remove
 
-        _cancel_or_remove(tx, SEAL, memo.submission_id, "me")
+        _cancel_or_remove(tx, SEAL, memo.submission_id, "me", erase=True)
 
     said = plans(diary.ledger, ask)
     assert len(said) > 8

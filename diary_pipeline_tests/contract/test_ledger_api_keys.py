@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.ledger.api_keys import USED_S, ApiKey, all_keys, create, matching, revoke, taken_apart, used
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables_jobs import api_keys
 
 

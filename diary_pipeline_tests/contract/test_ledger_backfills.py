@@ -7,8 +7,9 @@ import pytest
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.ledger import batches, leases, recordings
 from diary_pipeline.ledger.commits import Change, record
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import PlanLimits
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import work
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.batch_work import (

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from diary_pipeline.ledger import batches, claims, halving, leases
 from diary_pipeline.ledger.commits import Change, record
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import PlanLimits
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import work
 from diary_pipeline_tests.contract.batch_work import (
     LEASE_S,

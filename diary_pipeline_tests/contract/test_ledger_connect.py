@@ -3,6 +3,7 @@
 import multiprocessing
 import sqlite3
 import stat
+import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
@@ -14,8 +15,11 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
 from diary_pipeline.ledger import recordings
-from diary_pipeline.ledger.connect import GaveWay, Ledger, now, open_ledger
+from diary_pipeline.ledger.connect import GaveWay, Ledger
+from diary_pipeline.ledger.leases import show_writable
 from diary_pipeline.ledger.migrations import STEPS, migrate
+from diary_pipeline.ledger.opening import open_ledger
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import clock, metadata, schema_version
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
@@ -49,6 +53,19 @@ def test_an_empty_database_gets_every_table_and_opening_it_again_changes_nothing
     with ledger.reading() as conn:
         assert set(sa.inspect(conn).get_table_names()) == set(metadata.tables)
     ledger.close()
+
+
+def test_who_is_in_a_hurry_gives_up_on_what_another_one_holds(ledger: Ledger, ledger_url: str) -> None:
+    other = open_ledger(ledger_url)
+    began = time.monotonic()
+    with other.writing() as tx:
+        tx.execute(clock.update().values(n=clock.c.n))
+        with pytest.raises(ServiceMissing) as told:
+            ledger.hurried(0.2).write(lambda mine: mine.execute(clock.update().values(n=clock.c.n)))
+    other.close()
+    assert told.value.code == "ledger_away"
+    assert time.monotonic() - began < 10
+    show_writable(ledger)
 
 
 def test_four_processes_that_open_a_new_ledger_at_once_make_it_once(ledger_url: str) -> None:

@@ -10,9 +10,10 @@ from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import batches, erasures, hiding, submissions, tombstones
 from diary_pipeline.ledger.clock import clock_now
-from diary_pipeline.ledger.commits import Change, pointers_since, record
+from diary_pipeline.ledger.commits import Change, record
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import PlanLimits
+from diary_pipeline.ledger.pointers import pointers_since
 from diary_pipeline.ledger.tables import batches as batch_table
 from diary_pipeline.ledger.tables import erasure_subjects, llm_holds, llm_spent, metadata, seen_files
 from diary_pipeline.ledger.tables import tombstones as stones

@@ -5,14 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from diary_pipeline.core.errors import Fenced
-from diary_pipeline.ledger import fetching, submissions
+from diary_pipeline.core.errors import Fenced, TransientError
+from diary_pipeline.ledger import fetching, jobs, submissions
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.fetching import FetchLease
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import submissions as table
 from diary_pipeline_tests.contract.test_ledger_submissions import read, submit
 
 LONG_S = 3600.0
+AWAY = TransientError("url_unreachable", "example.org does not answer.")
 
 
 def far(ledger: Ledger, name: str = "memo.m4a") -> str:
@@ -49,7 +51,7 @@ def test_a_killed_worker_is_forgotten_when_its_lease_is_over(ledger: Ledger) -> 
     mine = taken(ledger, id)
     with pytest.raises(Fenced):
         fetching.renew(ledger, dead, LONG_S, 10, 20)
-    fetching.release(ledger, dead, failed=True)
+    fetching.release(ledger, dead, failed=AWAY)
     row = read(ledger, id)
     assert (row.attempts, row.received_bytes, waiting(ledger)) == (0, None, [])
     fetching.renew(ledger, mine, LONG_S, 10, 20)
@@ -83,6 +85,23 @@ def test_a_failure_pauses_and_is_counted_and_a_stop_is_not(ledger: Ledger) -> No
     row = read(ledger, id)
     assert (row.attempts, waiting(ledger)) == (0, [id])
     assert row.fetching_since, "it is still on its way"
-    fetching.release(ledger, taken(ledger, id), LONG_S, failed=True)
+    fetching.release(ledger, taken(ledger, id), LONG_S, failed=AWAY)
     row = read(ledger, id)
     assert (row.attempts, row.fetching_since, waiting(ledger)) == (1, None, [])
+
+
+def test_a_job_says_why_its_fetch_failed_and_when_the_next_try_is_until_that_begins(ledger: Ledger) -> None:
+    id = far(ledger)
+    fetching.release(ledger, taken(ledger, id), LONG_S, failed=AWAY)
+    with ledger.reading() as conn:
+        job, at = jobs.find(conn, id), now(conn)
+    assert job
+    assert (job.status, job.reason_code, job.message) == ("pending", "url_unreachable", "example.org does not answer.")
+    assert job.again_at == pytest.approx(at + LONG_S, abs=60)
+    with ledger.writing() as tx:
+        tx.execute(table.update().values(not_before=0.0))
+    taken(ledger, id)
+    with ledger.reading() as conn:
+        job = jobs.find(conn, id)
+    assert job
+    assert (job.status, job.reason_code, job.message, job.again_at) == ("downloading", None, None, None)

@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from diary_pipeline.ledger import leases
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.leases import Heartbeat
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import holders, work
 from diary_pipeline_tests.contract.batch_work import accept, claim_keys, commit, expire, held
 

@@ -8,9 +8,11 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.llm_call import ACCEPTED, CACHED, Attempt, Usage
 from diary_pipeline.ledger import llm_calls
-from diary_pipeline.ledger.connect import Ledger, now, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.llm_calls import RouteRecord, day_of
 from diary_pipeline.ledger.migrations import STEPS
+from diary_pipeline.ledger.opening import open_ledger
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import LLM_TABLES, llm_route_days, schema_version
 from diary_pipeline_tests.contract.query_plans import plans, walks
 

@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from diary_pipeline.ledger import recordings
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.migrations import STEPS
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import (
     ERASURE_TABLES,
     LLM_TABLES,
@@ -21,6 +22,7 @@ from diary_pipeline.ledger.tables import (
     recordings_with_audio,
     replaced_objects,
     schema_version,
+    submissions_turn,
     submissions_waiting,
 )
 from diary_pipeline.ledger.tables_jobs import JOB_INDICES, JOB_TABLES
@@ -82,9 +84,10 @@ def _without_jobs(tx: sa.Connection) -> None:
     for index in JOB_INDICES:
         index.drop(tx)
     submissions_waiting.drop(tx)
+    submissions_turn.drop(tx)
     metadata.drop_all(tx, tables=(*JOB_TABLES, *UPLOAD_TABLES))
     of_versions = ("transcript_version", "note_version")
-    of_fetching = "lane not_before attempts fetching_since received_bytes expected_bytes".split()
+    of_fetching = "lane turn_at not_before attempts fetching_since received_bytes expected_bytes".split()
     for name in (*of_versions, *of_fetching):
         tx.exec_driver_sql(f"ALTER TABLE submissions DROP COLUMN {name}")
     for name in ("retries", "done_s"):

@@ -11,8 +11,9 @@ from diary_pipeline.core.batch import Stage
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.ledger import recordings, submissions
 from diary_pipeline.ledger.commits import Change, record
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.recordings import Accepted
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import pointers, work
 from diary_pipeline.ledger.tables import recordings as table
 from diary_pipeline_tests.builders import make_recording

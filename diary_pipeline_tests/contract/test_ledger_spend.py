@@ -7,8 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from diary_pipeline.ledger import spend
-from diary_pipeline.ledger.connect import Ledger, now, open_ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.spend import Caps, Refused
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import llm_holds
 from diary_pipeline_tests.contract.query_plans import plans, walks
 

@@ -3,10 +3,12 @@
 import pytest
 
 from diary_pipeline.core.errors import UsageError
-from diary_pipeline.ledger import recordings, submissions
+from diary_pipeline.ledger import jobs, recordings, submissions
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.jobs import NewJob
 from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.tables import submissions as table
+from diary_pipeline.ledger.turns import in_turn
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.query_plans import plans
 
@@ -56,6 +58,35 @@ def test_intake_gets_urgent_submissions_first_then_the_oldest(ledger: Ledger) ->
     with ledger.reading() as conn:
         assert [s.id for s in submissions.waiting(conn, 9)] == [urgent, first, second, low]
         assert [s.id for s in submissions.waiting(conn, 2)] == [urgent, first]
+
+
+def test_what_has_waited_for_a_month_is_among_the_next(ledger: Ledger) -> None:
+    old, *_ = [submit(ledger, priority="low"), *(submit(ledger, f"{n}.m4a") for n in range(5))]
+    with ledger.writing() as tx:
+        tx.execute(table.update().where(table.c.id == old).values(created_at=table.c.created_at - 30 * 86_400))
+    with ledger.reading() as conn:
+        assert submissions.waiting(conn, 2)[0].id == old
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_bucket_full_of_one_s_own_does_not_stand_before_what_others_bring(ledger: Ledger, far: bool) -> None:
+    uri = "https://x/a.mp3" if far else "upload:1"
+    bucket = [NewJob(f"bucket{n}", "anna", "bucket", uri, f"{n}.mp3", {}) for n in range(60)]
+    jobs.open_jobs(ledger, bucket)
+    ben = [jobs.open_jobs(ledger, [NewJob(f"ben{n}", "ben", "api", uri, "a.mp3", {})])[0].id for n in range(2)]
+    with ledger.reading() as conn:
+        found = submissions.waiting(conn, 10, far=far)
+    assert [s.id for s in found if s.owner == "ben"] == ben[:2]
+    assert ben[0] in [s.id for s in found[:2]]
+    assert len(found) == 10, "the bucket has all the other turns"
+
+
+def test_a_submission_that_waits_for_its_fetch_s_next_try_holds_up_nobody(ledger: Ledger) -> None:
+    pausing, next_ = (submit(ledger, f"{n}.m4a", uri="https://x/a.mp3") for n in range(2))
+    with ledger.writing() as tx:
+        tx.execute(table.update().where(table.c.id == pausing).values(not_before=NOT_WHOLE - 1))
+    with ledger.reading() as conn:
+        assert [s.id for s in submissions.waiting(conn, 1, far=True)] == [next_]
 
 
 def test_what_was_accepted_or_refused_waits_no_longer(ledger: Ledger) -> None:
@@ -114,12 +145,25 @@ def test_what_is_far_or_not_whole_lies_in_no_files_way(ledger: Ledger) -> None:
         assert submissions.waiting(conn, 1)[0].id == half
 
 
+_ROW: dict[str, object] = {"owner": "me", "uri": "upload:1", "priority": 1, "created_at": 0.0}
+
+
 def test_the_queues_of_intake_are_read_from_their_indices(ledger: Ledger) -> None:
+    jobs.open_jobs(ledger, [NewJob(f"b{n}", str(n), "api", "upload:1", "a.mp3", {}) for n in range(300)])
+    with ledger.writing() as tx:
+        tx.exec_driver_sql("ANALYZE")  # as PostgreSQL does by itself; of tables that it knows nothing of it guesses
     for ask, index in (
         (lambda conn: submissions.waiting(conn, 5), "submissions_waiting"),
         (lambda conn: submissions.waiting(conn, 5, far=True), "submissions_waiting"),
-        (lambda conn: submissions.refused_uncommitted(conn, 5), "submissions_refused"),
+        (lambda conn: in_turn(conn, [_ROW]), "submissions_turn"),
     ):
         for plan in (plan for plan in plans(ledger, ask) if "submissions" in plan):
             assert index in plan
+            assert "Filter" not in plan, "the part of an index that is not asked for is walked past"
             assert "SORT" not in plan.upper().replace("TEMP B-TREE", "SORT")
+
+
+def test_refusals_that_are_not_committed_are_read_from_their_index(ledger: Ledger) -> None:
+    [plan] = (p for p in plans(ledger, lambda conn: submissions.refused_uncommitted(conn, 5)) if "submissions" in p)
+    assert "submissions_refused" in plan
+    assert "SORT" not in plan.upper().replace("TEMP B-TREE", "SORT")

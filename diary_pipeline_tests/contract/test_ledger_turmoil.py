@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import Batch, Lease, Stage
 from diary_pipeline.core.errors import Fenced
 from diary_pipeline.ledger import batches, leases, recordings, submissions
-from diary_pipeline.ledger.commits import Change, pointers_of, record
+from diary_pipeline.ledger.commits import Change, record
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import PlanLimits
+from diary_pipeline.ledger.pointers import pointers_of
 from diary_pipeline.ledger.tables import batch_items, history, work
 from diary_pipeline.ledger.tables import batches as batch_table
 from diary_pipeline_tests.builders import make_recording

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from diary_pipeline.intake.listen import Heard, listen
 from diary_pipeline.intake.queues.protocol import Message
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline_tests.announcing import ADMISSION, notification
 
 

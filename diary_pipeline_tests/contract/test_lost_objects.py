@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from diary_pipeline.catalogue.read import notes_of, transcripts_of
 from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline.ledger import log_objects, recordings, snapshot
-from diary_pipeline.ledger.commits import Pointer, pointer
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import Pointer, pointer
 from diary_pipeline.ledger.tables import commits, history, pointers, work
 from diary_pipeline.ledger.tables import recordings as recordings_table
 from diary_pipeline.upkeep.reconcile import MOST_LOST

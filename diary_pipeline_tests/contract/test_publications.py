@@ -6,8 +6,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from diary_pipeline.catalogue.publisher import Publisher
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.migrations import STEPS, migrate
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.publications import (
     not_compacted,
     place_of,

@@ -7,10 +7,11 @@ import pytest
 from diary_pipeline.intake.quarantine import every
 from diary_pipeline.ledger import quarantine, submissions
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.ledger.failures import failures_of
+from diary_pipeline.ledger.failures import Failure, failures_of, forget_old, note_failures
 from diary_pipeline.ledger.jobs import find
 from diary_pipeline.ledger.quarantine_ends import drop, retry
-from diary_pipeline.ledger.tables import seen_files
+from diary_pipeline.ledger.statements import CHUNK
+from diary_pipeline.ledger.tables import recordings, seen_files
 from diary_pipeline.ledger.tables import submissions as submission_rows
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.contract.test_commits import failed, noted, shown, transcribed, work_of
@@ -149,3 +150,21 @@ def test_nobody_touches_what_is_somebody_elses_or_well(diary: Diary) -> None:
         assert quarantine.find(conn, bad.key, owner="stranger") is None
         assert quarantine.find(conn, good.key) is None
     assert view(diary) == [bad.key]
+
+
+def test_the_history_of_what_has_ended_long_ago_goes_and_of_nothing_else(diary: Diary) -> None:
+    well, wrong, open_ = diary.accept("well.m4a", "wrong.m4a", "open.m4a")
+    with diary.ledger.writing() as tx:
+        note_failures(tx, [Failure("erased", "intake", "x", 1.0)] * (CHUNK + 1))
+        note_failures(tx, [Failure(memo.key, "transcript", "old", 1.0) for memo in (well, wrong, open_)])
+    refused = diary.refuse("empty.m4a")
+    transcribed(diary, [well])
+    noted(diary, [well])
+    failed(diary, "transcript", [wrong], "internal_error")
+    subjects = [well.key, wrong.key, open_.key, refused]
+    assert forget_old(diary.ledger) == CHUNK + 1, "no one has ended long ago"
+    with diary.ledger.writing() as tx:
+        tx.execute(submission_rows.update().where(submission_rows.c.id == refused).values(ended_at=2.0))
+        tx.execute(recordings.update().where(recordings.c.key.in_([well.key, wrong.key])).values(ended_at=2.0))
+    assert forget_old(diary.ledger) == 2
+    assert [len(history(diary, subject)) for subject in subjects] == [0, 1, 1, 1]

@@ -12,9 +12,9 @@ from diary_pipeline.catalogue.read import transcripts_of
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import again, jobs, recordings, versions
 from diary_pipeline.ledger import submissions as handed_in
-from diary_pipeline.ledger.commits import pointer
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.identity import note_restored
+from diary_pipeline.ledger.pointers import pointer
 from diary_pipeline.ledger.quarantine_ends import drop
 from diary_pipeline.ledger.tables import history, replaced_objects, submissions
 from diary_pipeline.ledger.tombstones import AUDIO_ERASED

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.notes.providers.exchange import Completion, Failure, Usage
 from diary_pipeline.notes.routing.ledger_memory import LedgerMemory, LedgerPurse, StoredAnswers
 from diary_pipeline.notes.routing.memory import (

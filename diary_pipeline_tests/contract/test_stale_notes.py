@@ -8,9 +8,11 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import stale
-from diary_pipeline.ledger.commits import Change, pointers_of
-from diary_pipeline.ledger.connect import Ledger, now, open_ledger
+from diary_pipeline.ledger.commits import Change
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.migrations import STEPS
+from diary_pipeline.ledger.opening import open_ledger
+from diary_pipeline.ledger.pointers import pointers_of
 from diary_pipeline.ledger.stale import (
     DEGRADED_RETRY_S,
     RETRY_MAX_S,
@@ -20,6 +22,7 @@ from diary_pipeline.ledger.stale import (
     plan_stale,
     stale_notes,
 )
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import commits, pointers, schema_version, work
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.contract.batch_work import works

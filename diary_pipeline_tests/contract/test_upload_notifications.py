@@ -12,7 +12,8 @@ from diary_pipeline.intake.listen import listen
 from diary_pipeline.intake.queues.protocol import MOST_DELIVERIES
 from diary_pipeline.intake.queues.pubsub import PubSubQueue
 from diary_pipeline.intake.queues.redis_streams import RedisQueue
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.submissions import Submission, get
 from diary_pipeline.ledger.tables import submissions as table
 from diary_pipeline_tests.announcing import (

@@ -9,8 +9,8 @@ from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import batches, recordings
 from diary_pipeline.ledger.again import want_again
 from diary_pipeline.ledger.clock import clock_now
-from diary_pipeline.ledger.commits import Pointer, pointers_of, pointers_since
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import Pointer, pointers_of, pointers_since
 from diary_pipeline.ledger.stale import plan_stale
 from diary_pipeline.ledger.versions import kept, show_previous, show_version, went_back
 from diary_pipeline.storage.folder import FolderStore

@@ -16,8 +16,8 @@ from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.defs.wipe.partitions import DagsterPartitions
 from diary_pipeline.ledger import batches, submissions
-from diary_pipeline.ledger.connect import open_ledger
 from diary_pipeline.ledger.erasures import Subject
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.transcription.transcriber import Block, ToHear
 from diary_pipeline.upkeep.again import back_again
 from diary_pipeline.upkeep.partitions import Named

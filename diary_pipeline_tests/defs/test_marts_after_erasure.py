@@ -7,8 +7,8 @@ import pytest
 
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import erasures
-from diary_pipeline.ledger.connect import now
 from diary_pipeline.ledger.erasures import Erasure
+from diary_pipeline.ledger.statements import now
 from diary_pipeline_tests.builders import speech_like
 from diary_pipeline_tests.defs.house import House
 

@@ -7,7 +7,7 @@ import pytest
 
 from diary_pipeline.cli.main import main
 from diary_pipeline.core.batch import Stage
-from diary_pipeline.ledger.commits import pointers_of
+from diary_pipeline.ledger.pointers import pointers_of
 from diary_pipeline_tests.builders import speech_like
 from diary_pipeline_tests.defs.house import House, PromptedNotes
 

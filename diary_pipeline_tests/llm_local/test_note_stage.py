@@ -11,7 +11,7 @@ from diary_pipeline.catalogue.read import note_of
 from diary_pipeline.core.note import DiaryNote
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.ledger import llm_calls
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.notes.evidence.checks import check_note
 from diary_pipeline.notes.evidence.faults import item_faults

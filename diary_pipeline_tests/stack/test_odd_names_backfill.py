@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from diary_pipeline.ledger import submissions
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline_tests.builders import silence, speech_like, write_audio
 from diary_pipeline_tests.stack import scripted_location
 from diary_pipeline_tests.stack.asking import partition_counts, running, runs, sql

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from diary_pipeline.defs.sensors import INTERVAL_S
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import history
 from diary_pipeline_tests.builders import speech_like, write_audio
 from diary_pipeline_tests.stack import scripted_location

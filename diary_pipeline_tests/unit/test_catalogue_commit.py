@@ -9,8 +9,8 @@ import pytest
 from diary_pipeline.catalogue.commit import Failed, commit_notes, commit_refusals, commit_transcripts
 from diary_pipeline.catalogue.read import note_of, notes_of, transcript_of, transcripts_of
 from diary_pipeline.core.batch import Lease
-from diary_pipeline.ledger.commits import pointer
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
+from diary_pipeline.ledger.pointers import pointer
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import SAID, Diary, heard, leases_of, noted, transcript_for
 from diary_pipeline_tests.note_builders import make_note

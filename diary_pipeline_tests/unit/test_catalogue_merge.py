@@ -3,8 +3,8 @@
 import pytest
 
 from diary_pipeline.catalogue.merge import generations, kept
-from diary_pipeline.ledger.commits import PointerKind
 from diary_pipeline.ledger.log_objects import Holding
+from diary_pipeline.ledger.pointers import PointerKind
 
 
 def lay(text: str, subject: str = "walk") -> list[Holding]:

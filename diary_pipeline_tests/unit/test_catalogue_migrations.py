@@ -12,7 +12,7 @@ from diary_pipeline.catalogue.migrations import STEPS, migrate, version_of
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.read import note_of, transcript_of
 from diary_pipeline.catalogue.schema import SCHEMA_VERSION, TABLES
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import SAID, Diary
 from diary_pipeline_tests.older_catalogues import VERSIONS, age_objects, columns_of, older_file

@@ -7,7 +7,7 @@ import pytest
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.query import Answer, query
 from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 
 

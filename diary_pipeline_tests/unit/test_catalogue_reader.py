@@ -14,7 +14,7 @@ import pytest
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.reader import open_catalogue
 from diary_pipeline.core.errors import NotFound, ServiceMissing
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary
 from diary_pipeline_tests.house.tree import ROOT

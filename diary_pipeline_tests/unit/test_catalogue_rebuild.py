@@ -12,7 +12,7 @@ from diary_pipeline.catalogue.merge import merge
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.rewrite import rewrite_without
 from diary_pipeline.core.note import Completion, NoteItem, Task
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import commits
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.contract.test_rewritten_log import hide

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.catalogue.publisher import Publisher
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore

@@ -16,7 +16,7 @@ from diary_pipeline.cli.home import PATIENCE, WORKSPACE, dagster_environment, pr
 from diary_pipeline.cli.main import exit_code, main
 from diary_pipeline.core.errors import AudioRefused, DiaryError, Fenced, NotFound, ServiceMissing, UsageError
 from diary_pipeline.ledger import recordings
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.settings import SETTINGS, load_settings
 from diary_pipeline_tests.builders import speech_like, write_audio
 from diary_pipeline_tests.house.tree import ROOT

@@ -7,7 +7,7 @@ import pytest
 
 from diary_pipeline.catalogue.search_index import SearchIndex
 from diary_pipeline.cli.main import main
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary

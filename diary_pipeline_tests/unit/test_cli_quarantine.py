@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.commands import Run

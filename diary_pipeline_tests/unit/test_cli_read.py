@@ -13,7 +13,7 @@ from diary_pipeline.catalogue.commit import FinishedTranscript, commit_transcrip
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.transcript import Segment
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.builders import make_recording

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.wiring.deployment import Wiring

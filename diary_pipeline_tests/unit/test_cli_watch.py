@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.ledger import submissions
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline_tests.builders import speech_like, write_audio
 from diary_pipeline_tests.commands import Run
 from diary_pipeline_tests.web_server import in_ranges, web_server

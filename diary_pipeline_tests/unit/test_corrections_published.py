@@ -15,8 +15,8 @@ from diary_pipeline.catalogue.read import markdown_of
 from diary_pipeline.core.batch import Check
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.core.transcript import Segment
-from diary_pipeline.ledger.commits import pointer
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
+from diary_pipeline.ledger.pointers import pointer
 from diary_pipeline.ledger.tables import clock, pointers
 from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.notes.editing import EditDiary

@@ -16,7 +16,7 @@ from diary_pipeline.catalogue.log_object import STAGED, STAGED_S, sweep_staged
 from diary_pipeline.core.errors import TransientError
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.ledger import erasures
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.upkeep.erase import Erase
 from diary_pipeline.upkeep.exports import missing_exports, remember

@@ -14,7 +14,7 @@ from diary_pipeline.catalogue.query import query
 from diary_pipeline.core.llm_call import ACCEPTED, Attempt, Usage, cost_of
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import llm_calls
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary, transcript_for
 from diary_pipeline_tests.house.tree import ROOT

@@ -19,7 +19,7 @@ from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.core.errors import NotFound, PermanentError
 from diary_pipeline.core.note import Completion, NoteItem, Task
 from diary_pipeline.core.recording import RecordedAt, Recording
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.tables import clock, pointers
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary

@@ -15,7 +15,8 @@ from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.claims import release
 from diary_pipeline.ledger.clock import clock_now
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.notes.batch import WriteNotes
 from diary_pipeline.notes.offline.writer import OfflineWriter
 from diary_pipeline.storage.folder import FolderStore

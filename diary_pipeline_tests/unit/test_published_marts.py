@@ -10,7 +10,7 @@ import pytest
 from diary_pipeline.catalogue import marts
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.state import opened
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.publications import place_of, publication
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary

@@ -19,7 +19,8 @@ from diary_pipeline.catalogue.schema import SCHEMA_VERSION
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.note import Completion, NoteItem, Task
 from diary_pipeline.ledger.clock import clock_now
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.publications import published_watermark
 from diary_pipeline.ledger.tables import clock, pointers
 from diary_pipeline.storage.folder import FolderStore

@@ -11,8 +11,8 @@ from diary_pipeline.catalogue.fold import create
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.catalogue.schema import STATE
 from diary_pipeline.catalogue.state import opened
-from diary_pipeline.ledger.commits import Pointer
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
+from diary_pipeline.ledger.pointers import Pointer
 from diary_pipeline.ledger.publications import place_of, published_watermark
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary

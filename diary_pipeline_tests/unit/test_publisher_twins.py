@@ -14,7 +14,7 @@ import pytest
 
 from diary_pipeline.catalogue.publisher import Publisher
 from diary_pipeline.core.errors import NotFound, ServiceMissing
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.publications import place_of, published_watermark
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import SAID, Diary

@@ -14,7 +14,7 @@ from diary_pipeline.catalogue.search_index import SearchIndex, reading
 from diary_pipeline.catalogue.search_ranking import ANY, Filters, by_words
 from diary_pipeline.catalogue.search_words import read_words
 from diary_pipeline.core.note import NoteItem
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary
 

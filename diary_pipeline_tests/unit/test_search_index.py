@@ -14,8 +14,8 @@ from diary_pipeline.catalogue.search import search
 from diary_pipeline.catalogue.search_index import SearchIndex, reading
 from diary_pipeline.core.errors import NotFound, ServiceMissing
 from diary_pipeline.ledger.clock import clock_now
-from diary_pipeline.ledger.commits import Pointer
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.pointers import Pointer
 from diary_pipeline.ledger.tables import clock, pointers
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline_tests.diaries import Diary

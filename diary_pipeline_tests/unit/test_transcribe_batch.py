@@ -19,8 +19,9 @@ from diary_pipeline.core.recording import RecordedAt, Recording, partition_key
 from diary_pipeline.core.transcript import Engine
 from diary_pipeline.ledger import recordings, submissions
 from diary_pipeline.ledger.claims import claim_keys, release
-from diary_pipeline.ledger.connect import Ledger, open_ledger
+from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.leases import Heartbeat
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.ledger.recordings import accept
 from diary_pipeline.ledger.tables import work
 from diary_pipeline.storage.folder import FolderStore

@@ -12,7 +12,7 @@ from diary_pipeline.catalogue.read import transcript_of
 from diary_pipeline.core.batch import StageReport
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.recording import Recording
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.notes.editing import EditDiary
 from diary_pipeline.notes.edits import Edit
 from diary_pipeline.settings import load_settings

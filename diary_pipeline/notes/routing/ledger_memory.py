@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.llm_call import Attempt
 from diary_pipeline.ledger import llm_calls, spend
-from diary_pipeline.ledger.connect import Ledger, now
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.statements import now
 from diary_pipeline.notes.providers.exchange import Completion
 from diary_pipeline.notes.routing.memory import Answers, Hold, Standing
 from diary_pipeline.observability.logs import log

@@ -14,7 +14,7 @@ from diary_pipeline.core.batch import ENDED
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.recording import Recording
 from diary_pipeline.ledger import recordings, submissions
-from diary_pipeline.ledger.commits import pointer
+from diary_pipeline.ledger.pointers import pointer
 from diary_pipeline.storage.keys import AUDIO, owner_hash
 from diary_pipeline.upkeep.differences.finding import Finding, Look
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diary_pipeline.catalogue.folded import HELD, Folded, Unlike, open_folded
 from diary_pipeline.ledger import mending
-from diary_pipeline.ledger.commits import PointerKind, pointer
+from diary_pipeline.ledger.pointers import PointerKind, pointer
 from diary_pipeline.upkeep.differences.finding import Finding, Look
 
 
