@@ -1,12 +1,13 @@
 """From an upload to a recording or a refusal, and what the submitter says that the bytes are; on both ledgers."""
 
+import errno
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from diary_pipeline.intake.quarantine import drop, retry
+from diary_pipeline.intake.quarantine_ends import drop, retry
 from diary_pipeline.intake.work import IntakeReport
 from diary_pipeline.ledger import erasures, submissions
 from diary_pipeline.ledger.connect import Ledger
@@ -14,6 +15,7 @@ from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.tables import submissions as table
 from diary_pipeline.ledger.tombstones import AUDIO_ERASED
+from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import upload_key
 from diary_pipeline.upkeep.places import RefusedUploads
 from diary_pipeline_tests.door import SEAL
@@ -72,6 +74,29 @@ def test_the_bytes_of_a_refused_upload_go_with_it(house: Doors) -> None:
     assert retry(house.ledger, house.store, ["b2"]) == [], "nothing is left to try again"
     assert drop(house.ledger, house.store, [row.id for row in rows], "anna") == ["a1", "b2"]
     assert not list(house.store.list("uploads/"))
+
+
+class Filling(FolderStore):
+    """A store whose disk has room for one more object."""
+
+    room = 1
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store it, unless the disk is full."""
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room -= 1
+        super().put_file(key, path)
+
+
+def test_a_retry_that_fills_the_disk_leaves_no_copies_there(house: Doors) -> None:
+    ids = sorted(
+        row.id for row in house.until_ended(*(upload(house, b"memo", id, sha256="0" * 64) for id in ("a1", "b2", "c3")))
+    )
+    with pytest.raises(OSError, match="No space left"):
+        retry(house.ledger, Filling(house.store.root), ids)
+    assert len(list(house.store.list("uploads/"))) == len(ids), "one has moved, the others are where they were"
+    assert len(retry(house.ledger, house.store, ids)) == len(ids) - 1
 
 
 def test_nothing_is_kept_of_audio_that_was_erased(house: Doors) -> None:
