@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from diary_pipeline.ledger.acceptance import HOPELESS
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import is_dropped
 from diary_pipeline.ledger.statements import each, now
@@ -82,15 +83,18 @@ def find(conn: sa.Connection, id: str, owner: str | None = None) -> Upload | Non
 
 
 def is_kept(code: str | None) -> bool:
-    """Say whether a refusal with this code leaves the bytes of its upload to be tried again; not what was erased."""
-    return code != AUDIO_ERASED
+    """Say whether a refusal with this code leaves the bytes of its upload to be tried again.
+
+    Not what was erased, nor what no second look makes better: it would fill a disk for nothing.
+    """
+    return code != AUDIO_ERASED and code not in HOPELESS
 
 
 def wanted(conn: sa.Connection, ids: Sequence[str], refused_kept_s: float) -> dict[str, bool]:
     """Say of each of these uploads that the ledger knows whether its bytes are still needed; this is the one rule.
 
     They are while its submission waits, and for so many seconds after it was refused, unless it was dropped, was tried
-    again under another id, or is of audio that was erased.
+    again under another id, or its code keeps nothing (`is_kept`).
     """
     s, since = submissions.c, now(conn) - refused_kept_s
     columns = (s.id, s.status, s.recording_key, s.ended_at, s.reason_code)

@@ -42,15 +42,22 @@ def upload(house: Doors, data: bytes, id: str = "a1", **options: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("make", "code"), [(speech, None), (lambda _: b"", "audio_empty"), (lambda _: b"no sound", "audio_unreadable")]
+    ("make", "wishes", "code", "is_kept"),
+    [
+        (speech, {}, None, False),
+        (lambda _: b"", {}, "audio_empty", False),
+        (lambda _: b"no sound", {}, "audio_unreadable", False),
+        (lambda house: speech(house, seconds=0.1), {}, "audio_too_short", True),
+        (speech, {"whisper_model": "not offered yet"}, "model_not_allowed", True),
+    ],
 )
-def test_an_upload_is_taken_and_let_go_or_refused_and_kept_to_be_tried_again(
-    house: Doors, make: Callable[[Doors], bytes], code: str | None
+def test_an_upload_is_taken_and_let_go_or_refused_and_kept_where_another_try_may_help(
+    house: Doors, make: Callable[[Doors], bytes], wishes: dict[str, object], code: str | None, is_kept: bool
 ) -> None:
     data = make(house)
-    (row,) = house.until_ended(upload(house, data))
+    (row,) = house.until_ended(upload(house, data, **wishes))
     assert row.reason_code == code
-    assert list(house.store.list("uploads/")) == ([upload_key(row.id)] if code else [])
+    assert list(house.store.list("uploads/")) == ([upload_key(row.id)] if is_kept else [])
     assert house.count() == (0 if code else 1)
 
 
@@ -69,7 +76,9 @@ def test_a_refused_upload_is_taken_in_when_it_is_tried_again(house: Doors) -> No
 
 
 def test_the_bytes_of_a_refused_upload_go_with_it(house: Doors) -> None:
-    rows = house.until_ended(upload(house, b"no sound", "a1"), upload(house, b"no sound", "b2"))
+    rows = house.until_ended(
+        upload(house, b"memo", "a1", sha256="0" * 64), upload(house, b"memo", "b2", sha256="0" * 64)
+    )
     house.store.delete(upload_key("b2"))
     assert retry(house.ledger, house.store, ["b2"]) == [], "nothing is left to try again"
     assert drop(house.ledger, house.store, [row.id for row in rows], "anna") == ["a1", "b2"]
@@ -114,7 +123,7 @@ def test_the_same_bytes_go_that_were_refused_before_and_kept_and_another_owners_
     refused = [upload(house, data, id, sha256="0" * 64) for id in ("mine", "annas")]
     with house.ledger.writing() as tx:
         tx.execute(table.update().where(table.c.id == "annas").values(owner="anna"))
-    house.until_ended(*refused, upload(house, b"no sound", "other"), upload(house, data, "taken"))
+    house.until_ended(*refused, upload(house, b"memo", "other", sha256="0" * 64), upload(house, data, "taken"))
     gone = [Subject("a recording", "me", hashlib.sha256(data).hexdigest(), None, ())]
     place = RefusedUploads(house.ledger, house.store)
     assert place.count(gone) == {"refused": 1}
