@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage
+from diary_pipeline.ledger import refused_uploads
 from diary_pipeline.ledger.again import locked, ready
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import is_dropped
@@ -128,6 +129,7 @@ def is_upload(uri: str | None) -> bool:
 
 
 def _put_aside(tx: sa.Connection, id: str, by: str, at: float) -> None:
+    refused_uploads.forget(tx, [id])
     upsert(tx, dropped_troubles, {"subject": id, "dropped_at": at, "dropped_by": by})
 
 

@@ -7,7 +7,7 @@ What surprises: nobody holds an upload. Its length so far is moved by whoever fi
 replicas that are sent the same part one is told that it came too late, and a killed one leaves nothing locked.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from diary_pipeline.ledger.quarantine import is_dropped
 from diary_pipeline.ledger.statements import each, now
 from diary_pipeline.ledger.submissions import refuse_in
 from diary_pipeline.ledger.tables import WAITING, submissions
-from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
+from diary_pipeline.ledger.tables_uploads import refused_uploads, upload_parts, uploads
 from diary_pipeline.ledger.tombstones import AUDIO_ERASED
 
 
@@ -106,13 +106,6 @@ def wanted(conn: sa.Connection, ids: Sequence[str], refused_kept_s: float) -> di
     }
 
 
-def refused_among(conn: sa.Connection, ids: Sequence[str], owners: Collection[str]) -> list[tuple[str, str]]:
-    """Return those of these uploads of these people that were refused, with their owner."""
-    s = submissions.c
-    rows = each(conn, sa.select(s.id, s.owner, s.status), s.id, ids)
-    return [(row.id, row.owner) for row in rows if row.status == "refused" and row.owner in owners]
-
-
 def parts(conn: sa.Connection, id: str) -> list[UploadPart]:
     """Return what is stored of an upload, in the order of its bytes."""
     p = upload_parts.c
@@ -185,6 +178,6 @@ def _moved(tx: sa.Connection, id: str, part: UploadPart, values: Mapping[str, ob
 
 
 def _forgotten(tx: sa.Connection, id: str) -> bool:
-    for column in (upload_parts.c.submission_id, uploads.c.submission_id):
+    for column in (upload_parts.c.submission_id, uploads.c.submission_id, refused_uploads.c.submission_id):
         tx.execute(column.table.delete().where(column == id))
     return True

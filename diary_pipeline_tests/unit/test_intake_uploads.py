@@ -14,6 +14,7 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.tables import submissions as table
+from diary_pipeline.ledger.tables_uploads import refused_uploads
 from diary_pipeline.ledger.tombstones import AUDIO_ERASED
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import upload_key
@@ -118,6 +119,29 @@ def test_nothing_is_kept_of_audio_that_was_erased(house: Doors) -> None:
     assert not list(house.store.list("uploads/"))
 
 
+class Counting(FolderStore):
+    """A store that counts how often somebody asks where bytes lie."""
+
+    reads = 0
+
+    def path(self, key: str) -> Path:
+        """Say where."""
+        self.reads += 1
+        return super().path(key)
+
+
+def test_what_was_refused_unread_is_read_once_by_an_erasure_and_its_hash_is_not_left(house: Doors) -> None:
+    data = speech(house)
+    house.until_ended(upload(house, data, whisper_model="not offered"))
+    gone = [Subject("a recording", "me", hashlib.sha256(data).hexdigest(), None, ())]
+    place = RefusedUploads(house.ledger, store := Counting(house.store.root))
+    assert place.count(gone) == place.count(gone) == {"refused": 1}
+    assert store.reads == 1
+    place.remove(gone)
+    with house.ledger.reading() as conn:
+        assert conn.execute(refused_uploads.select()).first() is None
+
+
 def test_the_same_bytes_go_that_were_refused_before_and_kept_and_another_owners_stay(house: Doors) -> None:
     data = speech(house)
     refused = [upload(house, data, id, sha256="0" * 64) for id in ("mine", "annas")]
@@ -125,10 +149,11 @@ def test_the_same_bytes_go_that_were_refused_before_and_kept_and_another_owners_
         tx.execute(table.update().where(table.c.id == "annas").values(owner="anna"))
     house.until_ended(*refused, upload(house, b"memo", "other", sha256="0" * 64), upload(house, data, "taken"))
     gone = [Subject("a recording", "me", hashlib.sha256(data).hexdigest(), None, ())]
-    place = RefusedUploads(house.ledger, house.store)
+    place = RefusedUploads(house.ledger, store := Counting(house.store.root))
     assert place.count(gone) == {"refused": 1}
     place.remove(gone)
     assert place.count(gone) == {}
+    assert store.reads == 0, "intake has noted what they hold"
     assert set(house.store.list("uploads/")) == {upload_key("annas"), upload_key("other")}
 
 
