@@ -98,7 +98,9 @@ class Incoming:
 
 
 @contextmanager
-def storing() -> Iterator[None]:
+def storing(
+    told: str = "The file cannot be stored now and nothing of it is kept: hand it in again later.",
+) -> Iterator[None]:
     """Tell a client that bytes cannot be stored now, without the paths of ours that our own errors name."""
     try:
         yield
@@ -106,12 +108,7 @@ def storing() -> Iterator[None]:
         why = error.__cause__ if isinstance(error, ServiceMissing) else error
         is_full = isinstance(why, OSError) and why.errno in _NO_ROOM
         code = error.code if isinstance(error, ServiceMissing) else "store_unwritable"
-        raise unstored("storage_full" if is_full else code) from error
-
-
-def unstored(code: str) -> Problem:
-    """Make the problem of bytes that found no room; nothing of them is kept."""
-    return unavailable(code, "The file cannot be stored now and nothing of it is kept: hand it in again later.")
+        raise unavailable("storage_full" if is_full else code, told) from error
 
 
 def too_large(most_bytes: int) -> Problem:

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from diary_pipeline.api.auth import Asking, Caller
+from diary_pipeline.api.incoming import storing
 from diary_pipeline.api.opening import instant
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
-from diary_pipeline.intake import quarantine as intake_quarantine
+from diary_pipeline.intake import quarantine_ends as ends
 from diary_pipeline.intake.quarantine import quarantine
 from diary_pipeline.ledger import quarantine as ledger_quarantine
 from diary_pipeline.ledger import quarantine_ends
@@ -173,7 +174,8 @@ def get_trouble(id: TroubleId, parts: Given, caller: Asking) -> TroubleShown:
 def retry_trouble(id: TroubleId, parts: Given, caller: Asking) -> Again:
     """Have one tried again, as if it had just come in."""
     caller.require("submit")
-    done = intake_quarantine.retry(parts.ledger, parts.store, [_known(id)], caller.owner)
+    with storing("It cannot be copied now and stays in quarantine: try it again later."):
+        done = ends.retry(parts.ledger, parts.store, [_known(id)], caller.owner)
     if not done:
         with parts.ledger.reading() as conn:
             in_view = quarantine_ends.uploads_among(conn, [id], caller.owner)
@@ -193,7 +195,7 @@ def drop_trouble(id: TroubleId, parts: Given, caller: Asking) -> Dropped:
     """Take one out of the list; it stays counted, and comes back if it fails once more."""
     caller.require("submit")
     by = f"key {caller.key_id}" if caller.key_id else "the job API"
-    if not intake_quarantine.drop(parts.ledger, parts.store, [_known(id)], by, caller.owner):
+    if not ends.drop(parts.ledger, parts.store, [_known(id)], by, caller.owner):
         raise _missing()
     return Dropped(id=id, dropped_by=by)
 

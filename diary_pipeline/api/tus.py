@@ -200,7 +200,7 @@ async def _part(upload: Upload, body: AsyncIterator[bytes], parts: Parts, wanted
                     told = f"More came than the {upload.expected_bytes} bytes of Upload-Length: begin it anew."
                     raise Problem(413, "upload_length_exceeded", told)
                 await file.write(chunk)
-                if wanted is None and file.size_bytes >= PART_BYTES:
+                if wanted is None and PART_BYTES <= file.size_bytes < left:  # behind the last byte may come more
                     break
         except ClientDisconnect as error:
             broken = error

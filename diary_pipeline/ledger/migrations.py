@@ -36,7 +36,7 @@ from diary_pipeline.ledger.tables import (
     work,
 )
 from diary_pipeline.ledger.tables_jobs import JOB_INDICES, JOB_TABLES
-from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES
+from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES, refused_uploads
 
 Step = Callable[[sa.Connection], None]
 
@@ -131,6 +131,10 @@ def _jobs(tx: sa.Connection) -> None:
     tx.execute(submissions.update().where(submissions.c.commit_seq.is_not(None)).values(at_their_end()))
 
 
+def _what_refused_uploads_hold(tx: sa.Connection) -> None:
+    metadata.create_all(tx, tables=[refused_uploads])
+
+
 STEPS: Sequence[Step] = (
     _create,
     _vocabulary_of_recordings,
@@ -144,6 +148,7 @@ STEPS: Sequence[Step] = (
     _an_identity,
     _which_publications_are_compacted,
     _jobs,
+    _what_refused_uploads_hold,
 )
 """Step n brings version n - 1 to version n."""
 

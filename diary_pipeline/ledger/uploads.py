@@ -8,17 +8,18 @@ replicas that are sent the same part one is told that it came too late, and a ki
 last part is settled before it is counted, because the whole is stored in between, under a key that all tries share.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
+from diary_pipeline.ledger.acceptance import HOPELESS
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import is_dropped
 from diary_pipeline.ledger.statements import each, insert_missing, now
 from diary_pipeline.ledger.submissions import refuse_in
 from diary_pipeline.ledger.tables import WAITING, submissions
-from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
+from diary_pipeline.ledger.tables_uploads import refused_uploads, upload_parts, uploads
 from diary_pipeline.ledger.tombstones import AUDIO_ERASED
 
 
@@ -83,15 +84,18 @@ def find(conn: sa.Connection, id: str, owner: str | None = None) -> Upload | Non
 
 
 def is_kept(code: str | None) -> bool:
-    """Say whether a refusal with this code leaves the bytes of its upload to be tried again; not what was erased."""
-    return code != AUDIO_ERASED
+    """Say whether a refusal with this code leaves the bytes of its upload to be tried again.
+
+    Not what was erased, nor what no second look makes better: it would fill a disk for nothing.
+    """
+    return code != AUDIO_ERASED and code not in HOPELESS
 
 
 def wanted(conn: sa.Connection, ids: Sequence[str], refused_kept_s: float) -> dict[str, bool]:
     """Say of each of these uploads that the ledger knows whether its bytes are still needed; this is the one rule.
 
     They are while its submission waits, and for so many seconds after it was refused, unless it was dropped, was tried
-    again under another id, or is of audio that was erased.
+    again under another id, or its code keeps nothing (`is_kept`).
     """
     s, since = submissions.c, now(conn) - refused_kept_s
     columns = (s.id, s.status, s.recording_key, s.ended_at, s.reason_code)
@@ -101,13 +105,6 @@ def wanted(conn: sa.Connection, ids: Sequence[str], refused_kept_s: float) -> di
         or (row.status == "refused" and row.ended_at > since and not row.dropped and is_kept(row.reason_code))
         for row in rows
     }
-
-
-def refused_among(conn: sa.Connection, ids: Sequence[str], owners: Collection[str]) -> list[tuple[str, str]]:
-    """Return those of these uploads of these people that were refused, with their owner."""
-    s = submissions.c
-    rows = each(conn, sa.select(s.id, s.owner, s.status), s.id, ids)
-    return [(row.id, row.owner) for row in rows if row.status == "refused" and row.owner in owners]
 
 
 def parts(conn: sa.Connection, id: str) -> list[UploadPart]:
@@ -220,6 +217,6 @@ def _row(id: str, part: UploadPart) -> dict[str, object]:
 
 
 def _forgotten(tx: sa.Connection, id: str) -> bool:
-    for column in (upload_parts.c.submission_id, uploads.c.submission_id):
+    for column in (upload_parts.c.submission_id, uploads.c.submission_id, refused_uploads.c.submission_id):
         tx.execute(column.table.delete().where(column == id))
     return True

@@ -26,7 +26,7 @@ from diary_pipeline.ledger.tables import (
     submissions_waiting,
 )
 from diary_pipeline.ledger.tables_jobs import JOB_INDICES, JOB_TABLES
-from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES
+from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES, refused_uploads
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
 
@@ -94,6 +94,10 @@ def _without_jobs(tx: sa.Connection) -> None:
         tx.exec_driver_sql(f"ALTER TABLE work DROP COLUMN {name}")
 
 
+def _without_contents_of_refused_uploads(tx: sa.Connection) -> None:
+    refused_uploads.drop(tx)
+
+
 UNDO: Sequence[Undo] = (
     _without_vocabulary,
     _without_language_models,
@@ -106,6 +110,7 @@ UNDO: Sequence[Undo] = (
     _without_identity,
     _without_compactions,
     _without_jobs,
+    _without_contents_of_refused_uploads,
 )
 """What steps 2, 3, ... brought, taken away: the ledger that a program of the version before knew."""
 
