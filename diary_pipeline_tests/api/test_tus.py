@@ -416,6 +416,18 @@ def test_more_bytes_are_refused_too_when_what_was_announced_fills_a_part(
     assert offset(client, path) == 0
 
 
+def test_who_sent_too_much_is_told_where_the_upload_stands(client: httpx.Client) -> None:
+    path = begin(client, 9)
+    assert send(client, path, 0, b"1234").status_code == 204
+    far = send(client, path, 4, b"567890")
+    assert send(client, path, 4, b"56789").status_code == 204
+    behind = send(client, path, 9, b"hi")
+    for answer, at in ((far, "4"), (behind, "9")):
+        assert (answer.status_code, answer.json()["error"]) == (413, "upload_length_exceeded")
+        assert answer.headers["upload-offset"] == at
+        assert answer.json()["message"].endswith(f"it stands at byte {at}.")
+
+
 def test_an_upload_that_is_not_there_is_404(client: httpx.Client) -> None:
     with pytest.raises(TusCommunicationError):
         TusClient(f"{client.base_url}/files").uploader(file_stream=io.BytesIO(MEMO), url=f"{client.base_url}/files/no")
