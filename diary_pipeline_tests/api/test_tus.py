@@ -24,7 +24,7 @@ from diary_pipeline.api.tus import PART_BYTES
 from diary_pipeline.intake.resumable import sweep
 from diary_pipeline.ledger import erasures, submissions
 from diary_pipeline.ledger.tables_uploads import uploads
-from diary_pipeline.ledger.uploads import UploadPart, expire, settle
+from diary_pipeline.ledger.uploads import expire
 from diary_pipeline.upkeep.places import StoredObjects
 from diary_pipeline_tests.api.serving import Deployment, asked
 
@@ -126,41 +126,6 @@ def test_bytes_that_are_sent_twice_are_kept_once(client: httpx.Client, other: ht
     late = send(other, path, 0, MEMO[:1000])
     assert (late.status_code, late.json()["error"], late.headers["upload-offset"]) == (409, "offset_conflict", "1000")
     assert offset(client, path) == 1000
-
-
-@pytest.mark.parametrize("sha256", [{}, {"sha256": hashlib.sha256(MEMO).hexdigest()}], ids=["no sum", "its sum"])
-@pytest.mark.parametrize("late_bytes", [MEMO[1000:], MEMO[:-1000]], ids=["the same", "others"])
-def test_a_late_try_of_the_last_bytes_neither_replaces_nor_removes_what_was_answered(
-    client: httpx.Client, other: httpx.Client, deployment: Deployment, sha256: dict[str, str], late_bytes: bytes
-) -> None:
-    path = begin(client, **sha256)
-    send(client, path, 0, MEMO[:1000])
-
-    def slow() -> Iterator[bytes]:
-        yield late_bytes[:1000]
-        assert send(client, path, 1000, MEMO[1000:]).status_code == 204
-        yield late_bytes[1000:]
-
-    late = other.patch(path, content=slow(), headers={**PATCHES, "Upload-Offset": "1000"})
-    assert (late.status_code, late.headers["upload-offset"]) == (409, str(len(MEMO)))
-    assert whole(deployment, path) == MEMO
-    assert job(client, path)["status"] == "pending"
-
-
-@pytest.mark.parametrize("rest", [MEMO[1000:], MEMO[1000:5000]], ids=["all of it", "a part of it"])
-def test_what_a_server_settled_that_was_killed_then_is_finished_by_the_next_try(
-    client: httpx.Client, deployment: Deployment, rest: bytes
-) -> None:
-    path = begin(client)
-    send(client, path, 0, MEMO[:1000])
-    id = path.rpartition("/")[2]
-    last = UploadPart(1000, len(MEMO) - 1000, f"upload-parts/{id}/last")
-    deployment.parts.store.put(last.object_key, MEMO[1000:])
-    assert settle(deployment.parts.ledger, id, last) == last
-    assert offset(client, path) == 1000
-    answer = send(client, path, 1000, rest)
-    assert (answer.status_code, offset(client, path)) == (204 if len(rest) == last.size_bytes else 409, len(MEMO))
-    assert whole(deployment, path) == MEMO
 
 
 def test_what_came_before_a_connection_broke_is_kept(client: httpx.Client, deployment: Deployment) -> None:
