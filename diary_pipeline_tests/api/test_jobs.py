@@ -131,6 +131,19 @@ def test_a_body_that_breaks_others_is_refused(home: Home, body: bytes, status: i
 
 
 @pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"recorded_at": "0001-01-01T00:00:00Z"}, "before 1877"),
+        ({"audio_url": "gs://b/o.m4a"}, "a bucket's name has 3 to 223"),
+    ],
+)
+def test_what_is_wrong_with_a_value_of_the_right_form_is_told(home: Home, said: dict[str, str], why: str) -> None:
+    answer = home.client.post("/jobs", json={"audio_url": URL, **said})
+    assert answer.status_code == 422
+    assert why in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
     ("metadata", "why"),
     [
         (b"[" * 64 + b"]" * 64, "The field metadata has more than 64 levels."),
