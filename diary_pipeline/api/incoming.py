@@ -14,6 +14,7 @@ import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -140,4 +141,5 @@ def disposition_name(header: str | None) -> str | None:
         message["Content-Disposition"] = header.encode("latin-1").decode("utf-8")
     except UnicodeError:
         message["Content-Disposition"] = header
-    return message.get_filename()
+    named = [value for name, value in message.get_params([], "content-disposition") if name == "filename"]
+    return collapse_rfc2231_value(named[-1]).strip() if named else None  # `filename*` comes last, wherever it stood
