@@ -17,10 +17,10 @@ from email.message import Message
 from email.utils import collapse_rfc2231_value
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from diary_pipeline.api.problems import Problem, unavailable
 from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.intake.near import write_whole
 from diary_pipeline.intake.scratch import scratch_file
 
 BLOCK_BYTES = 1 << 20
@@ -41,7 +41,7 @@ class Incoming:
         self._also = hashlib.new(also, usedforsecurity=False) if also else None
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
-        self._file: IO[bytes] = io.BytesIO()
+        self._file = io.RawIOBase()
         self._ends = ExitStack()
         self.path = Path()
         """Of the scratch file, from when the context is entered."""
@@ -93,9 +93,7 @@ class Incoming:
                 self._digest.update(block)
                 if self._also:
                     self._also.update(block)
-                left = memoryview(block)
-                while left:  # a disk that fills up takes a part
-                    left = left[self._file.write(left) :]
+                write_whole(self._file, block, self.folder)
 
 
 @contextmanager
