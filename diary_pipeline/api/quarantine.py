@@ -10,7 +10,7 @@ from diary_pipeline.api.auth import Asking, Caller
 from diary_pipeline.api.incoming import storing
 from diary_pipeline.api.opening import instant
 from diary_pipeline.api.parts import Given, Parts
-from diary_pipeline.api.problems import Problem, answers
+from diary_pipeline.api.problems import Problem, answers, problem
 from diary_pipeline.intake import quarantine_ends as ends
 from diary_pipeline.intake.quarantine import quarantine
 from diary_pipeline.ledger import quarantine as ledger_quarantine
@@ -180,8 +180,7 @@ def retry_trouble(id: TroubleId, parts: Given, caller: Asking) -> Again:
         with parts.ledger.reading() as conn:
             in_view = quarantine_ends.uploads_among(conn, [id], caller.owner)
         if in_view:
-            code, _, message = UPLOAD_GONE.partition(": ")
-            raise Problem(409, code, message)
+            raise problem(409, UPLOAD_GONE)
         raise _missing()
     return Again(id=done[0].id, goes_on_as=done[0].now)
 
@@ -216,5 +215,4 @@ def _known(id: str) -> str:
 
 
 def _missing() -> Problem:
-    code, _, message = NO_TROUBLE.partition(": ")
-    return Problem(404, code, message)
+    return problem(404, NO_TROUBLE)

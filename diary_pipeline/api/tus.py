@@ -25,6 +25,7 @@ from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import CHECKSUM_MISMATCH, Problem, answer, answers, faults, invalid, problem_of
 from diary_pipeline.api.tus_headers import ALGORITHMS, VERSION, Checksum, announced, checksum, standing
 from diary_pipeline.core.errors import DiaryError, PermanentError
+from diary_pipeline.core.upload_uris import upload_uri
 from diary_pipeline.intake.resumable import UploadMoved, remove
 from diary_pipeline.ledger import jobs, uploads
 from diary_pipeline.ledger.tables import NOT_WHOLE
@@ -100,7 +101,7 @@ def begin(
         parts,
         who,
         file.wishes,
-        f"upload:{id}",
+        upload_uri(id),
         file.file_name,
         SOURCE,
         id=id,

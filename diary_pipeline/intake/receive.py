@@ -92,8 +92,9 @@ def receive(
         with scratch_file(rules.scratch) as copy:
             source = source or source_of(submission, store)
             check_model(Options.read(submission.options).whisper_model, rules.allowed_models)
+            zone = rules.owners(submission.owner).time_zone
             path, sha256 = source.bring(copy, rules.limits)
-            taken = _take(submission, rules, source, path, sha256)
+            taken = _take(submission, rules, source, zone, (path, sha256))
             received = _keep(ledger, store, submission, taken, rules)
     except (NotNow, AudioGoing) as error:
         logger.warning("source_not_ready", submission=submission.id, code=error.code)
@@ -128,9 +129,9 @@ def refuse(ledger: Ledger, submission: Submission, error: DiaryError) -> Receive
     return Received(submission.id, submission.file_name, "refused", code=error.code, message=message)
 
 
-def _take(submission: Submission, rules: Rules, source: Source, path: Path, sha256: str) -> _Taken:
+def _take(submission: Submission, rules: Rules, source: Source, zone: str, brought: tuple[Path, str]) -> _Taken:
+    path, sha256 = brought
     asked = Options.read(submission.options)
-    owner = rules.owners(submission.owner)
     wanted = source.sidecar.under(asked)
     if asked.sha256 not in {None, sha256}:
         raise PermanentError(
@@ -138,7 +139,7 @@ def _take(submission: Submission, rules: Rules, source: Source, path: Path, sha2
         )
     try:
         facts = probe(path, rules.limits, submission.file_name)
-        spoken = _spoken(submission, source, facts, wanted.recorded_at, owner.time_zone)
+        spoken = _spoken(submission, source, facts, wanted.recorded_at, zone)
     except PermanentError:
         raise
     except OSError as error:

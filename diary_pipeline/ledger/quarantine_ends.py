@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage
+from diary_pipeline.core.upload_uris import is_upload, upload_uri
 from diary_pipeline.ledger import refused_uploads
 from diary_pipeline.ledger.again import locked, ready
 from diary_pipeline.ledger.connect import Ledger
@@ -58,7 +59,7 @@ def retry_upload(ledger: Ledger, id: str, new_id: str, owner: str | None = None)
 
     def tried(tx: sa.Connection) -> list[TriedAgain]:
         rows = [row for row in _troubled(tx, submissions, [id], owner) if is_upload(row.uri)]
-        return [TriedAgain(id, _begin_again(tx, row, new_id, f"upload:{new_id}")) for row in rows]
+        return [TriedAgain(id, _begin_again(tx, row, new_id, upload_uri(new_id))) for row in rows]
 
     return ledger.write(tried)
 
@@ -121,11 +122,6 @@ def _drop(tx: sa.Connection, ids: Sequence[str], by: str, owner: str | None) -> 
     for id in sorted(there):
         _put_aside(tx, id, by, at)
     return [id for id in ids if id in there]
-
-
-def is_upload(uri: str | None) -> bool:
-    """Whether bytes were handed in, which are kept for some days only."""
-    return uri is not None and uri.startswith("upload:")
 
 
 def _put_aside(tx: sa.Connection, id: str, by: str, at: float) -> None:

@@ -17,7 +17,7 @@ from diary_pipeline.ledger.acceptance import HOPELESS
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import is_dropped
 from diary_pipeline.ledger.statements import each, insert_missing, now
-from diary_pipeline.ledger.submissions import refuse_in
+from diary_pipeline.ledger.submissions import is_waiting, refuse_in
 from diary_pipeline.ledger.tables import WAITING, submissions
 from diary_pipeline.ledger.tables_uploads import refused_uploads, upload_parts, uploads
 from diary_pipeline.ledger.tombstones import AUDIO_ERASED
@@ -68,7 +68,7 @@ def find(conn: sa.Connection, id: str, owner: str | None = None) -> Upload | Non
     row = conn.execute(chosen if owner is None else chosen.where(s.owner == owner)).one_or_none()
     if row is None:
         return None
-    waits = row.status == "pending" and row.recording_key is None
+    waits = is_waiting(row.status, row.recording_key)
     return Upload(
         id=row.id,
         owner=row.owner,
@@ -101,7 +101,7 @@ def wanted(conn: sa.Connection, ids: Sequence[str], refused_kept_s: float) -> di
     columns = (s.id, s.status, s.recording_key, s.ended_at, s.reason_code)
     rows = each(conn, sa.select(*columns, is_dropped(s.id, s.ended_at).label("dropped")), s.id, ids)
     return {
-        row.id: (row.status == "pending" and row.recording_key is None)
+        row.id: is_waiting(row.status, row.recording_key)
         or (row.status == "refused" and row.ended_at > since and not row.dropped and is_kept(row.reason_code))
         for row in rows
     }

@@ -16,9 +16,8 @@ from typing import Protocol
 from diary_pipeline.catalogue.log_object import sweep_staged
 from diary_pipeline.catalogue.rewrite import rewrite_without
 from diary_pipeline.core.errors import NotFound, TransientError
-from diary_pipeline.intake.parts import KEPT_S, halves_of, sweep_parts
-from diary_pipeline.intake.scratch import sweep_scratch
-from diary_pipeline.ledger import log_objects, refused_uploads, submissions
+from diary_pipeline.intake.parts import halves_of, sweep_intake
+from diary_pipeline.ledger import log_objects, refused_uploads
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.storage.keys import (
@@ -159,12 +158,7 @@ class ScratchFiles:
 
     def remove(self, _gone: Sequence[Subject], /) -> None:
         """Delete what no submission waits for, and what killed processes left; who is fetching it finds out itself."""
-        sweep_scratch(self.folder)
-        sweep_parts(self.folder, KEPT_S, self._waiting)
-
-    def _waiting(self, ids: Sequence[str]) -> set[str]:
-        with self.ledger.reading() as conn:
-            return {row.id for row in submissions.get(conn, ids) if row.waits}
+        sweep_intake(self.folder, self.ledger)
 
 
 @dataclass(frozen=True)
