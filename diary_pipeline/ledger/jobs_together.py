@@ -8,14 +8,14 @@ import threading
 from dataclasses import dataclass, field
 
 from diary_pipeline.core.errors import PermanentError
-from diary_pipeline.ledger.connect import UNHOLDABLE, Ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.database_errors import UNHOLDABLE
 from diary_pipeline.ledger.jobs import NewJob, Opened, open_jobs
 
 MOST_TOGETHER = 256
 """In one transaction; some tens of milliseconds on either database."""
 _OF_ONE = (PermanentError, *UNHOLDABLE)
-"""What is wrong with one of the jobs, so that none was opened. Of an error that passes by itself, such as a connection
-that is lost, nobody knows whether it came before the commit or after it."""
+"""What is wrong with one of the jobs; see database_errors.py for why these alone prove that none was opened."""
 
 
 @dataclass
