@@ -19,7 +19,10 @@ from diary_pipeline.intake.work import IntakeReport
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.claims import claim_keys
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.tables import submissions as table
+from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.builders import silence, speech_like, write_audio
 from diary_pipeline_tests.door import House, broken_wav, cut, written
 
@@ -211,6 +214,19 @@ def test_a_small_budget_leaves_the_rest_for_the_next_call(house: House) -> None:
     report = house.door.work(60, 1)
     assert (report.accepted, report.left) == (1, 1)
     assert house.work() == IntakeReport(accepted=1)
+
+
+def test_what_has_waited_goes_first_at_the_door_as_soon_as_the_deployment_says(house: House, tmp_path: Path) -> None:
+    wiring = Wiring(load_settings({"DIARY_HOME": str(tmp_path / "home"), "DIARY_PRIORITY_STEP_MINUTES": "1"}))
+    files = [house.sound("low.wav", pitch_hz=100), house.sound("medium.wav", pitch_hz=200)]
+    (low,) = wiring.intake.submit(files[:1], "me", "cli", {}, priority="low")
+    with wiring.ledger.writing() as tx:
+        tx.execute(table.update().values(created_at=table.c.created_at - 200.0))
+    wiring.intake.submit(files[1:], "me", "cli", {})
+    taken: list[Received] = []
+    wiring.intake.work(0, 1, taken.append)
+    assert [one.submission_id for one in taken] == [low]
+    wiring.ledger.close()
 
 
 def test_somebody_who_waits_for_a_file_does_not_work_off_the_backlog_first(house: House) -> None:
