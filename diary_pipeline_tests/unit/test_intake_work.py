@@ -6,8 +6,10 @@ import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.catalogue.commit import Failed, commit_transcripts
@@ -214,6 +216,28 @@ def test_a_small_budget_leaves_the_rest_for_the_next_call(house: House) -> None:
     report = house.door.work(60, 1)
     assert (report.accepted, report.left) == (1, 1)
     assert house.work() == IntakeReport(accepted=1)
+
+
+def test_a_slice_asks_for_what_it_can_do_and_goes_on_until_nothing_is_left(house: House) -> None:
+    for n in range(60):
+        written(house, f"{n}.m4a", b"")
+    house.scan()
+    most = 0
+
+    def note(_conn: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        nonlocal most
+        if "submissions.turn_at" in statement and "LIMIT" in statement:
+            values = parameters.values() if isinstance(parameters, dict) else parameters
+            most = max(most, *(value for value in values if isinstance(value, int)))
+
+    sa.event.listen(house.ledger.engine, "before_cursor_execute", note)
+    try:
+        assert house.door.work(0, 1_000).left == 50
+        assert house.door.work(60, 55) == IntakeReport(refused=55, left=1)
+        assert house.work() == IntakeReport(refused=4)
+    finally:
+        sa.event.remove(house.ledger.engine, "before_cursor_execute", note)
+    assert most == 51, "of a thousand that it may look at"
 
 
 def test_what_has_waited_goes_first_at_the_door_as_soon_as_the_deployment_says(house: House, tmp_path: Path) -> None:
