@@ -38,7 +38,7 @@ class BatchSettings(BaseModel):
         ge=0,
     )
     max_attempts: int = setting(
-        "Batches", 3, "Runs that may try one batch before its recordings are failed.", ge=1, le=100
+        "Batches", 3, "Runs that may try one batch before it is halved or, of one recording, failed.", ge=1, le=100
     )
     retry_s: float = setting(
         "Batches",

@@ -1,7 +1,8 @@
 """What died or was left half done is found and brought to its end. The one retry loop of the platform.
 
 Dagster's `run_retries` is off: a batch moves on to attempt n+1 only when Dagster says that the run of attempt n is
-absent or has ended, and after the last attempt its recordings fail. Asking for runs is dispatch.py's business.
+absent or has ended. After the last attempt it is halved, and a recording that is lost alone fails. Asking for runs is
+dispatch.py's business.
 """
 
 import time
@@ -18,6 +19,7 @@ from diary_pipeline.defs.events import mark_failed
 from diary_pipeline.ledger import batches, leases, recordings, retries
 from diary_pipeline.ledger.batches import ClosedBatch, OpenBatch
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.transcription.checkpoints import forget_ended
 
@@ -28,6 +30,8 @@ OURS = frozenset(
 )
 HOLDER = "recovery"
 """Who claims recordings only to say that they failed."""
+
+logger = log(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Recovery:
         return canceled
 
     def recover(self, instance: dg.DagsterInstance, stage: Stage) -> None:
-        """Move batches of dead runs on to their next attempt, or give their recordings up after the last."""
+        """Move batches of dead runs on to their next attempt; after the last halve them, or give up what is alone."""
         for batch in self._open(stage):
             if not self._is_lost(instance, batch):
                 continue
@@ -81,15 +85,34 @@ class Recovery:
                 batches.next_attempt(self.ledger, batch.id, batch.attempt)
                 continue
             try:
+                if batch.recordings > 1:
+                    halves = batches.halve(self.ledger, batch.id, batch.attempt, self.max_attempts)
+                    _show_halved(instance, _run_of(instance, batch), halves)
+                    continue
                 claimed = batches.claim_batch(self.ledger, batch.id, batch.attempt, HOLDER, self.lease_s)
             except Fenced:  # another tick was faster
                 continue
             self._give_up(instance, claimed, {})
-        with self.ledger.reading() as conn:  # given back again and again by runs that raised
-            exhausted = {e.key: e for e in batches.exhausted(conn, stage, self.max_attempts)}
-        if exhausted:
-            claimed = batches.claim_keys(self.ledger, stage, list(exhausted), HOLDER, self.lease_s)
-            self._give_up(instance, claimed, {k: (e.reason_code, e.message) for k, e in exhausted.items()})
+        self._end_exhausted(instance, stage)
+
+    def _end_exhausted(self, instance: dg.DagsterInstance, stage: Stage) -> None:
+        """Give up, or halve, what was given back again and again by runs that raised."""
+        with self.ledger.reading() as conn:
+            exhausted = batches.exhausted(conn, stage, self.max_attempts)
+        alone = 2 * self.max_attempts - 1  # all attempts once more, after what it was halved with: see halving.py
+        reasons = {
+            e.key: (e.reason_code, e.message) for e in exhausted if e.reason_code or (e.alone and e.attempts >= alone)
+        }
+        if reasons:
+            claimed = batches.claim_keys(self.ledger, stage, list(reasons), HOLDER, self.lease_s)
+            self._give_up(instance, claimed, reasons)
+        silent: dict[str | None, list[str]] = {}
+        for one in exhausted:
+            if one.key not in reasons:
+                silent.setdefault(one.run_id, []).append(one.key)
+        for run_id, keys in silent.items():
+            halves = batches.halve_ready(self.ledger, stage, keys, self.max_attempts)
+            _show_halved(instance, instance.get_run_by_id(run_id) if run_id else None, halves)
 
     def _open(self, stage: Stage) -> list[OpenBatch]:
         with self.ledger.reading() as conn:
@@ -101,9 +124,8 @@ class Recovery:
             return False
         if batch.state == "claimed":  # whoever claimed it is known by its own id, also a run from the UI
             return _is_over(instance, batch.run_id)
-        wanted = {tags.BATCH: batch.id, tags.ATTEMPT: str(batch.attempt)}
-        runs = instance.get_runs(dg.RunsFilter(tags=wanted), limit=1)
-        return bool(runs) and runs[0].is_finished  # not there yet: the request is repeated
+        run = _run_of(instance, batch)
+        return run is not None and run.is_finished  # not there yet: the request is repeated
 
     def _give_up(
         self, instance: dg.DagsterInstance, batch: Batch, reasons: Mapping[str, tuple[str | None, str | None]]
@@ -113,7 +135,7 @@ class Recovery:
         with self.ledger.reading() as conn:
             for lease in batch.leases:
                 code, message = reasons.get(lease.key, (None, None))
-                told = message or f"Its run died {self.max_attempts} times; look at the runs."
+                told = message or "Its runs died without a word, though they carried nothing else; look at the runs."
                 told = f"{told} Launch the partition again when that is mended."
                 recording = recordings.get(conn, lease.key)
                 # What killed every run without a word would do so again, and takes others down with it.
@@ -149,6 +171,28 @@ class Recovery:
         if results:
             mark_failed(instance, f"batch {batch_id}", results, [dg.AssetKey(a) for a in ASSETS[stage]])
         batches.mark_reported(self.ledger, batch_id)
+
+
+def _run_of(instance: dg.DagsterInstance, batch: OpenBatch) -> dg.DagsterRun | None:
+    """Return the run that claimed a batch, or the one that was asked for."""
+    if batch.run_id:
+        return instance.get_run_by_id(batch.run_id)
+    wanted = {tags.BATCH: batch.id, tags.ATTEMPT: str(batch.attempt)}
+    return next(iter(instance.get_runs(dg.RunsFilter(tags=wanted), limit=1)), None)
+
+
+def _show_halved(instance: dg.DagsterInstance, run: dg.DagsterRun | None, halves: Sequence[str]) -> None:
+    """Say where people look, which is the last run that died, how its recordings go on."""
+    if not halves:
+        return
+    logger.warning("batch_halved", run=run and run.run_id, halves=halves)
+    if run is not None:
+        instance.report_engine_event(
+            "Batch halved: every run that carried it died without a word. What is left of it is tried again in smaller "
+            f"batches, so that one bad recording takes no other with it: runs with the tag {tags.BATCH} "
+            f"{' or '.join(halves)}.",
+            run,
+        )
 
 
 def _is_over(instance: dg.DagsterInstance, run_id: str | None) -> bool:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import PRIORITIES, Stage
 from diary_pipeline.ledger.claims import claim_batch, claim_keys, release
 from diary_pipeline.ledger.connect import Ledger, queue
+from diary_pipeline.ledger.halving import halve, halve_ready
 from diary_pipeline.ledger.planner import PlanLimits, PlannedBatch, Waiting, plan
 from diary_pipeline.ledger.statements import CHUNK, chunks, now
 from diary_pipeline.ledger.tables import UNREPORTED, batch_items, batches, recordings, work
@@ -25,6 +26,8 @@ __all__ = [
     "claim_keys",
     "exhausted",
     "failed_codes",
+    "halve",
+    "halve_ready",
     "keys_of",
     "mark_reported",
     "mark_requested",
@@ -74,6 +77,11 @@ class Exhausted:
     reason_code: str | None
     """None: the run ended without a word."""
     message: str | None
+    attempts: int
+    run_id: str | None
+    """The last run of the batch that carried it last."""
+    alone: bool
+    """That batch held nothing else."""
 
 
 def plan_waiting(ledger: Ledger, stage: Stage, limits: PlanLimits) -> list[str]:
@@ -161,12 +169,20 @@ def failed_codes(
 
 
 def exhausted(conn: sa.Connection, stage: Stage, max_attempts: int) -> list[Exhausted]:
-    """Return recordings that are still to be done, held by nobody, and were claimed `max_attempts` times in vain."""
-    nobody = work.c.expires_at.is_(None) | (work.c.expires_at <= now(conn))
-    tried = (work.c.stage == stage) & work.c.state.in_(("ready", "planned")) & (work.c.attempts >= max_attempts)
-    told = sa.select(work.c.recording_key, work.c.reason_code, work.c.message)
-    rows = conn.execute(told.where(tried, nobody).order_by(work.c.recording_key).limit(CHUNK))
-    return [Exhausted(*row) for row in rows.tuples()]
+    """Return recordings that were claimed `max_attempts` times, and given back the last time.
+
+    What a batch carries is not among them: whether its runs died is counted by the batch.
+    """
+    carried = (batch_items.c.recording_key == work.c.recording_key) & (batches.c.stage == stage)
+    ids = sa.select(batches.c.id).join(batch_items, batch_items.c.batch_id == batches.c.id)
+    newest = ids.where(carried, batches.c.claimed_at.is_not(None)).order_by(batches.c.claimed_at.desc()).limit(1)
+    last = batches.alias("last")
+    there = work.outerjoin(last, last.c.id == newest.correlate(work).scalar_subquery())
+    tried = (work.c.stage == stage) & (work.c.state == "ready") & (work.c.attempts >= max_attempts)
+    columns = (work.c.recording_key.label("key"), work.c.reason_code, work.c.message, work.c.attempts, last.c.run_id)
+    told = sa.select(*columns, (last.c.recordings == 1).label("alone"))
+    rows = conn.execute(told.select_from(there).where(tried).order_by(work.c.recording_key).limit(CHUNK))
+    return [Exhausted(**{**row._mapping, "alone": bool(row.alone)}) for row in rows]
 
 
 def _plan_waiting(tx: sa.Connection, stage: Stage, limits: PlanLimits) -> list[str]:

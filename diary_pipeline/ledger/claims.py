@@ -8,6 +8,7 @@ What surprises: an ad-hoc batch is an ordinary batch, born claimed. When its run
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -57,7 +58,20 @@ def release(
     ledger.write(lambda tx: _release(tx, batch, reason, retry_s, tried))
 
 
-def _claim_batch(tx: sa.Connection, batch_id: str, attempt: int, holder: str, lease_s: float) -> Batch:
+@dataclass(frozen=True)
+class OpenItems:
+    """What is open of a locked batch, whose work is locked too."""
+
+    stage: Stage
+    free: Mapping[str, WorkRow]
+    """Held by nobody else."""
+    held: tuple[str, ...]
+    outcomes: Mapping[str, str]
+    """Of what others did or took over."""
+
+
+def open_items(tx: sa.Connection, batch_id: str, attempt: int, holder: str | None) -> OpenItems:
+    """Lock a batch and what is open of it; Fenced when it is closed or at another attempt."""
     row = tx.execute(sa.select(batches).where(batches.c.id == batch_id).with_for_update()).one_or_none()
     if row is None:
         raise NotFound("batch_missing", f"There is no batch {batch_id}; the sensor plans its recordings again.")
@@ -68,8 +82,8 @@ def _claim_batch(tx: sa.Connection, batch_id: str, attempt: int, holder: str, le
         )
     is_open = (batch_items.c.batch_id == batch_id) & batch_items.c.outcome.is_(None)
     keys = list(tx.execute(sa.select(batch_items.c.recording_key).where(is_open)).scalars())
-    found, at = _locked(tx, row.stage, keys), now(tx)
-    mine, held, outcomes = [], [], {}
+    found, at = locked_work(tx, row.stage, keys), now(tx)
+    free, held, outcomes = {}, [], {}
     for key in sorted(keys):
         there = found.get(key)
         if there is None or there.batch_id != batch_id:
@@ -79,29 +93,36 @@ def _claim_batch(tx: sa.Connection, batch_id: str, attempt: int, holder: str, le
         elif _is_held(there, holder, at):
             held.append(key)
         else:
-            mine.append(key)
-    leases = take(tx, row.stage, mine, batch_id=batch_id, holder=holder, lease_s=lease_s)
-    if mine or not held:
+            free[key] = there
+    return OpenItems(row.stage, free, tuple(held), outcomes)
+
+
+def _claim_batch(tx: sa.Connection, batch_id: str, attempt: int, holder: str, lease_s: float) -> Batch:
+    found, at = open_items(tx, batch_id, attempt, holder), now(tx)
+    mine = list(found.free)
+    leases = take(tx, found.stage, mine, batch_id=batch_id, holder=holder, lease_s=lease_s)
+    if mine or not found.held:
         claimed = {"state": "claimed", "run_id": holder, "claimed_at": at}
         tx.execute(batches.update().where(batches.c.id == batch_id).values(**claimed))
-    settle(tx, batch_id, outcomes)
-    _show(tx, row.stage, mine, "pending", "transcribing")
+    settle(tx, batch_id, found.outcomes)
+    _show(tx, found.stage, mine, "pending", "transcribing")
     sign_on(tx, holder, lease_s)
-    return Batch(batch_id, row.stage, tuple(leases), held=tuple(held), settled=tuple(sorted(outcomes)))
+    return Batch(batch_id, found.stage, tuple(leases), held=found.held, settled=tuple(sorted(found.outcomes)))
 
 
 def _claim_keys(tx: sa.Connection, stage: Stage, keys: Sequence[str], holder: str, lease_s: float) -> Batch:
     before = _lock_batches(tx, stage, keys)
     if stage == "note":
         _add_missing_notes(tx, keys)
-    found, at = _locked(tx, stage, keys), now(tx)
+    found, at = locked_work(tx, stage, keys), now(tx)
     if any(row.batch_id not in before for row in found.values() if row.batch_id is not None):
         raise GaveWay
     held = [k for k in keys if k in found and _is_held(found[k], holder, at)]
     mine = [k for k in keys if k in found and k not in set(held)]
     batch_id = uuid.uuid4().hex
     if mine:
-        _add_claimed(tx, batch_id, stage, [found[k] for k in mine], holder=holder, at=at)
+        claimed = {"state": "claimed", "attempt": 1, "run_id": holder, "claimed_at": at}
+        add_batch(tx, batch_id, stage, [found[k] for k in mine], planned_at=at, **claimed)
         moved: dict[str, dict[str, str]] = {}
         for key in mine:
             old = found[key].batch_id
@@ -120,7 +141,7 @@ def _claim_keys(tx: sa.Connection, stage: Stage, keys: Sequence[str], holder: st
 
 def _release(tx: sa.Connection, batch: Batch, reason: tuple[str, str] | None, retry_s: float, tried: bool) -> None:
     tx.execute(sa.select(batches.c.id).where(batches.c.id == batch.id).with_for_update())
-    found = _locked(tx, batch.stage, [lease.key for lease in batch.leases])
+    found = locked_work(tx, batch.stage, [lease.key for lease in batch.leases])
     mine = [
         lease.key
         for lease in batch.leases
@@ -165,7 +186,8 @@ def settle(tx: sa.Connection, batch_id: str, outcomes: Mapping[str, str]) -> Non
     tx.execute(batches.update().where(finished).values(state="closed", closed_at=at, reported_at=told))
 
 
-def _locked(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, WorkRow]:
+def locked_work(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[str, WorkRow]:
+    """Lock the work of these recordings at one stage, and return it by key."""
     found: dict[str, WorkRow] = {}
     for some in chunks(sorted(keys)):
         chosen = sa.select(work).where(work.c.stage == stage, work.c.recording_key.in_(some))
@@ -187,7 +209,7 @@ def _lock_batches(tx: sa.Connection, stage: Stage, keys: Sequence[str]) -> dict[
     return states
 
 
-def _is_held(row: WorkRow, holder: str, at: float) -> bool:
+def _is_held(row: WorkRow, holder: str | None, at: float) -> bool:
     return row.holder not in (None, holder) and row.expires_at is not None and row.expires_at > at
 
 
@@ -203,23 +225,18 @@ def _add_missing_notes(tx: sa.Connection, keys: Sequence[str]) -> None:
             insert_missing(tx, work, {**told, **like})
 
 
-def _add_claimed(
-    tx: sa.Connection, batch_id: str, stage: Stage, rows: Sequence[WorkRow], *, holder: str, at: float
-) -> None:
+def add_batch(tx: sa.Connection, batch_id: str, stage: Stage, rows: Sequence[WorkRow], **told: object) -> None:
+    """Add a batch of chosen recordings with its items, and what is told of it."""
     models = {row.model for row in rows}
     tx.execute(
         batches.insert().values(
             id=batch_id,
             stage=stage,
             model=models.pop() if len(models) == 1 else "",
-            state="claimed",
-            attempt=1,
             priority=max(row.priority for row in rows),
             recordings=len(rows),
             audio_s=sum(row.audio_s for row in rows),
-            run_id=holder,
-            planned_at=at,
-            claimed_at=at,
+            **told,
         )
     )
     for some in chunks(rows):

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from diary_pipeline.ledger import batches, claims, leases
+from diary_pipeline.ledger import batches, claims, halving, leases
 from diary_pipeline.ledger.commits import Change, record
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import PlanLimits
@@ -188,6 +188,8 @@ def test_claiming_and_releasing_read_by_key_and_never_by_status(ledger: Ledger) 
         claims._claim_keys(tx, "note", keys, "backfill", LEASE_S)
         leases._beat(tx, "backfill", LEASE_S)
         batches._next_attempt(tx, batch.id, None)
+        halving._halve_ready(tx, "transcript", keys, 0)
+        halving._halve(tx, batch.id, 2, 2)
 
     said = plans(ledger, run)
     assert len(said) > 20

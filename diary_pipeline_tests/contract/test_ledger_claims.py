@@ -10,6 +10,7 @@ from diary_pipeline.ledger import batches, leases
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.tables import work
 from diary_pipeline_tests.contract.batch_work import (
+    LEASE_S,
     LIMITS,
     accept,
     batch_of,
@@ -148,47 +149,37 @@ def test_a_planned_batch_has_no_attempt_to_follow(ledger: Ledger) -> None:
     assert open_(ledger)[id].attempt == 1
 
 
-def test_recordings_whose_every_run_died_are_exhausted(ledger: Ledger) -> None:
-    id, keys = batch_of(ledger)
+def exhausted(ledger: Ledger) -> list[tuple[str, str | None, str | None, bool]]:
+    """Return key, reason's code, last run and whether its batch held nothing else, of what was tried twice."""
+    with ledger.reading() as conn:
+        return [(e.key, e.reason_code, e.run_id, e.alone) for e in batches.exhausted(conn, "transcript", 2)]
 
-    def exhausted() -> list[str]:
-        with ledger.reading() as conn:
-            return [e.key for e in batches.exhausted(conn, "transcript", 2)]
 
-    for attempt in (1, 2):
-        assert exhausted() == []
+def test_what_a_batch_carries_is_not_exhausted_whatever_its_runs_died_of(ledger: Ledger) -> None:
+    id, _ = batch_of(ledger)
+    for attempt in (1, 2, 3):
         claim(ledger, id, attempt, f"run{attempt}")
-        assert exhausted() == []  # its last run may still do it
         batches.next_attempt(ledger, id)
-    assert exhausted() == keys
-    commit(ledger, claim_keys(ledger, keys[:1]))
-    assert exhausted() == keys[1:]
+        assert exhausted(ledger) == []
 
 
-def test_who_is_exhausted_is_told_why_the_last_run_gave_up_and_nothing_when_it_died(ledger: Ledger) -> None:
-    told, silent = accept(ledger, 2)
+def test_who_is_exhausted_is_told_why_the_last_run_gave_up_and_who_was_with_it(ledger: Ledger) -> None:
+    told, silent, alone = accept(ledger, 3)
     why = ("store_unwritable", "The disk is full; free some space.")
-    batches.release(ledger, claim_keys(ledger, [told, silent]), why)
-    running = claim_keys(ledger, [told, silent])
-
-    def exhausted() -> list[batches.Exhausted]:
-        with ledger.reading() as conn:
-            return batches.exhausted(conn, "transcript", 2)
-
-    assert exhausted() == [], "its lease is live"
+    batches.release(ledger, claim_keys(ledger, [told, silent, alone]), why)
+    running, apart = claim_keys(ledger, [told, silent], "pair"), claim_keys(ledger, [alone], "apart")
+    assert exhausted(ledger) == [], "its lease is live"
+    batches.next_attempt(ledger, apart.id)
+    batches.release(ledger, batches.claim_batch(ledger, apart.id, 2, "apart", LEASE_S))
     batches.release(ledger, replace(running, leases=running.leases[:1]), why)
-    assert exhausted() == [batches.Exhausted(told, *why)]
+    of_alone = (alone, None, "apart", True)
+    assert exhausted(ledger) == [(told, "store_unwritable", "pair", False), of_alone]
     batches.next_attempt(ledger, running.id)
-    assert exhausted() == [batches.Exhausted(told, *why), batches.Exhausted(silent, None, None)]
+    batches.release(ledger, batches.claim_batch(ledger, running.id, 2, "pair again", LEASE_S))
+    assert exhausted(ledger) == [
+        (told, "store_unwritable", "pair again", False),
+        (silent, None, "pair again", False),
+        of_alone,
+    ]
     commit(ledger, claim_keys(ledger, [told]))
     assert works(ledger)[told].reason_code is None
-
-
-def test_work_that_somebody_asks_for_anew_has_all_its_attempts_again(ledger: Ledger) -> None:
-    (key,) = accept(ledger, 1)
-    for n in range(3):
-        commit(ledger, claim_keys(ledger, [key]), f"v{n}")
-    assert works(ledger)[key].attempts == 1
-
-
-# backfills

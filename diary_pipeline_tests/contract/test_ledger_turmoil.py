@@ -59,8 +59,20 @@ class Turmoil:
     def recover(self, stage: Stage) -> None:
         """Take a batch from its run."""
         for batch in list(open_(self.ledger, stage).values())[:1]:
+            if self.chance.random() < 0.3:
+                self.halve(batch)
+                continue
             batches.next_attempt(self.ledger, batch.id, batch.attempt)
             self.run(batch.id, batch.attempt + (batch.state != "planned"))
+
+    def halve(self, batch: batches.OpenBatch) -> None:
+        """Divide a batch, unless somebody else was at it."""
+        try:
+            halves = batches.halve(self.ledger, batch.id, batch.attempt, 1)
+        except Fenced:
+            return
+        for id in halves:
+            self.run(id, 1)
 
     def drain(self) -> None:
         """Do what is left to do, with runs that all behave."""

@@ -98,6 +98,52 @@ def test_recordings_whose_every_run_died_end_as_failed(house: House) -> None:
     assert house.status("transcript") == (set(), {key})
 
 
+def test_a_recording_that_kills_every_run_is_found_and_fails_alone(house: House) -> None:
+    for day in range(1, 9):
+        house.drop(f"2026-03-0{day} river.wav", seconds=2.0 + day / 10)
+    carried: list[tuple[int, int]] = []
+    poison = ""
+    while requests := house.tick("uploads"):
+        for request in requests:
+            id, attempt = request.tags[tags.BATCH], int(request.tags[tags.ATTEMPT])
+            with house.ledger.reading() as conn:
+                keys = batches.keys_of(conn, id)
+            poison = poison or keys[2]
+            if poison not in keys:
+                assert house.execute("uploads", request).success
+                continue
+            carried.append((len(keys), attempt))
+            dead = started(house, request)
+            batches.claim_batch(house.ledger, id, attempt, dead.run_id, 0.0)  # and then the decoder takes it with it
+            house.instance.report_run_failed(dead, "the process is gone")
+            if len(carried) == 3:
+                last_of_all = dead.run_id
+    assert carried == [(8, 1), (8, 2), (8, 3), (4, 3), (2, 3), (1, 1), (1, 2), (1, 3)]
+    house.once()
+    found = dict(house.sql("SELECT recording_key, coalesce(reason_code, status) FROM recordings"))
+    assert found == {**dict.fromkeys(house.keys(), "completed"), poison: "worker_lost"}
+    assert house.status("transcript") == ({*house.keys()} - {poison}, {poison})
+    said = [entry.message for entry in house.instance.all_logs(last_of_all)]
+    assert any(line.startswith("Batch halved") for line in said), "who looks at the dead run reads how it goes on"
+
+
+def test_recordings_of_runs_that_are_ended_without_a_word_are_tried_apart_before_they_fail(house: House) -> None:
+    for day in (1, 2):
+        house.drop(f"2026-03-0{day} river.wav", seconds=2.0 + day / 10)
+    carried = []
+    while requests := house.tick("uploads"):
+        for request in requests:
+            batch = batches.claim_batch(
+                house.ledger, request.tags[tags.BATCH], int(request.tags[tags.ATTEMPT]), request.run_key or "", 60.0
+            )
+            carried.append(len(batch.leases))
+            batches.release(house.ledger, batch, retry_s=0)  # what a run does that is terminated
+    assert carried == [2] * 3 + [1] * 6
+    with house.ledger.reading() as conn:
+        rows = recordings.rows(conn, house.keys())
+    assert [(r.status, r.reason_code) for r in rows] == [("failed", "worker_lost")] * 2
+
+
 @dg.job
 def somebody_elses() -> None:
     """A job of another team on the same Dagster."""
