@@ -308,4 +308,4 @@ def test_bad_audio_fails_the_job_and_good_audio_is_done_once(tmp_path: Path) -> 
     }
     assert ended["a.wav"]["recording_key"] == ended["again.wav"]["recording_key"]
     assert (ended["a.wav"]["duplicate"], ended["again.wav"]["duplicate"]) == (False, True)
-    assert house.kept() == [], "no second look would help"
+    assert house.kept() == [], "no other try makes them better"

@@ -95,11 +95,12 @@ def test_what_was_written_before_a_restore_is_left(house: House) -> None:
 
 def test_uploads_that_nobody_needs_go_after_a_day(house: House) -> None:
     house.noted("walk.m4a")
-    ids = ("waits", "refused", "refused_long", "dropped", "erased", "cancelled", "stranger", "young")
+    ids = ("waits", "refused", "refused_long", "dropped", "erased", "cancelled", "hopeless", "stranger", "young")
     jobs.open_jobs(house.ledger, [make_job(id, uri=f"upload:{id}") for id in ids if id != "stranger"])
     for id in ("refused", "refused_long", "dropped"):
-        handed_in.refuse(house.ledger, id, "audio_empty", "It holds no audio.")
+        handed_in.refuse(house.ledger, id, "audio_too_short", "It is short.")
     handed_in.refuse(house.ledger, "erased", AUDIO_ERASED, "It was erased.")
+    handed_in.refuse(house.ledger, "hopeless", "audio_empty", "It holds no audio.")
     drop(house.ledger, ["dropped"], "anna")
     with house.ledger.writing() as tx:
         tx.execute(submissions.update().where(submissions.c.id == "refused_long").values(ended_at=LONG_AGO))
