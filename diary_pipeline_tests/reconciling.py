@@ -40,7 +40,7 @@ class House:
 
     def look(self, **how: Any) -> Reconciled:
         """Reconcile."""
-        return reconcile(self.ledger, self.store, self.publisher.live, **how)
+        return reconcile(self.ledger, self.store, self.publisher.live, **{"refused_kept_s": 7 * 86_400.0, **how})
 
     def found(self, **how: Any) -> list[tuple[str, str, str]]:
         """Reconcile, and return what was found without the sentences."""

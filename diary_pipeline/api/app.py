@@ -24,16 +24,17 @@ from diary_pipeline.api import (
     uploads,
     webhook_routes,
 )
-from diary_pipeline.api.asked import Heads, check_query
 from diary_pipeline.api.browsers import origins
 from diary_pipeline.api.docs_page import add_docs
 from diary_pipeline.api.document import TITLES, describe
 from diary_pipeline.api.door import door
 from diary_pipeline.api.guards import bodies
 from diary_pipeline.api.headers import SecurityHeaders
+from diary_pipeline.api.heads import Heads
 from diary_pipeline.api.metrics import Metrics
 from diary_pipeline.api.parts import Parts
 from diary_pipeline.api.problems import install
+from diary_pipeline.api.queries import check_query
 from diary_pipeline.api.request_log import RequestLog
 from diary_pipeline.api.watch import Watch
 

@@ -14,12 +14,13 @@ import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from diary_pipeline.api.problems import Problem, unavailable
 from diary_pipeline.core.errors import ServiceMissing
+from diary_pipeline.intake.near import write_whole
 from diary_pipeline.intake.scratch import scratch_file
 
 BLOCK_BYTES = 1 << 20
@@ -40,7 +41,7 @@ class Incoming:
         self._also = hashlib.new(also, usedforsecurity=False) if also else None
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
-        self._file: IO[bytes] = io.BytesIO()
+        self._file = io.RawIOBase()
         self._ends = ExitStack()
         self.path = Path()
         """Of the scratch file, from when the context is entered."""
@@ -92,13 +93,13 @@ class Incoming:
                 self._digest.update(block)
                 if self._also:
                     self._also.update(block)
-                left = memoryview(block)
-                while left:  # a disk that fills up takes a part
-                    left = left[self._file.write(left) :]
+                write_whole(self._file, block, self.folder)
 
 
 @contextmanager
-def storing() -> Iterator[None]:
+def storing(
+    told: str = "The file cannot be stored now and nothing of it is kept: hand it in again later.",
+) -> Iterator[None]:
     """Tell a client that bytes cannot be stored now, without the paths of ours that our own errors name."""
     try:
         yield
@@ -106,12 +107,7 @@ def storing() -> Iterator[None]:
         why = error.__cause__ if isinstance(error, ServiceMissing) else error
         is_full = isinstance(why, OSError) and why.errno in _NO_ROOM
         code = error.code if isinstance(error, ServiceMissing) else "store_unwritable"
-        raise unstored("storage_full" if is_full else code) from error
-
-
-def unstored(code: str) -> Problem:
-    """Make the problem of bytes that found no room; nothing of them is kept."""
-    return unavailable(code, "The file cannot be stored now and nothing of it is kept: hand it in again later.")
+        raise unavailable("storage_full" if is_full else code, told) from error
 
 
 def too_large(most_bytes: int) -> Problem:
@@ -143,4 +139,5 @@ def disposition_name(header: str | None) -> str | None:
         message["Content-Disposition"] = header.encode("latin-1").decode("utf-8")
     except UnicodeError:
         message["Content-Disposition"] = header
-    return message.get_filename()
+    named = [value for name, value in message.get_params([], "content-disposition") if name == "filename"]
+    return collapse_rfc2231_value(named[-1]).strip() if named else None  # `filename*` comes last, wherever it stood

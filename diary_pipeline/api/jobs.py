@@ -11,7 +11,7 @@ from diary_pipeline.api.auth import Asking, Caller
 from diary_pipeline.api.models import JOB, Gone, Job, JobList, JobStatus, Priority, Progress
 from diary_pipeline.api.opening import instant
 from diary_pipeline.api.parts import Given, Parts
-from diary_pipeline.api.problems import Problem, answers
+from diary_pipeline.api.problems import Problem, answers, problem
 from diary_pipeline.core.batch import ENDED
 from diary_pipeline.ledger import jobs as ledger_jobs
 from diary_pipeline.ledger.jobs import Cursor
@@ -91,8 +91,7 @@ def find_job(parts: Parts, caller: Caller, id: str) -> ledger_jobs.Job:
             job = ledger_jobs.find(conn, id, caller.owner)
         if job is not None:
             return job
-    code, _, message = NO_JOB.partition(": ")
-    raise Problem(404, code, message)
+    raise problem(404, NO_JOB)
 
 
 def shown(job: ledger_jobs.Job, done_at: float | None) -> Job:

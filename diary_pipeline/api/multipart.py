@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from diary_pipeline.api.incoming import Incoming, too_large
+from diary_pipeline.api.incoming import Incoming, disposition_name, too_large
 from diary_pipeline.api.problems import Problem
 
 MEDIA_TYPE = "multipart/form-data"
@@ -128,22 +128,23 @@ class _Reading:
         self._header = self._value = b""
 
     def _headers_finished(self) -> None:
-        _, said = parse_options_header(self._headers.get(b"content-disposition"))
+        header = self._headers.get(b"content-disposition", b"")
+        _, said = parse_options_header(header)
         if b"name" not in said:
             raise _broken()
         name = said[b"name"].decode("utf-8", "replace")
+        file_name = disposition_name(header.decode("latin-1"))  # the parser knows no `filename*`
         if name == FILE:
             if self._file is not None:
                 raise Problem(422, "file_repeated", "The form has two files: hand in each with a request of its own.")
-            if b"filename" not in said:
+            if file_name is None:
                 told = (
                     f"The field {FILE!r} is a text and no file: send it with its file name, `{FILE}=@memo.m4a` in curl."
                 )
                 raise Problem(422, "file_missing", told)
             digest = self._headers.get(b"content-digest")
-            file_name = said[b"filename"].decode("utf-8", "replace")
             self._file = Form({}, file_name, digest.decode("latin-1") if digest else None)
-        elif b"filename" in said:
+        elif file_name is not None:
             raise Problem(422, "field_unexpected", f"The recording goes into {FILE!r}; the form has a file elsewhere.")
         else:
             self._name = name

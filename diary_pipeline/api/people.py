@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from diary_pipeline.api.auth import Asking
 from diary_pipeline.api.opening import instant
 from diary_pipeline.api.parts import Given
-from diary_pipeline.api.problems import Problem, answers
+from diary_pipeline.api.problems import answers, problem
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.core.owner import owner_name
 from diary_pipeline.ledger import erasures
@@ -52,15 +52,14 @@ def erase_user(
     """Erase all of a person: hidden at once; audio, transcripts, notes and exports are removed by the next upkeep."""
     if caller.owner != user_id or "submit" not in caller.scopes:
         caller.require("admin")
-    code, _, message = _NOBODY.partition(": ")
     try:
         owner_name(user_id)
     except UsageError:
-        raise Problem(404, code, message) from None
+        raise problem(404, _NOBODY) from None
     if caller.owner not in (None, user_id):
-        raise Problem(404, code, message)
+        raise problem(404, _NOBODY)
     try:
         erasure = erasures.hide(parts.ledger, parts.seal, "user", user_id)
     except NotFound:
-        raise Problem(404, code, message) from None
+        raise problem(404, _NOBODY) from None
     return Erasure(erasure_id=erasure.id, status="hidden", hidden_at=instant(erasure.hidden_at))

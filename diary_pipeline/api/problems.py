@@ -167,6 +167,12 @@ def answers(*statuses: int, **said: str) -> dict[int | str, dict[str, Any]]:
     return told
 
 
+def problem(status: int, said: str) -> Problem:
+    """Make a problem of a code and a sentence, with a colon between, as routes say them of their answers."""
+    code, _, message = said.partition(": ")
+    return Problem(status, code, message)
+
+
 def faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
     """Say what pydantic found, without what was sent."""
     return [

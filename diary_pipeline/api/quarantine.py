@@ -7,10 +7,11 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from diary_pipeline.api.auth import Asking, Caller
+from diary_pipeline.api.incoming import storing
 from diary_pipeline.api.opening import instant
 from diary_pipeline.api.parts import Given, Parts
-from diary_pipeline.api.problems import Problem, answers
-from diary_pipeline.intake import quarantine as intake_quarantine
+from diary_pipeline.api.problems import Problem, answers, problem
+from diary_pipeline.intake import quarantine_ends as ends
 from diary_pipeline.intake.quarantine import quarantine
 from diary_pipeline.ledger import quarantine as ledger_quarantine
 from diary_pipeline.ledger import quarantine_ends
@@ -173,13 +174,13 @@ def get_trouble(id: TroubleId, parts: Given, caller: Asking) -> TroubleShown:
 def retry_trouble(id: TroubleId, parts: Given, caller: Asking) -> Again:
     """Have one tried again, as if it had just come in."""
     caller.require("submit")
-    done = intake_quarantine.retry(parts.ledger, parts.store, [_known(id)], caller.owner)
+    with storing("It cannot be copied now and stays in quarantine: try it again later."):
+        done = ends.retry(parts.ledger, parts.store, [_known(id)], caller.owner)
     if not done:
         with parts.ledger.reading() as conn:
             in_view = quarantine_ends.uploads_among(conn, [id], caller.owner)
         if in_view:
-            code, _, message = UPLOAD_GONE.partition(": ")
-            raise Problem(409, code, message)
+            raise problem(409, UPLOAD_GONE)
         raise _missing()
     return Again(id=done[0].id, goes_on_as=done[0].now)
 
@@ -193,7 +194,7 @@ def drop_trouble(id: TroubleId, parts: Given, caller: Asking) -> Dropped:
     """Take one out of the list; it stays counted, and comes back if it fails once more."""
     caller.require("submit")
     by = f"key {caller.key_id}" if caller.key_id else "the job API"
-    if not intake_quarantine.drop(parts.ledger, parts.store, [_known(id)], by, caller.owner):
+    if not ends.drop(parts.ledger, parts.store, [_known(id)], by, caller.owner):
         raise _missing()
     return Dropped(id=id, dropped_by=by)
 
@@ -214,5 +215,4 @@ def _known(id: str) -> str:
 
 
 def _missing() -> Problem:
-    code, _, message = NO_TROUBLE.partition(": ")
-    return Problem(404, code, message)
+    return problem(404, NO_TROUBLE)

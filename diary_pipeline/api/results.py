@@ -16,7 +16,7 @@ from diary_pipeline.api.auth import Asking, Caller
 from diary_pipeline.api.corrections import tag_of
 from diary_pipeline.api.jobs import NO_JOB, JobId, find_job
 from diary_pipeline.api.parts import Given, Parts
-from diary_pipeline.api.problems import Problem, answers, unavailable
+from diary_pipeline.api.problems import Problem, answers, problem, unavailable
 from diary_pipeline.api.results_shown import Note, Transcription, shown_note, shown_transcript
 from diary_pipeline.catalogue.read import note_at, transcript_at
 from diary_pipeline.core.batch import ENDED
@@ -151,8 +151,7 @@ def _nothing(job: Job) -> Problem:
         return Problem(404, job.reason_code, job.message or f"The job has {job.status}.")
     if job.status in ENDED:
         return Problem(404, "result_missing", f"The job is {job.status} and has none.")
-    code, _, message = _NONE_YET.partition(": ")
-    return Problem(404, code, message)
+    return problem(404, _NONE_YET)
 
 
 def _download(job: Job, text: str, suffix: str) -> Response:

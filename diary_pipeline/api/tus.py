@@ -25,6 +25,7 @@ from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import CHECKSUM_MISMATCH, Problem, answer, answers, faults, invalid, problem_of
 from diary_pipeline.api.tus_headers import ALGORITHMS, VERSION, Checksum, announced, checksum, standing
 from diary_pipeline.core.errors import DiaryError, PermanentError
+from diary_pipeline.core.upload_uris import upload_uri
 from diary_pipeline.intake.resumable import UploadMoved, remove
 from diary_pipeline.ledger import jobs, uploads
 from diary_pipeline.ledger.tables import NOT_WHOLE
@@ -100,7 +101,7 @@ def begin(
         parts,
         who,
         file.wishes,
-        f"upload:{id}",
+        upload_uri(id),
         file.file_name,
         SOURCE,
         id=id,
@@ -197,10 +198,10 @@ async def _part(upload: Upload, body: AsyncIterator[bytes], parts: Parts, wanted
         try:
             async for chunk in body:
                 if file.size_bytes + len(chunk) > left:
-                    told = f"More came than the {upload.expected_bytes} bytes of Upload-Length; go on at byte {upload.received_bytes}."
-                    raise Problem(413, "upload_length_exceeded", told)
+                    told = f"More came than the {upload.expected_bytes} bytes of Upload-Length"
+                    raise Problem(413, "upload_length_exceeded", f"{told}; go on at byte {upload.received_bytes}.")
                 await file.write(chunk)
-                if wanted is None and file.size_bytes >= PART_BYTES:
+                if wanted is None and PART_BYTES <= file.size_bytes < left:  # behind the last byte may come more
                     break
         except ClientDisconnect as error:
             broken = error

@@ -36,6 +36,7 @@ from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.api.wishes import JSON, wishes_of
 from diary_pipeline.core.errors import PermanentError
+from diary_pipeline.core.upload_uris import upload_uri
 from diary_pipeline.ledger.jobs import Opened
 from diary_pipeline.storage.keys import upload_key
 
@@ -141,7 +142,7 @@ def opened(  # noqa: PLR0917 - what a job is made of
     Blocks. Problem 503 when nothing can be stored; UsageError for what cannot be had, and `idempotency_conflict`.
     """
     id = uuid.uuid4().hex
-    asked = new_job(parts, who, wishes, f"upload:{id}", name, source, idempotency_key=key, content=file.sha256, id=id)
+    asked = new_job(parts, who, wishes, upload_uri(id), name, source, idempotency_key=key, content=file.sha256, id=id)
     with storing():
         parts.store.put_file(upload_key(id), file.path)
     try:

@@ -95,7 +95,7 @@ def retry(ids: Ids = None, code: CodeOption = None, everything: AllOption = Fals
 
     Examples: `diary quarantine retry 2026-05-01-walk`; `diary quarantine retry --code internal_error`.
     """
-    from diary_pipeline.intake.quarantine import retry as try_again
+    from diary_pipeline.intake.quarantine_ends import retry as try_again
 
     wiring, chosen = _chosen(ids, code, everything, yes, "tried again")
     done = [one for some in _some(chosen) for one in try_again(wiring.ledger, wiring.store, some)]
@@ -114,7 +114,7 @@ def drop(ids: Ids = None, code: CodeOption = None, everything: AllOption = False
 
     Example: `diary quarantine drop --code audio_empty --yes`.
     """
-    from diary_pipeline.intake.quarantine import drop as let_go
+    from diary_pipeline.intake.quarantine_ends import drop as let_go
 
     wiring, chosen = _chosen(ids, code, everything, yes, "dropped")
     by = getpass.getuser()

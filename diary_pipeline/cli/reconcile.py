@@ -34,21 +34,9 @@ def reconcile(
     """
     settings = begin()
     existing_home(settings)
-    from diary_pipeline.upkeep.reconcile import reconcile as compare
     from diary_pipeline.wiring.deployment import Wiring
 
-    wiring = Wiring(settings)
-    live = settings.catalogue_file
-    done = compare(
-        wiring.ledger,
-        wiring.store,
-        live,
-        months=months,
-        limit=limit,
-        dry_run=dry_run,
-        most_lost=most_lost,
-        refused_kept_s=settings.refused_upload_days * 86_400,
-    )
+    done = Wiring(settings).reconcile(months=months, limit=limit, dry_run=dry_run, most_lost=most_lost)
     print_rows(COLUMNS, [(f.difference, f.subject, f.state, f.detail) for f in done.findings], form)
     say(f"{len(done.findings)} differences, {len(done.left)} left to you, in {done.seconds:.1f} s")
     if done.left:

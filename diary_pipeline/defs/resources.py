@@ -11,12 +11,10 @@ from diary_pipeline.defs.held import Leases
 from diary_pipeline.defs.recovery import Recovery
 from diary_pipeline.defs.report import Reporter
 from diary_pipeline.defs.run_failures import RunFailureWebhook
-from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.publications import place_of
-from diary_pipeline.storage.store import ObjectStore
 from diary_pipeline.upkeep.erase import Erased
 from diary_pipeline.upkeep.partitions import Partitions
-from diary_pipeline.upkeep.reconcile import Reconciled, reconcile
+from diary_pipeline.upkeep.reconcile import Reconciled
 from diary_pipeline.wiring.deployment import Wiring
 
 
@@ -52,14 +50,11 @@ class Eraser:
 class Reconciler:
     """Compares the stores of one deployment."""
 
-    ledger: Ledger
-    store: ObjectStore
-    live: Path
-    refused_kept_s: float
+    wiring: Wiring
 
     def __call__(self, months: int) -> Reconciled:
         """Mend what differs among what was written in the last months; 0: among everything."""
-        return reconcile(self.ledger, self.store, self.live, months=months, refused_kept_s=self.refused_kept_s)
+        return self.wiring.reconcile(months=months)
 
 
 def resources(wiring: Wiring) -> dict[str, object]:
@@ -84,7 +79,7 @@ def resources(wiring: Wiring) -> dict[str, object]:
         "eraser": lambda: eraser(wiring),
         "run_failure_webhook": lambda: RunFailureWebhook(s.run_failure_webhook),
         "growth": lambda: wiring.growth(wiring.compact),
-        "reconciler": lambda: Reconciler(wiring.ledger, wiring.store, s.catalogue_file, s.refused_upload_days * 86_400),
+        "reconciler": lambda: Reconciler(wiring),
     }
     return {name: _resource(make) for name, make in makers.items()}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes, urlsplit
 
 from diary_pipeline.core.errors import UsageError
+from diary_pipeline.core.upload_uris import is_upload
 
 _LONGEST_NAME = 255
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -37,7 +38,7 @@ def uris_of(paths: Iterable[Path]) -> list[str]:
 
 def scheme_of(place: str) -> str:
     """Give the scheme of a place, in lower case; a path without one is a file's."""
-    if place.startswith("upload:"):
+    if is_upload(place):
         return "upload"
     return place.partition(":")[0].lower() if _SCHEME.match(place) else "file"
 

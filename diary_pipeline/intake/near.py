@@ -15,7 +15,8 @@ from typing import Protocol
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.audio.probe import refuse_by_size
 from diary_pipeline.core.errors import AudioRefused, NotFound, PermanentError, ServiceMissing, TransientError
-from diary_pipeline.intake.names import path_of, scheme_of
+from diary_pipeline.core.upload_uris import is_upload, upload_id
+from diary_pipeline.intake.names import path_of
 from diary_pipeline.intake.sidecar import Sidecar, read_sidecar
 from diary_pipeline.intake.sources import FoundFile, look
 from diary_pipeline.ledger.submissions import Submission
@@ -52,7 +53,7 @@ class Source(Protocol):
 
 def source_of(submission: Submission, store: ObjectStore) -> Source:
     """Find what is here; NotFound `source_gone`, UsageError for what is no place of ours."""
-    if scheme_of(submission.uri) == "upload":
+    if is_upload(submission.uri):
         return Upload(submission, store)
     return File(submission)
 
@@ -132,7 +133,7 @@ class Upload(Kept):
     is_handed_in = True
 
     def __init__(self, submission: Submission, store: ObjectStore) -> None:
-        self._store, self._key = store, upload_key(submission.uri.partition(":")[2])
+        self._store, self._key = store, upload_key(upload_id(submission.uri))
         try:
             path = store.path(self._key)
         except NotFound:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from diary_pipeline.core.errors import Fenced
 from diary_pipeline.intake.near import unwritable
-from diary_pipeline.intake.scratch import holds, remove_unheld
+from diary_pipeline.intake.scratch import holds, remove_unheld, sweep_scratch
+from diary_pipeline.ledger import submissions
+from diary_pipeline.ledger.connect import Ledger
 
 KEPT_S = 6 * 3600.0
 """The longest pause between two tries to fetch is shorter."""
@@ -38,6 +40,17 @@ def part_of(scratch: Path, submission_id: str) -> Iterator[Path]:
         yield part
     finally:
         os.close(handle)
+
+
+def sweep_intake(scratch: Path, ledger: Ledger) -> None:
+    """Remove what killed processes left on this machine of what was on its way in, and what nobody waits for."""
+
+    def waiting(ids: Sequence[str]) -> set[str]:
+        with ledger.reading() as conn:
+            return submissions.waiting_among(conn, ids)
+
+    sweep_scratch(scratch)
+    sweep_parts(scratch, KEPT_S, waiting)
 
 
 def sweep_parts(scratch: Path, kept_s: float, waiting: Callable[[Sequence[str]], Collection[str]]) -> None:

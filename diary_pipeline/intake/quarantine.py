@@ -1,21 +1,15 @@
 """Quarantine: the recordings that did not become notes, with the stage, the reason and what to do; newest first.
 
-Refused at the door or failed at a later stage look alike here. What the ledger makes of one that leaves is
-ledger/quarantine_ends.py's business; here is what becomes of an upload's bytes then. The surprise: the cursor of the
-next page is made of the last row shown, so that troubles that come in between move nothing.
+Refused at the door or failed at a later stage look alike here. How one leaves stands in quarantine_ends.py. The
+surprise: the cursor of the next page is made of the last row shown, so that troubles that come in between move nothing.
 """
 
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diary_pipeline.core.errors import NotFound, UsageError
-from diary_pipeline.ledger import quarantine_ends
+from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import Trouble, troubles
-from diary_pipeline.ledger.quarantine_ends import TriedAgain
-from diary_pipeline.storage.keys import upload_key
-from diary_pipeline.storage.store import ObjectStore
 
 PAGE = 500
 
@@ -48,36 +42,6 @@ def every(ledger: Ledger, *, owner: str | None = None, code: str | None = None) 
         if len(found) < PAGE:
             return
         before = (found[-1].ended_at, found[-1].id)
-
-
-def retry(ledger: Ledger, store: ObjectStore, ids: Sequence[str], owner: str | None = None) -> list[TriedAgain]:
-    """Have troubles tried again, see quarantine_ends; an upload whose bytes are gone is left out.
-
-    Bytes come before rows, as everywhere: a kill in between leaves a copy that no job knows, which reconciling removes.
-    """
-    with ledger.reading() as conn:
-        uploads = quarantine_ends.uploads_among(conn, ids, owner)
-    new = {id: uuid.uuid4().hex for id in uploads}
-    for id in uploads:
-        try:
-            store.put_file(upload_key(new[id]), store.path(upload_key(id)))
-        except (NotFound, FileNotFoundError):
-            del new[id]
-    done = quarantine_ends.retry(ledger, ids, owner, new)
-    went_on = {one.id for one in done}
-    for old, id in new.items():
-        store.delete(upload_key(old if old in went_on else id))
-    return done
-
-
-def drop(ledger: Ledger, store: ObjectStore, ids: Sequence[str], by: str, owner: str | None = None) -> list[str]:
-    """Let troubles leave the view, see quarantine_ends, and an upload's bytes with them."""
-    with ledger.reading() as conn:
-        uploads = quarantine_ends.uploads_among(conn, ids, owner)
-    dropped = quarantine_ends.drop(ledger, ids, by, owner)
-    for id in set(uploads).intersection(dropped):
-        store.delete(upload_key(id))
-    return dropped
 
 
 def _read(cursor: str) -> tuple[float, str]:

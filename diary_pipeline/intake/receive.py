@@ -29,11 +29,10 @@ from diary_pipeline.intake.near import GONE, NotNow, Source, source_of, unwritab
 from diary_pipeline.intake.options import DETECT, NOTHING, Options, instant
 from diary_pipeline.intake.scratch import scratch_file
 from diary_pipeline.intake.submit import check_model
-from diary_pipeline.ledger import recordings, submissions, tombstones
+from diary_pipeline.ledger import recordings, refused_uploads, submissions, tombstones, uploads
 from diary_pipeline.ledger.acceptance import AudioGoing
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.submissions import Submission
-from diary_pipeline.ledger.uploads import is_kept
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.keys import audio_key
 from diary_pipeline.storage.store import ObjectStore
@@ -88,21 +87,27 @@ def receive(
 
     `fetched`: where they are now; without it they are here since it was submitted.
     """
-    source = fetched
+    source, sha256, is_kept = fetched, None, False
     try:
         with scratch_file(rules.scratch) as copy:
             source = source or source_of(submission, store)
-            taken = _take(submission, rules, source, copy)
+            check_model(Options.read(submission.options).whisper_model, rules.allowed_models)
+            zone = rules.owners(submission.owner).time_zone
+            path, sha256 = source.bring(copy, rules.limits)
+            taken = _take(submission, rules, source, zone, (path, sha256))
             received = _keep(ledger, store, submission, taken, rules)
     except (NotNow, AudioGoing) as error:
         logger.warning("source_not_ready", submission=submission.id, code=error.code)
         return Received(submission.id, submission.file_name, "waiting", code=error.code, message=error.message)
     except PermanentError as error:
         received = refuse(ledger, submission, error)
+        is_kept = source is not None and source.is_handed_in and uploads.is_kept(error.code)
+        if is_kept and sha256 is not None:
+            refused_uploads.note(ledger, submission.id, submission.owner, sha256)
     else:
         if source.seen:
             _remember(ledger, submission, source.seen.size_bytes, source.seen.mtime_ns)
-    if source and not (received.outcome == "refused" and source.is_handed_in and is_kept(received.code)):
+    if source and not is_kept:
         source.end()
     return received
 
@@ -124,19 +129,17 @@ def refuse(ledger: Ledger, submission: Submission, error: DiaryError) -> Receive
     return Received(submission.id, submission.file_name, "refused", code=error.code, message=message)
 
 
-def _take(submission: Submission, rules: Rules, source: Source, copy: Path) -> _Taken:
+def _take(submission: Submission, rules: Rules, source: Source, zone: str, brought: tuple[Path, str]) -> _Taken:
+    path, sha256 = brought
     asked = Options.read(submission.options)
-    check_model(asked.whisper_model, rules.allowed_models)
-    owner = rules.owners(submission.owner)
     wanted = source.sidecar.under(asked)
-    path, sha256 = source.bring(copy, rules.limits)
     if asked.sha256 not in {None, sha256}:
         raise PermanentError(
             "checksum_mismatch", f"{submission.file_name} is not what its sha256 says; send the file again."
         )
     try:
         facts = probe(path, rules.limits, submission.file_name)
-        spoken = _spoken(submission, source, facts, wanted.recorded_at, owner.time_zone)
+        spoken = _spoken(submission, source, facts, wanted.recorded_at, zone)
     except PermanentError:
         raise
     except OSError as error:

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from diary_pipeline.intake.near import unwritable
+from diary_pipeline.observability.logs import log
+
+logger = log(__name__)
 
 
 @contextmanager
@@ -38,16 +41,16 @@ def sweep_scratch(folder: Path) -> int:
 def remove_unheld(path: Path) -> bool:
     """Remove a file with what lies beside it under a longer name, unless somebody has it locked."""
     try:
-        handle = os.open(path, os.O_RDWR)
+        with path.open("r+b", buffering=0) as file:
+            if not holds(path, file.fileno()):
+                return False
+            for mine in path.parent.glob(f"{path.name}*"):
+                mine.unlink(missing_ok=True)
     except FileNotFoundError:
         return False  # another worker was faster
-    try:
-        if not holds(path, handle):
-            return False
-        for mine in path.parent.glob(f"{path.name}*"):
-            mine.unlink(missing_ok=True)
-    finally:
-        os.close(handle)
+    except OSError as error:  # another user's, or no locks there: one file must not keep intake from the others
+        logger.warning("scratch_left", error=error.strerror)
+        return False
     return True
 
 

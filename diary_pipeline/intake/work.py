@@ -21,9 +21,8 @@ from diary_pipeline.intake import resumable
 from diary_pipeline.intake.fetch import Fetching, FetchLimits
 from diary_pipeline.intake.fetcher import Fetcher
 from diary_pipeline.intake.options import Options
-from diary_pipeline.intake.parts import KEPT_S, sweep_parts
+from diary_pipeline.intake.parts import sweep_intake
 from diary_pipeline.intake.receive import Received, Rules, receive
-from diary_pipeline.intake.scratch import sweep_scratch
 from diary_pipeline.intake.sources import Walk, WatchedFolder
 from diary_pipeline.intake.submit import submit_found, submit_paths
 from diary_pipeline.ledger import submissions
@@ -257,11 +256,8 @@ class Intake:
         return len(ended)
 
     def _is_waiting(self, submission: Submission) -> bool:
-        return bool(self._waiting_of([submission.id]))
-
-    def _waiting_of(self, ids: Sequence[str]) -> set[str]:
         with self._ledger.reading() as conn:
-            return {row.id for row in submissions.get(conn, ids) if row.waits}
+            return bool(submissions.waiting_among(conn, [submission.id]))
 
     def _commit_refusals(self) -> None:
         with self._ledger.reading() as conn:
@@ -270,8 +266,7 @@ class Intake:
             commit_refusals(self._ledger, self._store, ids)
 
     def _sweep(self) -> None:
-        sweep_scratch(self._rules.scratch)
-        sweep_parts(self._rules.scratch, KEPT_S, self._waiting_of)
+        sweep_intake(self._rules.scratch, self._ledger)
         self._store.sweep(_STAGED_S)
         resumable.sweep(self._ledger, self._store)
 

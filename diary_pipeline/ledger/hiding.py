@@ -37,7 +37,7 @@ from diary_pipeline.ledger.tables_jobs import (
     outbox,
     source_cursors,
 )
-from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
+from diary_pipeline.ledger.tables_uploads import refused_uploads, upload_parts, uploads
 
 Row = Mapping[str, object]
 
@@ -60,6 +60,7 @@ AT_ONCE: Sequence[sa.Column[str]] = (
     llm_calls.c.recording_key,
     failures.c.subject,
     dropped_troubles.c.subject,
+    refused_uploads.c.submission_id,
 )
 """Where a subject stands in what people and workers are told; gone with the transaction that hides it."""
 AT_LAST: Sequence[sa.Column[str]] = (pointers.c.subject, history.c.subject)
@@ -67,6 +68,7 @@ AT_LAST: Sequence[sa.Column[str]] = (pointers.c.subject, history.c.subject)
 OF_OWNERS: Sequence[sa.Column[str]] = (
     seen_files.c.owner,
     llm_holds.c.owner,
+    refused_uploads.c.owner,
 )
 OF_OWNERS_AT_ONCE: Sequence[sa.Column[str]] = (
     idempotency_keys.c.owner,

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import ENDED
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.core.seal import Seal
+from diary_pipeline.core.upload_uris import upload_uri
 from diary_pipeline.ledger import erasures
 from diary_pipeline.ledger.acceptance import CANCELLED
 from diary_pipeline.ledger.claims import settle
@@ -85,7 +86,7 @@ def _cancel(tx: sa.Connection, settlement: Settlement, row: Row) -> Gone:
     abandon(tx, row.id)
     tell_ended(tx, [row.id])
     count_endings(tx, [("cancelled", None)])
-    return Gone("cancelled", upload=upload_key(row.id) if row.uri == f"upload:{row.id}" else None)
+    return Gone("cancelled", upload=upload_key(row.id) if row.uri == upload_uri(row.id) else None)
 
 
 def _stop(tx: sa.Connection, settlement: Settlement, key: str) -> None:

@@ -36,7 +36,7 @@ from diary_pipeline.ledger.tables import (
     work,
 )
 from diary_pipeline.ledger.tables_jobs import JOB_INDICES, JOB_TABLES
-from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES
+from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES, refused_uploads
 from diary_pipeline.ledger.turns import line_up
 
 Step = Callable[[sa.Connection], None]
@@ -138,6 +138,10 @@ def _turns(tx: sa.Connection) -> None:
         tx.execute(sa.schema.CreateIndex(index))
 
 
+def _what_refused_uploads_hold(tx: sa.Connection) -> None:
+    metadata.create_all(tx, tables=[refused_uploads])
+
+
 STEPS: Sequence[Step] = (
     _create,
     _vocabulary_of_recordings,
@@ -152,6 +156,7 @@ STEPS: Sequence[Step] = (
     _which_publications_are_compacted,
     _jobs,
     _turns,
+    _what_refused_uploads_hold,
 )
 """Step n brings version n - 1 to version n."""
 

@@ -6,12 +6,15 @@ failed until that has succeeded (settling.py).
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from diary_pipeline.core.batch import Stage
+from diary_pipeline.core.upload_uris import is_upload, upload_uri
+from diary_pipeline.ledger import refused_uploads
 from diary_pipeline.ledger.again import locked, ready
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import is_dropped
@@ -22,7 +25,7 @@ from diary_pipeline.ledger.tables_jobs import dropped_troubles, jobs
 from diary_pipeline.ledger.turns import in_turn
 
 _SHOWN: dict[Stage, str] = {"transcript": "pending", "note": "generating_notes"}
-_COPIED = ("owner", "source", "uri", "file_name", "options", "priority")
+_COPIED = ("owner", "source", "file_name", "options", "priority")
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,30 @@ class TriedAgain:
     """Recording key, or id of the new submission."""
 
 
-def retry(
-    ledger: Ledger, ids: Sequence[str], owner: str | None = None, uploads: Mapping[str, str] | None = None
-) -> list[TriedAgain]:
-    """Have troubles of one owner, or of anybody, tried again with all retries that there are; others are left out.
+def retry(ledger: Ledger, ids: Sequence[str], owner: str | None = None) -> list[TriedAgain]:
+    """Have troubles of one owner, or of anybody, tried again with all retries that there are.
 
-    So are refused uploads, but for `uploads`: those whose bytes lie under a new id already, by the old one. Who puts
-    them there is intake/quarantine.py, which is to be asked for a retry.
+    Others are left out, and so are refused uploads: whoever has their bytes asks for each with `retry_upload`.
     """
-    return ledger.write(lambda tx: _retry(tx, list(dict.fromkeys(ids)), owner, uploads or {})) if ids else []
+
+    def tried(tx: sa.Connection) -> list[TriedAgain]:
+        chosen = list(dict.fromkeys(ids))
+        failed = _retry_failed(tx, chosen, owner)
+        refused = [row for row in _troubled(tx, submissions, chosen, owner) if not is_upload(row.uri)]
+        new = {row.id: _begin_again(tx, row, uuid.uuid4().hex, row.uri) for row in refused if row.id not in failed}
+        return [TriedAgain(id, new.get(id, id)) for id in chosen if id in failed or id in new]
+
+    return ledger.write(tried) if ids else []
+
+
+def retry_upload(ledger: Ledger, id: str, new_id: str, owner: str | None = None) -> list[TriedAgain]:
+    """Have a refused upload tried again, whose bytes lie under `new_id` too; nothing when it is not in view."""
+
+    def tried(tx: sa.Connection) -> list[TriedAgain]:
+        rows = [row for row in _troubled(tx, submissions, [id], owner) if is_upload(row.uri)]
+        return [TriedAgain(id, _begin_again(tx, row, new_id, upload_uri(new_id))) for row in rows]
+
+    return ledger.write(tried)
 
 
 def uploads_among(conn: sa.Connection, ids: Sequence[str], owner: str | None = None) -> list[str]:
@@ -62,7 +80,7 @@ def drop(ledger: Ledger, ids: Sequence[str], by: str, owner: str | None = None) 
     return ledger.write(lambda tx: _drop(tx, list(dict.fromkeys(ids)), by, owner)) if ids else []
 
 
-def _retry(tx: sa.Connection, ids: Sequence[str], owner: str | None, uploads: Mapping[str, str]) -> list[TriedAgain]:
+def _retry_failed(tx: sa.Connection, ids: Sequence[str], owner: str | None) -> set[str]:
     rows = locked(tx, ids)
     at = now(tx)
     failed = {row.key: _failed_stage(row.failed_stage) for row in _troubled(tx, recordings, ids, owner)}
@@ -78,24 +96,23 @@ def _retry(tx: sa.Connection, ids: Sequence[str], owner: str | None, uploads: Ma
         # An expression, because a plain `status = ...` leads SQLite to walk all that have that status.
         mine = recordings.update().where(recordings.c.status.concat("") == "failed").values(status=shown, **cleared)
         each(tx, mine, recordings.c.key, keys)
-    troubled = _troubled(tx, submissions, ids, owner)
-    refused = [row for row in troubled if row.id not in failed and (row.id in uploads or not is_upload(row.uri))]
-    new = {row.id: uploads.get(row.id) or uuid.uuid4().hex for row in refused}
-    for row in refused:
-        copied = {name: getattr(row, name) for name in _COPIED}
-        if row.id in uploads:
-            copied["uri"] = f"upload:{new[row.id]}"
-        begun = {"id": new[row.id], "status": "pending", "duplicate": False, "created_at": at}
-        tx.execute(submissions.insert(), in_turn(tx, [{**copied, **begun}]))
-        said = tx.execute(sa.select(jobs).where(jobs.c.submission_id == row.id)).one_or_none()
-        if said is not None:
-            tx.execute(jobs.insert().values({**said._mapping, "submission_id": new[row.id]}))
-        # A second refusal of the same file is in view only under the submission that its file is known by.
-        mine = (seen_files.c.owner == row.owner) & (seen_files.c.path == row.uri)
-        known = seen_files.update().where(mine, seen_files.c.submission_id == row.id)
-        tx.execute(known.values(submission_id=new[row.id]))
-        _put_aside(tx, row.id, f"tried again as {new[row.id]}", at)
-    return [TriedAgain(id, new.get(id, id)) for id in ids if id in failed or id in new]
+    return set(failed)
+
+
+def _begin_again(tx: sa.Connection, refused: sa.Row[Any], new_id: str, uri: str) -> str:
+    """Open a new submission for what was refused and put the old one aside; return the new id."""
+    at = now(tx)
+    copied = {name: getattr(refused, name) for name in _COPIED}
+    begun = {"id": new_id, "uri": uri, "status": "pending", "duplicate": False, "created_at": at}
+    tx.execute(submissions.insert(), in_turn(tx, [{**copied, **begun}]))
+    said = tx.execute(sa.select(jobs).where(jobs.c.submission_id == refused.id)).one_or_none()
+    if said is not None:
+        tx.execute(jobs.insert().values({**said._mapping, "submission_id": new_id}))
+    # A second refusal of the same file is in view only under the submission that its file is known by.
+    mine = (seen_files.c.owner == refused.owner) & (seen_files.c.path == refused.uri)
+    tx.execute(seen_files.update().where(mine, seen_files.c.submission_id == refused.id).values(submission_id=new_id))
+    _put_aside(tx, refused.id, f"tried again as {new_id}", at)
+    return new_id
 
 
 def _drop(tx: sa.Connection, ids: Sequence[str], by: str, owner: str | None) -> list[str]:
@@ -107,12 +124,8 @@ def _drop(tx: sa.Connection, ids: Sequence[str], by: str, owner: str | None) -> 
     return [id for id in ids if id in there]
 
 
-def is_upload(uri: str | None) -> bool:
-    """Whether bytes were handed in, which are kept for some days only."""
-    return uri is not None and uri.startswith("upload:")
-
-
 def _put_aside(tx: sa.Connection, id: str, by: str, at: float) -> None:
+    refused_uploads.forget(tx, [id])
     upsert(tx, dropped_troubles, {"subject": id, "dropped_at": at, "dropped_by": by})
 
 

@@ -55,7 +55,7 @@ class Submission:
     @property
     def waits(self) -> bool:
         """Intake has neither accepted nor refused it."""
-        return self.status == "pending" and self.recording_key is None
+        return is_waiting(self.status, self.recording_key)
 
     @property
     def is_near(self) -> bool:
@@ -148,6 +148,16 @@ def get(conn: sa.Connection, ids: Sequence[str]) -> list[Submission]:
     for some in chunks(dict.fromkeys(ids)):
         found |= {s.id: s for s in map(_submission, conn.execute(_ROWS.where(submissions.c.id.in_(some))))}
     return [found[id] for id in dict.fromkeys(ids) if id in found]
+
+
+def is_waiting(status: str, recording_key: str | None) -> bool:
+    """Say of a row that was read what `WAITING` says to the database: intake has neither accepted nor refused it."""
+    return status == "pending" and recording_key is None
+
+
+def waiting_among(conn: sa.Connection, ids: Sequence[str]) -> set[str]:
+    """Return which of these submissions wait for intake."""
+    return {row.id for row in get(conn, ids) if row.waits}
 
 
 def starting(conn: sa.Connection, beginning: str, limit: int) -> list[str]:

@@ -8,12 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from diary_pipeline.core.upload_uris import UPLOAD
+
 metadata = sa.MetaData()
 
 NOT_WHOLE = 4_102_444_800.0
 """As `not_before`, or anything later (the year 2100): an upload whose last byte is not here yet."""
 NEAR, FAR, HALF = 0, 1, 2
-NEAR_SCHEMES = ("file:", "upload:")
+NEAR_SCHEMES = ("file:", UPLOAD)
 _IS_NEAR = " OR ".join(f"substr(uri, 1, {len(scheme)}) = '{scheme}'" for scheme in NEAR_SCHEMES)
 LANES = f"CASE WHEN not_before >= {NOT_WHOLE} THEN {HALF} WHEN {_IS_NEAR} THEN {NEAR} ELSE {FAR} END"
 

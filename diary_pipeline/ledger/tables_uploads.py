@@ -1,4 +1,4 @@
-"""The ledger's tables of uploads that come in parts; statements about them stand in uploads.py. See tables.py."""
+"""The ledger's tables of uploads; statements about them stand in uploads.py and refused_uploads.py. See tables.py."""
 
 import sqlalchemy as sa
 
@@ -22,5 +22,14 @@ upload_parts = sa.Table(
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("object_key", sa.Text, nullable=False),
 )
+
+refused_uploads = sa.Table(  # those whose bytes are kept to be tried again
+    "refused_uploads",
+    metadata,
+    sa.Column("submission_id", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("content_sha256", sa.Text, nullable=False),
+)
+sa.Index("refused_uploads_content", refused_uploads.c.content_sha256)
 
 UPLOAD_TABLES = (uploads, upload_parts)

@@ -7,17 +7,18 @@ What surprises: nobody holds an upload. Its length so far is moved by whoever fi
 replicas that are sent the same part one is told that it came too late, and a killed one leaves nothing locked.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from diary_pipeline.ledger.acceptance import HOPELESS
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import is_dropped
 from diary_pipeline.ledger.statements import each, now
-from diary_pipeline.ledger.submissions import refuse_in
+from diary_pipeline.ledger.submissions import is_waiting, refuse_in
 from diary_pipeline.ledger.tables import WAITING, submissions
-from diary_pipeline.ledger.tables_uploads import upload_parts, uploads
+from diary_pipeline.ledger.tables_uploads import refused_uploads, upload_parts, uploads
 from diary_pipeline.ledger.tombstones import AUDIO_ERASED
 
 
@@ -66,7 +67,7 @@ def find(conn: sa.Connection, id: str, owner: str | None = None) -> Upload | Non
     row = conn.execute(chosen if owner is None else chosen.where(s.owner == owner)).one_or_none()
     if row is None:
         return None
-    waits = row.status == "pending" and row.recording_key is None
+    waits = is_waiting(row.status, row.recording_key)
     return Upload(
         id=row.id,
         owner=row.owner,
@@ -82,31 +83,27 @@ def find(conn: sa.Connection, id: str, owner: str | None = None) -> Upload | Non
 
 
 def is_kept(code: str | None) -> bool:
-    """Say whether a refusal with this code leaves the bytes of its upload to be tried again; not what was erased."""
-    return code != AUDIO_ERASED
+    """Say whether a refusal with this code leaves the bytes of its upload to be tried again.
+
+    Not what was erased, nor what no second look makes better: it would fill a disk for nothing.
+    """
+    return code != AUDIO_ERASED and code not in HOPELESS
 
 
 def wanted(conn: sa.Connection, ids: Sequence[str], refused_kept_s: float) -> dict[str, bool]:
     """Say of each of these uploads that the ledger knows whether its bytes are still needed; this is the one rule.
 
     They are while its submission waits, and for so many seconds after it was refused, unless it was dropped, was tried
-    again under another id, or is of audio that was erased.
+    again under another id, or its code keeps nothing (`is_kept`).
     """
     s, since = submissions.c, now(conn) - refused_kept_s
     columns = (s.id, s.status, s.recording_key, s.ended_at, s.reason_code)
     rows = each(conn, sa.select(*columns, is_dropped(s.id, s.ended_at).label("dropped")), s.id, ids)
     return {
-        row.id: (row.status == "pending" and row.recording_key is None)
+        row.id: is_waiting(row.status, row.recording_key)
         or (row.status == "refused" and row.ended_at > since and not row.dropped and is_kept(row.reason_code))
         for row in rows
     }
-
-
-def refused_among(conn: sa.Connection, ids: Sequence[str], owners: Collection[str]) -> list[tuple[str, str]]:
-    """Return those of these uploads of these people that were refused, with their owner."""
-    s = submissions.c
-    rows = each(conn, sa.select(s.id, s.owner, s.status), s.id, ids)
-    return [(row.id, row.owner) for row in rows if row.status == "refused" and row.owner in owners]
 
 
 def parts(conn: sa.Connection, id: str) -> list[UploadPart]:
@@ -181,6 +178,6 @@ def _moved(tx: sa.Connection, id: str, part: UploadPart, values: Mapping[str, ob
 
 
 def _forgotten(tx: sa.Connection, id: str) -> bool:
-    for column in (upload_parts.c.submission_id, uploads.c.submission_id):
+    for column in (upload_parts.c.submission_id, uploads.c.submission_id, refused_uploads.c.submission_id):
         tx.execute(column.table.delete().where(column == id))
     return True

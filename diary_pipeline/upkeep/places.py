@@ -16,9 +16,8 @@ from typing import Protocol
 from diary_pipeline.catalogue.log_object import sweep_staged
 from diary_pipeline.catalogue.rewrite import rewrite_without
 from diary_pipeline.core.errors import NotFound, TransientError
-from diary_pipeline.intake.parts import KEPT_S, halves_of, sweep_parts
-from diary_pipeline.intake.scratch import sweep_scratch
-from diary_pipeline.ledger import log_objects, submissions, uploads
+from diary_pipeline.intake.parts import halves_of, sweep_intake
+from diary_pipeline.ledger import log_objects, refused_uploads
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.erasures import Subject
 from diary_pipeline.storage.keys import (
@@ -113,27 +112,35 @@ class RefusedUploads:
 
     def count(self, gone: Sequence[Subject], /) -> Mapping[str, int]:
         """Count uploads."""
-        found = len(list(self._same(gone)))
+        found = sum(self.store.exists(upload_key(id)) for id in self._same(gone))
         return {"refused": found} if found else {}
 
     def remove(self, gone: Sequence[Subject], /) -> None:
-        """Delete them; that they were refused may still be told."""
-        for key in list(self._same(gone)):
-            self.store.delete(key)
+        """Delete them, and what they held; that they were refused may still be told."""
+        ids = self._same(gone)
+        for id in ids:
+            self.store.delete(upload_key(id))
+        self.ledger.write(lambda tx: refused_uploads.forget(tx, ids))
 
-    def _same(self, gone: Sequence[Subject]) -> Iterator[str]:
+    def _same(self, gone: Sequence[Subject]) -> list[str]:
         erased = {(s.owner, s.content_sha256) for s in gone if s.content_sha256}
-        ids = [key.removeprefix(UPLOADS) for key in self.store.list(UPLOADS)] if erased else []
+        if not erased:
+            return []
+        self._read_unread({owner for owner, _ in erased})
         with self.ledger.reading() as conn:
-            refused = uploads.refused_among(conn, ids, {owner for owner, _ in erased})
-        for id, owner in refused:
+            return refused_uploads.of_bytes(conn, erased)
+
+    def _read_unread(self, owners: Collection[str]) -> None:
+        ids = [key.removeprefix(UPLOADS) for key in self.store.list(UPLOADS)]
+        with self.ledger.reading() as conn:
+            unread = refused_uploads.unread(conn, ids, owners)
+        for id, owner in unread:
             try:
                 with self.store.path(upload_key(id)).open("rb") as file:
                     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             except (NotFound, FileNotFoundError):
                 continue  # dropped or tried again meanwhile
-            if (owner, sha256) in erased:
-                yield upload_key(id)
+            refused_uploads.note(self.ledger, id, owner, sha256)
 
 
 @dataclass(frozen=True)
@@ -151,12 +158,7 @@ class ScratchFiles:
 
     def remove(self, _gone: Sequence[Subject], /) -> None:
         """Delete what no submission waits for, and what killed processes left; who is fetching it finds out itself."""
-        sweep_scratch(self.folder)
-        sweep_parts(self.folder, KEPT_S, self._waiting)
-
-    def _waiting(self, ids: Sequence[str]) -> set[str]:
-        with self.ledger.reading() as conn:
-            return {row.id for row in submissions.get(conn, ids) if row.waits}
+        sweep_intake(self.folder, self.ledger)
 
 
 @dataclass(frozen=True)

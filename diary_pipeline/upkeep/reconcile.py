@@ -28,8 +28,6 @@ LIMIT = 1000
 """Findings of each kind in one call: what many thousands have in common is not mended one by one."""
 ORPHAN_AGE_S = 6 * 3600.0
 """An object is committed seconds after it was written, or never; a copy of a file is accepted minutes after it."""
-REFUSED_KEPT_S = 7 * 86_400.0
-"""A person looks into the quarantine within a week."""
 MOST_LOST = 5
 """Objects that an accident takes at once; when more are missing, somebody has to say that they are really lost."""
 
@@ -62,18 +60,18 @@ def reconcile(
     store: ObjectStore,
     live: Path,
     *,
+    refused_kept_s: float,
     months: int = 0,
     limit: int = LIMIT,
     orphan_age_s: float = ORPHAN_AGE_S,
     dry_run: bool = False,
     most_lost: int = MOST_LOST,
-    refused_kept_s: float = REFUSED_KEPT_S,
 ) -> Reconciled:
     """Compare objects, ledger, the published file, audio and uploads, and mend what can be mended.
 
-    `months`: look at what was written in the last so many months, this one included; 0: at everything. ServiceMissing
-    `store_away` or `store_not_ours` when objects and ledger are not of one diary. More than `most_lost` objects that
-    are missing at once are left alone. `refused_kept_s`: the bytes of a refused upload can be tried again for so long.
+    `refused_kept_s`: the bytes of a refused upload can be tried again for so long. `months`: look at what was written
+    in the last so many months, this one included; 0: at everything. More than `most_lost` objects that are missing at
+    once are left alone. ServiceMissing `store_away` or `store_not_ours` when objects and ledger are not of one diary.
     """
     started = time.perf_counter()
     demand_own_store(ledger, store)

@@ -4,7 +4,7 @@ No rule lives here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from diary_pipeline.upkeep.places import (
 )
 from diary_pipeline.upkeep.published import PublishedFiles
 from diary_pipeline.upkeep.receipts import what_remains
+from diary_pipeline.upkeep.reconcile import Reconciled, reconcile
 from diary_pipeline.upkeep.reprocess import Reprocess
 from diary_pipeline.upkeep.retain import Retention
 from diary_pipeline.wiring.stores import SEAL_FILE
@@ -39,6 +40,13 @@ WEBHOOK_KEY_FILE = "webhook.key"
 
 class Wiring(WaysIn):
     """The objects of one deployment."""
+
+    @cached_property
+    def reconcile(self) -> Callable[..., Reconciled]:
+        """What compares the stores, with what a refused upload is kept for; its other arguments are the caller's."""
+        s = self.settings
+        kept_s = s.refused_upload_days * 86_400
+        return partial(reconcile, self.ledger, self.store, s.catalogue_file, refused_kept_s=kept_s)
 
     @cached_property
     def reprocess(self) -> Reprocess:

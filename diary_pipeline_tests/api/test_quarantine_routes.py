@@ -7,6 +7,7 @@ import pytest
 from diary_pipeline.ledger import submissions
 from diary_pipeline.storage.keys import upload_key
 from diary_pipeline_tests.api.answering import Answering, answering
+from diary_pipeline_tests.api.test_uploads import unwritable
 from diary_pipeline_tests.api.test_webhook_routes import ended, key_of
 
 
@@ -46,6 +47,18 @@ def test_a_refused_upload_is_tried_again_while_its_bytes_are_kept(api: Answering
             assert "send it again" in again.json()["message"]
     api.client.delete(f"/quarantine/{id}", headers=key)
     assert api.client.post(f"/quarantine/{id}/retry", headers=key).status_code == 404
+
+
+def test_a_retry_that_finds_no_room_names_none_of_our_folders_and_may_be_repeated(api: Answering) -> None:
+    key = key_of(api, "anna")
+    id = api.client.put("/jobs/upload?filename=x.wav", content=b"no sound", headers=key).json()["job_id"]
+    submissions.refuse(api.parts.ledger, id, "audio_too_short", "x.wav is short.")
+    with unwritable(api.parts.settings.object_dir):
+        answer = api.client.post(f"/quarantine/{id}/retry", headers=key)
+    assert (answer.status_code, answer.json()["error"]) == (503, "store_unwritable")
+    assert str(api.parts.settings.home) not in answer.text
+    assert "stays in quarantine" in answer.json()["message"]
+    assert api.client.post(f"/quarantine/{id}/retry", headers=key).status_code == 202
 
 
 def test_a_dropped_trouble_leaves_the_list_and_says_which_key_dropped_it(api: Answering) -> None:

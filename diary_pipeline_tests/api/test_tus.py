@@ -1,5 +1,6 @@
 """Uploads in parts by the tus protocol: with its own client, two replicas, and connections and servers that break."""
 
+import asyncio
 import base64
 import hashlib
 import io
@@ -7,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError
 
+from diary_pipeline.api.app import all_in_one
 from diary_pipeline.api.tus import PART_BYTES
 from diary_pipeline.intake.resumable import UploadMoved, sweep
 from diary_pipeline.ledger import erasures, submissions
@@ -376,6 +378,26 @@ def test_more_bytes_than_were_announced_are_refused(client: httpx.Client) -> Non
     answer = send(client, path, 0, b"1234567890")
     assert (answer.status_code, answer.json()["error"]) == (413, "upload_length_exceeded")
     assert "9 bytes of Upload-Length" in answer.json()["message"]
+    assert offset(client, path) == 0
+
+
+def test_more_bytes_are_refused_too_when_what_was_announced_fills_a_part(
+    client: httpx.Client, deployment: Deployment
+) -> None:
+    path = begin(client, PART_BYTES)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(9):
+            yield bytes(PART_BYTES // 8)
+
+    async def sent() -> httpx.Response:
+        # Without a socket, which would cut the body as it likes.
+        transport = httpx.ASGITransport(all_in_one(deployment.parts))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as one:
+            return await one.patch(path, content=chunks(), headers={**PATCHES, "Upload-Offset": "0"})
+
+    answer = asyncio.run(sent())
+    assert (answer.status_code, answer.json()["error"]) == (413, "upload_length_exceeded")
     assert offset(client, path) == 0
 
 

@@ -85,6 +85,15 @@ def test_fields_may_come_after_the_file_as_well(client: httpx.Client, deployment
     assert stored(deployment, answer.json()["job_id"]) == b"RIFF"
 
 
+@pytest.mark.parametrize("beside", ["", 'filename="memo.m4a"; '])
+def test_a_form_may_spell_the_name_of_its_file_as_older_clients_do(client: httpx.Client, beside: str) -> None:
+    named = f"Content-Disposition: form-data; name=\"file\"; {beside}filename*=UTF-8''M%C3%BCnchen.m4a"
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = client.post("/jobs", content=f"--x\r\n{named}\r\n\r\nRIFF\r\n--x--\r\n", headers=headers)
+    assert answer.status_code == 202, answer.text
+    assert client.get(answer.headers["location"]).json()["file_name"] == "München.m4a"
+
+
 def test_a_body_becomes_a_job_with_wishes_from_query_and_headers(client: httpx.Client, deployment: Deployment) -> None:
     answer = client.put(
         "/jobs/upload",

@@ -31,7 +31,7 @@ from diary_pipeline.ledger.tables import (
 )
 from diary_pipeline.ledger.tables import submissions as table
 from diary_pipeline.ledger.tables_jobs import JOB_INDICES, JOB_TABLES
-from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES
+from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES, refused_uploads
 from diary_pipeline_tests.builders import make_recording
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
 
@@ -112,6 +112,10 @@ def _without_turns(tx: sa.Connection) -> None:
     tx.exec_driver_sql(f"CREATE INDEX submissions_waiting ON submissions ({columns}) {_WAITING}")
 
 
+def _without_contents_of_refused_uploads(tx: sa.Connection) -> None:
+    refused_uploads.drop(tx)
+
+
 UNDO: Sequence[Undo] = (
     _without_vocabulary,
     _without_language_models,
@@ -125,6 +129,7 @@ UNDO: Sequence[Undo] = (
     _without_compactions,
     _without_jobs,
     _without_turns,
+    _without_contents_of_refused_uploads,
 )
 """What steps 2, 3, ... brought, taken away: the ledger that a program of the version before knew."""
 

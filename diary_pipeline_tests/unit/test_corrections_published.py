@@ -255,7 +255,7 @@ def test_a_note_to_which_the_pointer_is_moved_back_reads_with_the_corrections(
 
 def differences(diary: Diary, publisher: Publisher, months: int = 0) -> list[tuple[str, str]]:
     """Reconcile, and return what was found."""
-    found = reconcile(diary.ledger, diary.store, publisher.live, months=months).findings
+    found = reconcile(diary.ledger, diary.store, publisher.live, months=months, refused_kept_s=0).findings
     return [(f.difference, f.detail) for f in found if f.difference != "missing_audio"]
 
 

@@ -1,5 +1,6 @@
 """Scratch files: whose they are, and what becomes of those that a killed process left."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -30,6 +31,18 @@ def test_what_a_killed_process_left_goes_with_the_next_sweep_and_what_is_used_st
         assert (sweep_scratch(tmp_path), path.exists()) == (0, True)
         child.kill()
     assert (sweep_scratch(tmp_path), path.exists()) == (1, False)
+
+
+def test_a_file_that_cannot_be_opened_keeps_no_sweep_from_the_others(tmp_path: Path) -> None:
+    cat = shutil.which("cat")
+    assert cat
+    running = tmp_path / "running"  # what runs cannot be written, not even by root
+    shutil.copy(cat, running)
+    left = tmp_path / "left"
+    left.write_bytes(b"half a diary")
+    with subprocess.Popen([running], stdin=subprocess.PIPE):
+        assert sweep_scratch(tmp_path) == 1
+        assert (running.exists(), left.exists()) == (True, False)
 
 
 def test_a_sweep_never_takes_a_file_that_was_just_begun(tmp_path: Path) -> None:

@@ -1,33 +1,13 @@
-"""Two rules of every route that is asked: which parameters a query may have, and that HEAD is answered wherever GET is.
+"""HEAD is answered wherever GET is, with what GET would say of it.
 
-What surprises: `/health`, `/ready` and `/metrics` take any query, because a machine that asks them would take a refusal
-for an outage.
+What surprises: a stream is ended by the first byte of it, as if the client had gone, because nobody else would end it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from fastapi import Request
-from fastapi.dependencies.models import Dependant
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
-from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from diary_pipeline.api.door import FREE
-from diary_pipeline.api.fitting import UNKNOWN_QUERY
-
-
-async def check_query(request: Request) -> None:
-    """Refuse a parameter that the route does not know: it would be a filter that nobody hears."""
-    route = request.scope.get("route")
-    if not request.query_params or not isinstance(route, APIRoute) or request.url.path in FREE:
-        return
-    known = list(_names(route.dependant))
-    if unknown := [name for name in request.query_params if name not in known]:
-        told = {"type": UNKNOWN_QUERY, "ctx": {"known": known}}
-        raise RequestValidationError([{**told, "loc": ("query", name[:40])} for name in unknown])
 
 
 class Heads:
@@ -66,14 +46,3 @@ class Heads:
 
     def _is_own(self, path: str) -> bool:
         return any(route.path_regex.match(path) for route in self.own)
-
-
-def _names(dependant: Dependant) -> Iterator[str]:
-    for field in dependant.query_params:
-        model = field.field_info.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            yield from model.model_fields
-        else:
-            yield field.alias
-    for inner in dependant.dependencies:
-        yield from _names(inner)
