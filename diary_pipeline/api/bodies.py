@@ -30,10 +30,10 @@ async def read_json(request: Request, model: type[Model], most_bytes: int) -> Mo
     return await run_sync(lambda: checked(parsed(body), model))
 
 
-def parsed(body: bytes) -> Any:
-    """Read JSON that can be stored and given back as it came; Problem 400 or 422."""
+def parsed(body: bytes, field: str | None = None) -> Any:
+    """Read JSON, of one field or of all, that can be stored and given back as it came; Problem 400 or 422."""
     try:
-        return sent_json.parsed(body)
+        return sent_json.parsed(body, field)
     except UsageError as error:
         raise Problem(400 if error.code == sent_json.INVALID else 422, error.code, error.message) from None
 

@@ -45,13 +45,18 @@ class Rule:
 
     def limit(self, headers: Headers) -> Limit:
         """Give the limit of a body with these headers; Problem 400, 411, 413 or 415 for what it says of itself."""
+        if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+            raise Problem(415, "media_type_unsupported", "Send the body as it is, without a Content-Encoding.")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         limit = self.takes.get(kind, self.takes.get(ANY))
         if limit is None:
             known = " or ".join(self.takes)
             raise Problem(415, "media_type_unsupported", f"Send the body with Content-Type: {known}.")
         said = headers.get("content-length")
-        if said is None or "transfer-encoding" in headers:  # which counts where both are said (RFC 9112, 6.3)
+        if said is not None and "transfer-encoding" in headers:
+            # A proxy in front may have counted by the other one: the rest would be somebody's request (RFC 9112, 6.3).
+            raise Problem(400, "length_invalid", "Say Content-Length or Transfer-Encoding, not both.")
+        if said is None:
             if kind == JSON and ANY not in self.takes:  # who writes JSON has it whole before the first byte goes
                 raise Problem(411, "length_required", "Say how long the body is (Content-Length).")
         elif not (said.isascii() and said.isdecimal()):

@@ -166,6 +166,8 @@ async def go_on(  # noqa: PLR0917 - the framework's way to declare headers
         raise _ended(upload)
     body = request.stream()
     try:
+        if upload.is_whole:
+            await _demand_end(upload, body)
         while upload.is_open:
             before = upload.received_bytes
             upload = await _part(upload, body, parts, wanted)
@@ -198,8 +200,7 @@ async def _part(upload: Upload, body: AsyncIterator[bytes], parts: Parts, wanted
         try:
             async for chunk in body:
                 if file.size_bytes + len(chunk) > left:
-                    told = f"More came than the {upload.expected_bytes} bytes of Upload-Length"
-                    raise Problem(413, "upload_length_exceeded", f"{told}; go on at byte {upload.received_bytes}.")
+                    raise _exceeded(upload)
                 await file.write(chunk)
                 if wanted is None and PART_BYTES <= file.size_bytes < left:  # behind the last byte may come more
                     break
@@ -215,6 +216,12 @@ async def _part(upload: Upload, body: AsyncIterator[bytes], parts: Parts, wanted
     if broken:
         raise broken
     return upload
+
+
+async def _demand_end(upload: Upload, body: AsyncIterator[bytes]) -> None:
+    async for chunk in body:
+        if chunk:
+            raise _exceeded(upload)
 
 
 def _demand_version(request: Request) -> None:
@@ -237,3 +244,10 @@ def _ended(upload: Upload) -> Problem:
 
 def _moved(upload: Upload) -> Problem:
     return Problem(409, "offset_conflict", f"The upload goes on at byte {upload.received_bytes}.", standing(upload))
+
+
+def _exceeded(upload: Upload) -> Problem:
+    told = (
+        f"More came than the {upload.expected_bytes} bytes of Upload-Length; it stands at byte {upload.received_bytes}."
+    )
+    return Problem(413, "upload_length_exceeded", told, standing(upload))

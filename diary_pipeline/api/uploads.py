@@ -42,6 +42,9 @@ from diary_pipeline.storage.keys import upload_key
 
 SOURCE = "upload"
 WISHES = tuple(Wishes.model_fields)
+_SAID_BY = "x-diary-"
+HEADERS = {f"{_SAID_BY}{name.replace('_', '-')}": name for name in WISHES}
+"""In which header each wish may stand."""
 _SHA256_DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):\s*(?=,|$|;)")
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -107,7 +110,7 @@ async def handed_in_form(request: Request, parts: Parts, who: Caller, key: str |
     status_code=202,
     operation_id="uploadJob",
     response_model=Accepted,
-    responses=answers(400, 401, 403, 409, 413, 422, 429, 503),
+    responses=answers(400, 401, 403, 409, 411, 413, 415, 422, 429, 503),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -121,6 +124,8 @@ async def upload(
     """Open a job for the recording that is the body; wishes stand in the query, or in `X-Diary-...` headers."""
     who.require("submit")
     headers, most = request.headers, parts.limits.max_size_bytes
+    if "content-length" not in headers and "transfer-encoding" not in headers:
+        raise Problem(411, "length_required", "There is no body: send the recording, or Content-Length: 0.")
     if (announced_bytes(headers.get("content-length")) or 0) > most:
         raise too_large(most)
     wishes = wishes_of(_told(request, beside), "query")
@@ -163,7 +168,11 @@ def _accept(  # noqa: PLR0917 - as `opened`
 
 
 def _told(request: Request, beside: BesideBytes) -> dict[str, list[str]]:
-    said = {name: request.headers.getlist(f"x-diary-{name.replace('_', '-')}") for name in WISHES}
+    unknown = next((name for name in request.headers if name.startswith(_SAID_BY) and name not in HEADERS), None)
+    if unknown is not None:
+        known = ", ".join(header.title() for header in HEADERS)
+        raise Problem(422, "request_invalid", f"There is no header {unknown[:40]}; a recording takes {known}.")
+    said = {name: request.headers.getlist(header) for header, name in HEADERS.items()}
     for name in WISHES:
         value = getattr(beside, name)
         if value:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from diary_pipeline.api.bodies import checked, parsed
 from diary_pipeline.api.models import Wishes
 from diary_pipeline.api.problems import Problem
-from diary_pipeline.intake.sent_json import INVALID
 
 LISTS = ("tags", "vocabulary")
 JSON = ("metadata",)
@@ -25,14 +24,5 @@ def wishes_of(told: Mapping[str, Sequence[str]], where: str) -> Wishes:
         elif len(given) > 1:
             raise Problem(422, "field_repeated", f"The field {name[:40]} can be said once only.")
         elif given:
-            said[name] = _parsed(name, given[0]) if name in JSON else given[0]
+            said[name] = parsed(given[0].encode("utf-8", "replace"), name) if name in JSON else given[0]
     return checked(said, Wishes, where)
-
-
-def _parsed(name: str, text: str) -> object:
-    try:
-        return parsed(text.encode("utf-8", "replace"))
-    except Problem as problem:
-        if problem.code != INVALID:
-            raise
-        raise Problem(400, INVALID, f"The field {name} is no JSON.") from None

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SLUG_LENGTH = 40
+LONGEST_TITLE = 200
+"""Characters, whoever gives it: the submitter, or a correction."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,9 @@ def object_of(uri: str) -> tuple[str, str, int | None]:
         name = bucket = ""
     if not name or name.endswith("/") or _CONTROL.search(name):
         raise UsageError(
-            "object_address_invalid", "An object is addressed as gs://BUCKET/NAME or gs://BUCKET/NAME#GENERATION."
+            "object_address_invalid",
+            "An object is addressed as gs://BUCKET/NAME or gs://BUCKET/NAME#GENERATION; "
+            "a bucket's name has 3 to 223 of a-z, 0-9, dot, dash and underscore, with a letter or digit at both ends.",
         )
     return bucket, name, int(pinned[2]) if pinned else None
 

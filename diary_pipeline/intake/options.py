@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.core.languages import KNOWN
+from diary_pipeline.core.recording import LONGEST_TITLE
 
 DETECT = "auto"
 """As a language: detect it, also where a known recording had one forced."""
 NOTHING = "-"
 """As the whole vocabulary: none, also where a known recording had some."""
-MAX_TITLE = 200
+MAX_TITLE = LONGEST_TITLE
 MAX_TAGS = 50
 MAX_TAG = 64
 MAX_TERMS = 100
@@ -143,5 +144,6 @@ def instant(text: str, zone: str) -> dt.datetime:
             "recorded_at_invalid", f"recorded_at must be a time such as 2026-05-01T21:30+02:00, not {text!r}."
         ) from None
     if at.year < _EARLIEST_YEAR:
-        raise UsageError("recorded_at_invalid", f"recorded_at must be a time such as 2026-05-01T21:30, not {text!r}.")
+        told = f"recorded_at must not lie before {_EARLIEST_YEAR}, as {text!r} does; nothing was recorded then."
+        raise UsageError("recorded_at_invalid", told)
     return at

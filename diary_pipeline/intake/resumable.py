@@ -5,9 +5,12 @@ own, because no object store appends; only the whole, under the key that intake 
 
 What surprises: the last part is counted in the same transaction that hands the whole to intake. A process killed while
 it puts the parts together has promised nothing: the client is told to send the last part again, by whichever replica.
+Which bytes are the last is settled before the whole is stored, so all who store it store the same, however late.
 """
 
+import filecmp
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +19,7 @@ from pathlib import Path
 from diary_pipeline.core.errors import NotFound, PermanentError, TransientError
 from diary_pipeline.intake.near import unwritable
 from diary_pipeline.intake.scratch import scratch_file
-from diary_pipeline.ledger import submissions, uploads
+from diary_pipeline.ledger import uploads
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.uploads import Upload, UploadPart
 from diary_pipeline.observability.logs import log
@@ -59,31 +62,76 @@ class Resumable:
         expires_at = uploads.add(self.ledger, upload.id, part, self.kept_s)
         if expires_at is None:
             self.store.delete(part.object_key)
+            self._end_as_settled(upload)
             raise _moved(upload)
         return replace(upload, received_bytes=part.start_byte + part.size_bytes, expires_at=expires_at)
 
     def _complete(self, upload: Upload, last: UploadPart, bytes_at: Path) -> Upload:
-        with self.ledger.reading() as conn:
-            stored, there = uploads.parts(conn, upload.id), uploads.find(conn, upload.id)
-        if there is None or not there.is_open or there.received_bytes != last.start_byte:
-            # Its parts are others by now, or gone: what they and these bytes make must not replace a good whole.
+        before = [part for part in self._parts(upload) if part.start_byte < last.start_byte]
+        if sum(part.size_bytes for part in before) != last.start_byte:  # it has ended, and they are forgotten
             raise _moved(upload)
-        with self._whole(upload, stored, bytes_at) as (whole, sha256):
+        with self._whole(upload, before, bytes_at) as (whole, sha256):
             if upload.content_sha256 not in (None, sha256):
                 told = "Its bytes are not those that were announced, so they were removed: upload the file again."
-                submissions.refuse(self.ledger, upload.id, DIGEST_MISMATCH, told)
+                if not uploads.reject(self.ledger, upload.id, last, DIGEST_MISMATCH, told):
+                    raise _moved(upload)
                 remove(self.ledger, self.store, upload.id)
                 raise PermanentError(DIGEST_MISMATCH, told)
-            self.store.put_file(upload_key(upload.id), whole)
-        if not uploads.complete(self.ledger, upload.id, last):
-            with self.ledger.reading() as conn:
-                there = uploads.find(conn, upload.id)
-            if there is None or not there.is_whole:  # else another replica has stored the same
-                self.store.delete(upload_key(upload.id))
+            is_ours = self._settle(upload, last, bytes_at)
+            if is_ours:
+                self._hand_over(upload, last, whole)
+        if not is_ours:
+            self._end_as_settled(upload)
             raise _moved(upload)
-        _remove_parts(self.store, upload.id)
-        logger.info("upload_whole", submission=upload.id, parts=len(stored) + 1)
         return replace(upload, received_bytes=upload.expected_bytes, is_open=False, is_whole=True, expires_at=None)
+
+    def _settle(self, upload: Upload, last: UploadPart, bytes_at: Path) -> bool:
+        """Make these bytes the end of an upload; False: others are. Before that, nothing of the whole may be stored."""
+        self.store.put_file(last.object_key, bytes_at)
+        settled = uploads.settle(self.ledger, upload.id, last)
+        if settled == last:
+            return True
+        self.store.delete(last.object_key)
+        if settled is None:
+            raise _moved(upload)
+        try:
+            return filecmp.cmp(self.store.path(settled.object_key), bytes_at, shallow=False)
+        except (NotFound, FileNotFoundError) as error:
+            raise _moved(upload) from error
+
+    def _end_as_settled(self, upload: Upload) -> None:
+        """Finish what a replica settled that was killed then, or still is at it; nothing happens to other uploads."""
+        stored = self._parts(upload)
+        if stored and sum(part.size_bytes for part in stored) == upload.expected_bytes:
+            last = stored.pop()
+            with self._whole(upload, stored, self._path(upload, last)) as (whole, _):
+                self._hand_over(upload, last, whole)
+
+    def _hand_over(self, upload: Upload, last: UploadPart, whole: Path) -> None:
+        """Store the whole of a settled upload and give it to intake, once; others store the same bytes, or have."""
+        self.store.put_file(upload_key(upload.id), whole)
+        if uploads.complete(self.ledger, upload.id, last):
+            _remove_parts(self.store, upload.id)
+            logger.info("upload_whole", submission=upload.id)
+            return
+        with self.ledger.reading() as conn:
+            there = uploads.find(conn, upload.id)
+            is_wanted = uploads.wanted(conn, [upload.id], math.inf).get(upload.id, False)
+        is_whole = there is not None and there.is_whole
+        if not (is_whole and is_wanted):  # it has ended, or was taken in before this copy came
+            self.store.delete(upload_key(upload.id))
+        if not is_whole:
+            raise _moved(upload)
+
+    def _parts(self, upload: Upload) -> list[UploadPart]:
+        with self.ledger.reading() as conn:
+            return uploads.parts(conn, upload.id)
+
+    def _path(self, upload: Upload, part: UploadPart) -> Path:
+        try:
+            return self.store.path(part.object_key)
+        except NotFound as error:  # another replica was faster and has removed it
+            raise _moved(upload) from error
 
     @contextmanager
     def _whole(self, upload: Upload, stored: list[UploadPart], last: Path) -> Iterator[tuple[Path, str]]:
@@ -95,14 +143,14 @@ class Resumable:
         digest = hashlib.sha256()
         with scratch_file(self.scratch) as whole:
             try:
-                pieces = [*(self.store.path(part.object_key) for part in stored), last]
+                pieces = [*(self._path(upload, part) for part in stored), last]
                 with whole.open("wb") as writer:
                     for piece in pieces:
                         with piece.open("rb") as reader:
                             while block := reader.read(_BLOCK):
                                 digest.update(block)
                                 writer.write(block)
-            except (NotFound, FileNotFoundError) as error:  # another replica was faster and has removed them
+            except FileNotFoundError as error:
                 raise _moved(upload) from error
             except OSError as error:
                 raise unwritable(self.scratch, error) from error

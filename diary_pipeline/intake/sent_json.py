@@ -1,11 +1,13 @@
 """Reading JSON that strangers send, by whatever way: as text and numbers that every store can hold and give back.
 
 The standard library's own reading hands on what breaks later, in a transaction that others share: NaN, half an emoji,
-a number of ten thousand digits, a thousand lists in each other.
+a number of ten thousand digits, a thousand lists in each other, a name twice.
 """
 
 import json
-from typing import Any, NoReturn
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
 
 from diary_pipeline.core.errors import UsageError
 
@@ -20,13 +22,37 @@ MOST_METADATA_BYTES = 64 * 1024
 MOST_METADATA_VALUES = 4_000
 
 
-def parsed(body: bytes) -> Any:
-    """Read JSON that can be stored and given back as it came; UsageError `json_invalid` or `json_unusable`."""
+@dataclass(frozen=True)
+class _Wrong:
+    """Stands where something cannot be read, until it is known in which field that is."""
+
+    code: str
+    why: str
+
+
+def parsed(body: bytes, field: str | None = None) -> Any:
+    """Read JSON that can be stored and given back as it came; UsageError `json_invalid` or `json_unusable`.
+
+    `field`: all of it is what that field says. Of an object that is the body, a refusal names the field that is wrong.
+    """
+    what = f"The field {field}" if field else "The body"
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_refuse, parse_int=_integer)
-    except (ValueError, RecursionError):
-        raise UsageError(INVALID, "The body is no JSON.") from None
-    _check(value)
+        value = json.loads(
+            body.decode("utf-8"),
+            parse_constant=lambda _: _Wrong(INVALID, "is no JSON: it holds NaN or Infinity"),
+            parse_int=_integer,
+            object_pairs_hook=_each_once,
+        )
+    except ValueError:
+        raise UsageError(INVALID, f"{what} is no JSON.") from None
+    except RecursionError:
+        raise UsageError(UNUSABLE, f"{what} has more than {DEEPEST} levels.") from None
+    if field or not isinstance(value, dict):
+        _check(value, what, DEEPEST, MOST_VALUES)
+        return value
+    left = MOST_VALUES - _check(list(value), what, 2, MOST_VALUES)
+    for name, one in value.items():
+        left -= _check(one, f"The field {name[:40]}", DEEPEST - 1, left)
     return value
 
 
@@ -50,47 +76,53 @@ def _inside(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _check(value: Any) -> None:
-    """Refuse what JSON can say and no database or client takes."""
+def _check(value: Any, what: str, deepest: int, most_values: int) -> int:
+    """Refuse what JSON can say and no database or client takes; return of how many values it is."""
     level: list[Any] = [value]
     values = 0
-    for _ in range(DEEPEST):
-        if not level:
-            return
+    for _ in range(deepest):
         values += len(level)
-        if values > MOST_VALUES:
+        if values > most_values:
             raise UsageError(UNUSABLE, f"The body has more than {MOST_VALUES} values.")
         inner: list[Any] = []
         for one in level:
             match one:
+                case _Wrong():
+                    raise UsageError(one.code, f"{what} {one.why}.")
                 case str():
-                    _check_text(one)
+                    _check_text(one, what)
                 case float() if one in (float("inf"), float("-inf")):  # 1e999
-                    raise UsageError(UNUSABLE, "A number in the body is too large.")
+                    raise UsageError(UNUSABLE, f"{what} holds a number that is too large.")
                 case dict():
                     for name in one:
-                        _check_text(name)
+                        _check_text(name, what)
                     inner += one.values()
                 case list():
                     inner += one
+        if not inner:
+            return values
         level = inner
-    if level:
-        raise UsageError(UNUSABLE, f"The body has more than {DEEPEST} levels.")
+    raise UsageError(UNUSABLE, f"{what} has more than {DEEPEST} levels.")
 
 
-def _check_text(text: str) -> None:
+def _check_text(text: str, what: str) -> None:
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise UsageError(UNUSABLE, "The body holds half a character (a lone surrogate).") from None
+            raise UsageError(UNUSABLE, f"{what} holds half a character (a lone surrogate).") from None
 
 
-def _refuse(_: str) -> NoReturn:
-    raise ValueError
-
-
-def _integer(digits: str) -> int:
+def _integer(digits: str) -> int | _Wrong:
     if len(digits) > LONGEST_INTEGER:
-        raise UsageError(UNUSABLE, f"An integer in the body has more than {LONGEST_INTEGER} digits.")
+        return _Wrong(UNUSABLE, f"holds an integer of more than {LONGEST_INTEGER} digits")
     return int(digits)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Wrong:
+    """Make an object; of a name that is said twice each reader takes another value, so neither is taken."""
+    said = dict(pairs)
+    if len(said) == len(pairs):
+        return said
+    twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+    return _Wrong(UNUSABLE, f"says {twice[:40]!a} twice in one object")

@@ -4,18 +4,19 @@ The job itself is a submission, opened by jobs.py; storing bytes is intake/resum
 the upload: one that is whole, cancelled or expired has none.
 
 What surprises: nobody holds an upload. Its length so far is moved by whoever finds it as they saw it, so of two
-replicas that are sent the same part one is told that it came too late, and a killed one leaves nothing locked.
+replicas that are sent the same part one is told that it came too late, and a killed one leaves nothing locked. The
+last part is settled before it is counted, because the whole is stored in between, under a key that all tries share.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
 from diary_pipeline.ledger.acceptance import HOPELESS
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.quarantine import is_dropped
-from diary_pipeline.ledger.statements import each, now
+from diary_pipeline.ledger.statements import each, insert_missing, now
 from diary_pipeline.ledger.submissions import is_waiting, refuse_in
 from diary_pipeline.ledger.tables import WAITING, submissions
 from diary_pipeline.ledger.tables_uploads import refused_uploads, upload_parts, uploads
@@ -117,10 +118,9 @@ def add(ledger: Ledger, id: str, part: UploadPart, kept_s: float) -> float | Non
     """Append a part and return until when the next is waited for; None: the upload is not as it was any more."""
 
     def added(tx: sa.Connection) -> float | None:
-        if not _moved(tx, id, part, {}):
+        if not _stands_at(tx, id, part.start_byte) or not insert_missing(tx, upload_parts, _row(id, part)):
             return None
-        row = {"submission_id": id, "start_byte": part.start_byte, "size_bytes": part.size_bytes}
-        tx.execute(upload_parts.insert().values(**row, object_key=part.object_key))
+        _count(tx, id, part, {})
         expires_at = now(tx) + kept_s
         tx.execute(uploads.update().where(uploads.c.submission_id == id).values(expires_at=expires_at))
         return expires_at
@@ -128,14 +128,43 @@ def add(ledger: Ledger, id: str, part: UploadPart, kept_s: float) -> float | Non
     return ledger.write(added)
 
 
+def settle(ledger: Ledger, id: str, last: UploadPart) -> UploadPart | None:
+    """Return the part that ends an upload from now on: this one, or another that was settled before; None as in `add`.
+
+    It is not counted yet: whoever puts the whole together after this puts together the same bytes.
+    """
+
+    def settled(tx: sa.Connection) -> UploadPart | None:
+        if not _stands_at(tx, id, last.start_byte):
+            return None
+        insert_missing(tx, upload_parts, _row(id, last))
+        return parts(tx, id)[-1]
+
+    return ledger.write(settled)
+
+
 def complete(ledger: Ledger, id: str, last: UploadPart) -> bool:
     """Hand an upload to intake with its last bytes, all of it being stored as one; False as in `add`."""
 
     def completed(tx: sa.Connection) -> bool:
-        ready = {"not_before": 0.0, "fetching_since": None}
-        return _moved(tx, id, last, ready) and _forgotten(tx, id)
+        if not _stands_at(tx, id, last.start_byte):
+            return False
+        _count(tx, id, last, {"not_before": 0.0, "fetching_since": None})
+        return _forgotten(tx, id)
 
     return ledger.write(completed)
+
+
+def reject(ledger: Ledger, id: str, last: UploadPart, code: str, message: str) -> bool:
+    """Refuse an upload for what its last bytes make of it; False as in `add`, and where others settled how it ends."""
+
+    def rejected(tx: sa.Connection) -> bool:
+        if not _stands_at(tx, id, last.start_byte) or any(p.start_byte == last.start_byte for p in parts(tx, id)):
+            return False
+        refuse_in(tx, id, code, message)
+        return True
+
+    return ledger.write(rejected)
 
 
 def expired(conn: sa.Connection, limit: int) -> list[str]:
@@ -148,7 +177,7 @@ def expire(ledger: Ledger, id: str, code: str, message: str) -> bool:
     """Fail an upload that nobody goes on with; False: somebody does since it was looked at, or it is whole."""
 
     def failed(tx: sa.Connection) -> bool:
-        # Who brings a part holds this row first: only a look after that sees until when it is waited for now.
+        # As in `_stands_at`: who brings a part holds this row first.
         tx.execute(sa.select(submissions.c.id).where(submissions.c.id == id).with_for_update())
         due = (uploads.c.submission_id == id) & (uploads.c.expires_at < now(tx))
         if tx.execute(sa.select(uploads.c.submission_id).where(due)).first() is None:
@@ -169,12 +198,22 @@ def abandon(tx: sa.Connection, id: str) -> None:
     tx.execute(uploads.update().where(uploads.c.submission_id == id).values(expires_at=0.0))
 
 
-def _moved(tx: sa.Connection, id: str, part: UploadPart, values: Mapping[str, object]) -> bool:
-    """Count the bytes of a part; False when others came first, and for an upload that is waited for no more."""
-    as_seen = (submissions.c.id == id) & (sa.func.coalesce(submissions.c.received_bytes, 0) == part.start_byte)
+def _stands_at(tx: sa.Connection, id: str, byte: int) -> bool:
+    """Tell whether an upload is waited for and goes on at this byte, and hold it so until the transaction ends."""
+    # The row is held first: what a statement that waited for it reads of other tables is older than its wait.
+    tx.execute(sa.select(submissions.c.id).where(submissions.c.id == id).with_for_update())
+    as_seen = (submissions.c.id == id) & (sa.func.coalesce(submissions.c.received_bytes, 0) == byte)
     waited_for = sa.exists().where(uploads.c.submission_id == id)
+    return tx.execute(sa.select(submissions.c.id).where(as_seen, waited_for, WAITING)).first() is not None
+
+
+def _count(tx: sa.Connection, id: str, part: UploadPart, values: Mapping[str, object]) -> None:
     longer = {"received_bytes": part.start_byte + part.size_bytes, **values}
-    return tx.execute(submissions.update().where(as_seen, waited_for, WAITING).values(**longer)).rowcount > 0
+    tx.execute(submissions.update().where(submissions.c.id == id).values(**longer))
+
+
+def _row(id: str, part: UploadPart) -> dict[str, object]:
+    return {"submission_id": id, **asdict(part)}
 
 
 def _forgotten(tx: sa.Connection, id: str) -> bool:

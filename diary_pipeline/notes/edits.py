@@ -15,6 +15,7 @@ from diary_pipeline.catalogue.overlay import on_items, on_segments
 from diary_pipeline.core.correction import Correction, Target
 from diary_pipeline.core.errors import NotFound, UsageError
 from diary_pipeline.core.note import DiaryNote, NoteItem
+from diary_pipeline.core.recording import LONGEST_TITLE
 from diary_pipeline.core.transcript import Segment
 
 FIRST_YEAR = 1877
@@ -47,8 +48,10 @@ def demand_each_once(edits: Sequence[Edit]) -> None:
 def placed(there: Correctable, edit: Edit, by: str) -> Correction:
     """Name the place of an edit by what will be found again."""
     text, now = " ".join(_CONTROL.sub(" ", edit.text).split()), dt.datetime.now(dt.UTC)
-    if len(text) > LONGEST:
-        raise UsageError("correction_too_long", f"A correction has at most {LONGEST} characters; this one {len(text)}.")
+    longest = LONGEST_TITLE if edit.target == "title" else LONGEST
+    if len(text) > longest:
+        what = "title" if edit.target == "title" else "correction"
+        raise UsageError("correction_too_long", f"A {what} has at most {longest} characters; this one {len(text)}.")
     match edit.target:
         case "segment":
             segment = _segment(there, edit.number)

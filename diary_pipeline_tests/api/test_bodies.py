@@ -104,6 +104,8 @@ AS_JSON = "Content-Type: application/json"
         (head("PUT", "/jobs/upload", OCTETS, f"Content-Length: {FILE_BYTES + 1}"), 413, "audio_too_large"),
         (head("POST", "/jobs/batch", AS_JSON, f"Content-Length: {JSON_BYTES + 1}"), 413, "body_too_large"),
         (head("POST", "/jobs/batch", AS_JSON, "Transfer-Encoding: chunked"), 411, "length_required"),
+        (head("PUT", "/jobs/upload", "Transfer-Encoding: chunked", "Content-Length: 5"), 400, "length_invalid"),
+        (head("PUT", "/jobs/upload", "Content-Encoding: gzip", "Content-Length: 5"), 415, "media_type_unsupported"),
         (head("POST", "/jobs/batch", "Content-Length: 2"), 415, "media_type_unsupported"),
         (head("POST", "/jobs/batch", "Content-Type: text/plain", "Content-Length: 2"), 415, "media_type_unsupported"),
         (head("POST", "/jobs", OCTETS, "Content-Length: 2"), 415, "media_type_unsupported"),

@@ -109,7 +109,8 @@ def test_an_object_can_be_named_under_a_rule_of_its_owner_alone(tmp_path: Path) 
         (b"{", 400, "json_invalid"),
         (b"\xff\xfe", 400, "json_invalid"),
         (b'{"audio_url": NaN}', 400, "json_invalid"),
-        (b"[" * 100_000, 400, "json_invalid"),
+        (b"[" * 100_000, 422, "json_unusable"),
+        (b'{"audio_url": "https://a.example/1", "audio_url": "https://a.example/2"}', 422, "json_unusable"),
         (b"[" * 200 + b"]" * 200, 422, "json_unusable"),
         (b'{"metadata": 1e999}', 422, "json_unusable"),
         (b'{"metadata": ' + b"9" * 400 + b"}", 422, "json_unusable"),
@@ -127,6 +128,34 @@ def test_an_object_can_be_named_under_a_rule_of_its_owner_alone(tmp_path: Path) 
 def test_a_body_that_breaks_others_is_refused(home: Home, body: bytes, status: int, code: str) -> None:
     answer = home.client.post("/jobs", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"recorded_at": "0001-01-01T00:00:00Z"}, "before 1877"),
+        ({"audio_url": "gs://b/o.m4a"}, "a bucket's name has 3 to 223"),
+    ],
+)
+def test_what_is_wrong_with_a_value_of_the_right_form_is_told(home: Home, said: dict[str, str], why: str) -> None:
+    answer = home.client.post("/jobs", json={"audio_url": URL, **said})
+    assert answer.status_code == 422
+    assert why in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [
+        (b"[" * 64 + b"]" * 64, "The field metadata has more than 64 levels."),
+        (b'{"a": [NaN]}', "The field metadata is no JSON: it holds NaN or Infinity."),
+        (b'{"a": 1, "a": 2}', "The field metadata says 'a' twice in one object."),
+        (b"[1e999]", "The field metadata holds a number that is too large."),
+    ],
+)
+def test_a_body_that_breaks_others_is_told_where(home: Home, metadata: bytes, why: str) -> None:
+    body = b'{"audio_url": "' + URL.encode() + b'", "metadata": ' + metadata + b"}"
+    answer = home.client.post("/jobs", content=body, headers={"content-type": "application/json"})
+    assert answer.json()["message"] == why
 
 
 def test_what_was_sent_stands_in_no_refusal(home: Home) -> None:

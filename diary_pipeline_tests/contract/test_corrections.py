@@ -299,6 +299,7 @@ def test_numbers_of_a_note_that_is_gone_mean_nothing(diary: Diary, walk: Recordi
         (Edit("item", "x", 99), "item_missing"),
         (Edit("item", " ", 0), "correction_empty"),
         (Edit("title", ""), "correction_empty"),
+        (Edit("title", "x" * 201), "correction_too_long"),
         (Edit("title", "\0\x1b"), "correction_empty"),  # what no line of text holds counts as space
         (Edit("note_date", "yesterday"), "date_invalid"),
         (Edit("title", "x" * 20_001), "correction_too_long"),

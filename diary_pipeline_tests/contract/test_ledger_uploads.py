@@ -108,3 +108,18 @@ def test_an_upload_expires_so_long_after_its_last_part(ledger: Ledger, id: str) 
     uploads.add(ledger, id, part(0), -1.0)
     with ledger.reading() as conn:
         assert uploads.expired(conn, 9) == [id]
+
+
+def test_what_ends_an_upload_is_settled_once_and_not_counted_until_the_whole_is_stored(ledger: Ledger, id: str) -> None:
+    uploads.add(ledger, id, part(0, 20), DAY_S)
+    first, late = part(20), UploadPart(20, 10, "upload-parts/one/late")
+    assert uploads.settle(ledger, id, first) == uploads.settle(ledger, id, late) == first
+    assert uploads.add(ledger, id, part(20, 5), DAY_S) is None
+    assert not uploads.reject(ledger, id, late, "digest_mismatch", "")
+    there = read(ledger, id)
+    assert there is not None
+    assert (there.is_open, there.received_bytes) == (True, 20)
+    assert uploads.complete(ledger, id, first)
+    assert uploads.settle(ledger, id, late) is None
+    assert not uploads.reject(ledger, id, late, "digest_mismatch", "")
+    assert waiting(ledger) == [id]
