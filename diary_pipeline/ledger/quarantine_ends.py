@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import Stage
 from diary_pipeline.ledger.again import locked, ready
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.ledger.quarantine import is_dropped
+from diary_pipeline.ledger.quarantine import AGAIN, is_dropped
 from diary_pipeline.ledger.retries import RETRY
 from diary_pipeline.ledger.statements import each, now, upsert
 from diary_pipeline.ledger.tables import recordings, seen_files, submissions, work
@@ -94,7 +94,7 @@ def _retry(tx: sa.Connection, ids: Sequence[str], owner: str | None, uploads: Ma
         mine = (seen_files.c.owner == row.owner) & (seen_files.c.path == row.uri)
         known = seen_files.update().where(mine, seen_files.c.submission_id == row.id)
         tx.execute(known.values(submission_id=new[row.id]))
-        _put_aside(tx, row.id, f"tried again as {new[row.id]}", at)
+        _put_aside(tx, row.id, f"{AGAIN}{new[row.id]}", at)
     return [TriedAgain(id, new.get(id, id)) for id in ids if id in failed or id in new]
 
 
