@@ -73,7 +73,7 @@ def watch(
 
 
 def _round(wiring: "Wiring", stop: threading.Event) -> "tuple[IntakeReport, bool, bool]":
-    """Look and take in once; also say whether the next round has something to do already, and whether all were asked."""
+    """Look and take in once; also say whether more waits already, and whether every way in could be asked."""
     began = time.monotonic()
     intake = wiring.intake
     found = wiring.arrivals.look(folders_s=ROUND_S)
