@@ -85,9 +85,10 @@ def _app(parts: Parts, name: str, routers: Sequence[APIRouter]) -> FastAPI:
         docs_url=None,
         openapi_url="/openapi.json" if shown else None,
         redoc_url=None,
+        redirect_slashes=False,  # the address would be made of the Host header, and lead out of a proxy's TLS
     )
     app.state.parts, app.state.metrics, app.state.watch = parts, counted, Watch(parts.ledger)
-    app.state.writes = health.Writes(parts.ledger)
+    app.state.probes = health.probes_of(parts)
     install(app, routes)
     for router in routers:
         app.include_router(router)

@@ -1,47 +1,62 @@
-"""How long jobs will take, from what is looked up once a second for everybody who asks.
+"""How long jobs will take, from what is looked up once a second at most for everybody who asks.
 
-The backlog is measured by ledger/backlog.py. What surprises: for a second the same is said of all jobs that are opened
-with one priority, because measuring costs more than opening a job (5 ms against 2.5 ms), and nobody plans by tenths of
-a second. Of an open job its own place is looked up each time, the rates once a second.
+The backlog is measured by ledger/backlog.py; of an open job its own rows are read then. What surprises: whoever asks
+while somebody looks is told by what was seen before; and a look that took long is believed for longer, because nobody
+plans by seconds who is behind a thousand memos.
 """
 
+import threading
 import time
 from dataclasses import dataclass, field
 
-from diary_pipeline.ledger.backlog import Rates, new_job_s, open_job_s, rates
+from diary_pipeline.ledger.backlog import Backlog, Speeds, new_job_s, open_job_s, speeds, waiting
 from diary_pipeline.ledger.connect import Ledger
 
 GOOD_FOR_S = 1.0
+SHARE = 20
+"""A look is believed for so many times as long as it took: a twentieth of one thread's time is what it may cost."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    speed: Speeds
+    backlog: Backlog
+    until: float
 
 
 @dataclass
 class Estimates:
-    """The estimates of one process; two threads that look up at once do no harm."""
+    """The estimates of one process."""
 
     ledger: Ledger
-    _rates: tuple[float, Rates] | None = field(default=None, repr=False, compare=False)
-    _known: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
+    good_for_s: float = GOOD_FOR_S
+    _seen: _Seen | None = field(default=None, repr=False, compare=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def seconds(self, priority: str) -> float:
         """Return the seconds from now until a job of this priority would be done that is opened now."""
-        at, seconds = self._known.get(priority, (0.0, 0.0))
-        if time.monotonic() - at > GOOD_FOR_S or priority not in self._known:
-            rate = self._rate()
-            with self.ledger.reading() as conn:
-                seconds = new_job_s(conn, rate, priority)
-            self._known[priority] = time.monotonic(), seconds
-        return seconds
+        seen = self._look()
+        return new_job_s(seen.speed, seen.backlog, priority)
 
     def left_s(self, id: str) -> float:
         """Return the seconds from now until this open job is done."""
-        rate = self._rate()
+        seen = self._look()
         with self.ledger.reading() as conn:
-            return open_job_s(conn, rate, id)
+            return open_job_s(conn, seen.speed, seen.backlog, id)
 
-    def _rate(self) -> Rates:
-        known = self._rates
-        if known is None or time.monotonic() - known[0] > GOOD_FOR_S:
-            with self.ledger.reading() as conn:
-                known = time.monotonic(), rates(conn)
-            self._rates = known
-        return known[1]
+    def _look(self) -> _Seen:
+        seen = self._seen
+        if seen is not None and (time.monotonic() < seen.until or not self._turn.acquire(blocking=False)):
+            return seen
+        if seen is None:
+            self._turn.acquire()
+        try:
+            if self._seen is None or self._seen is seen:  # else somebody has looked meanwhile
+                began = time.monotonic()
+                with self.ledger.reading() as conn:
+                    speed, backlog = speeds(conn), waiting(conn)
+                ended = time.monotonic()
+                self._seen = _Seen(speed, backlog, ended + max(self.good_for_s, SHARE * (ended - began)))
+            return self._seen
+        finally:
+            self._turn.release()

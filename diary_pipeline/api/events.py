@@ -8,18 +8,18 @@ on which browsers stop coming back.
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from diary_pipeline.api.auth import Asking
 from diary_pipeline.api.jobs import NO_JOB, JobId, find_job
 from diary_pipeline.api.parts import Given
-from diary_pipeline.api.problems import answers, unavailable
-from diary_pipeline.api.watch import Watch
+from diary_pipeline.api.problems import answers
+from diary_pipeline.api.watch import Place, Watch
 from diary_pipeline.core.batch import ENDED
 from diary_pipeline.ledger.jobs_read import Job
 
@@ -53,24 +53,33 @@ async def listen_to_job(
     if job.status in ENDED and last_event_id == _mark(job):
         return Response(status_code=204)
     watch: Watch = request.app.state.watch
-    if watch.is_full(job.owner):
-        raise unavailable("events_full", "Too many listen now; ask for the job itself, or come back soon.")
-    return StreamingResponse(_events(watch, job, last_event_id), media_type="text/event-stream", headers=_HEADERS)
+    return _Events(watch, watch.listen(job.id, job.owner), job, last_event_id)
 
 
-async def _events(watch: Watch, job: Job, last: str | None) -> AsyncIterator[str]:
+class _Events(StreamingResponse):
+    """The stream of one listener, whose place is left however it ends: also where it never began."""
+
+    def __init__(self, watch: Watch, place: Place, job: Job, last: str | None) -> None:
+        super().__init__(_events(watch, place, job, last), media_type="text/event-stream", headers=_HEADERS)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._place:
+            await super().__call__(scope, receive, send)
+
+
+async def _events(watch: Watch, place: Place, job: Job, last: str | None) -> AsyncIterator[str]:
     yield f"retry: {COME_BACK_MS}\n\n"
-    async with aclosing(watch.states(job.id, job.owner, job)) as states:
-        async for state in states:
-            if isinstance(state, float):
-                yield ": still here\n\n"
-                continue
-            mark = _mark(state)
-            if mark != last:
-                yield _event(state, job.id, mark)
-                last = mark
-            if state is None or state.status in ENDED:
-                return
+    async for state in watch.states(place, job):
+        if isinstance(state, float):
+            yield ": still here\n\n"
+            continue
+        mark = _mark(state)
+        if mark != last:
+            yield _event(state, job.id, mark)
+            last = mark
+        if state is None or state.status in ENDED:
+            return
 
 
 def _event(job: Job | None, id: str, mark: str) -> str:

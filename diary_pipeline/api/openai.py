@@ -4,8 +4,9 @@ The request is a job like any other, of source `openai`: durable, listed, de-dup
 answer is written stands in openai_answers.py, how it is waited for in watch.py.
 
 What surprises: there is no other way to hear something, so a worker must be alive, and a request that waited too long
-is answered 504 with the job's id, whose transcript can be fetched later. Who asks for what was heard just so before is
-answered with that, whatever others have wanted of the recording since; the job goes its way all the same.
+is answered 504 with the job's id, whose transcript can be fetched later. Whoever hangs up before is waited for no more;
+the job stays. Who asks for what was heard just so before is answered with that, whatever others have wanted of the
+recording since; the job goes its way all the same.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from diary_pipeline.api.auth import Asking
 from diary_pipeline.api.incoming import Incoming, shown_name
@@ -38,6 +40,8 @@ from diary_pipeline.ledger.jobs_results import heard_before
 SOURCE = "openai"
 USUAL = "whisper-1"
 """OpenAI's name for its model, which clients have written into them: here the deployment's usual one."""
+CLIENT_GONE = 499
+"""For the log alone, as nginx writes it."""
 IGNORED = frozenset({"temperature", "stream", "chunking_strategy", "include[]", "include"})
 """Fields of OpenAI's that change nothing here; `stream` is refused when it is asked for."""
 
@@ -103,7 +107,9 @@ async def transcribe(request: Request, parts: Given, who: Asking, key: Idempoten
     most_s = parts.settings.openai_wait_s
     try:
         watch: Watch = request.app.state.watch
-        ended = await watch.until(job.id, owner, HEARD, most_s)
+        ended = await watch.until(job.id, HEARD, most_s, request.is_disconnected)
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_GONE)
     except TimeoutError as error:
         told = f"It is not heard after {most_s:g} s; GET /jobs/{job.id}/transcription gives it later."
         raise Problem(504, "transcript_not_ready", told, {"X-Job-Id": job.id}) from error

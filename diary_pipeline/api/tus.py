@@ -197,7 +197,7 @@ async def _part(upload: Upload, body: AsyncIterator[bytes], parts: Parts, wanted
         try:
             async for chunk in body:
                 if file.size_bytes + len(chunk) > left:
-                    told = f"More came than the {upload.expected_bytes} bytes of Upload-Length: begin it anew."
+                    told = f"More came than the {upload.expected_bytes} bytes of Upload-Length; go on at byte {upload.received_bytes}."
                     raise Problem(413, "upload_length_exceeded", told)
                 await file.write(chunk)
                 if wanted is None and file.size_bytes >= PART_BYTES:

@@ -35,7 +35,7 @@ from diary_pipeline.api.opening import IdempotencyKey, answer_opened, new_job
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.api.wishes import JSON, wishes_of
-from diary_pipeline.core.errors import DiaryError
+from diary_pipeline.core.errors import PermanentError
 from diary_pipeline.ledger.jobs import Opened
 from diary_pipeline.storage.keys import upload_key
 
@@ -146,11 +146,11 @@ def opened(  # noqa: PLR0917 - what a job is made of
         parts.store.put_file(upload_key(id), file.path)
     try:
         job = parts.jobs.open(asked)
-    except DiaryError:
-        # Not for an error of the database: whether it committed is not known then, and the job may need its bytes.
+    except PermanentError:
+        # Not for a ledger that does not answer: whether it committed is not known then, and the job may need its bytes.
         parts.store.delete(upload_key(id))
         raise
-    if not job.is_new:
+    if job.id != id:
         parts.store.delete(upload_key(id))
     return job
 

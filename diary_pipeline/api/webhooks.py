@@ -39,7 +39,8 @@ LONGEST_WISH_S = 86_400.0
 KEPT_S = 30 * 86_400.0
 """Seconds for which events that were delivered or given up can be sent again."""
 _SWEEP_S = 3_600.0
-_GONE = 410
+_HOPELESS = ("410", "event_unsendable")
+"""Answers after which no other call is made; an address that our guard refuses is none: other replicas may allow it."""
 logger = log(__name__)
 
 
@@ -169,9 +170,8 @@ class Sender:
         if not isinstance(came, DiaryError) and came // 100 == 2:
             delivered(self._ledger, delivery, answer)
             return
-        is_hopeless = came == _GONE or (isinstance(came, DiaryError) and not came.transient)
         told = {"event": delivery.event, "host": delivery.host, "answer": answer, "attempts": delivery.attempts}
-        if is_hopeless or delivery.attempts >= self._sending.attempts:
+        if answer in _HOPELESS or delivery.attempts >= self._sending.attempts:
             give_up(self._ledger, delivery, answer)
             logger.warning("webhook_given_up", **told)
             return

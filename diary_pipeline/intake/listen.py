@@ -15,7 +15,8 @@ from diary_pipeline.core.errors import DiaryError, PermanentError
 from diary_pipeline.intake.queues.messages import Admission, read
 from diary_pipeline.intake.queues.protocol import MOST_DELIVERIES, Message, UploadNotifications
 from diary_pipeline.ledger import jobs
-from diary_pipeline.ledger.connect import UNHOLDABLE, Ledger
+from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.database_errors import UNHOLDABLE
 from diary_pipeline.ledger.jobs import NewJob, Opened
 from diary_pipeline.ledger.statements import now
 from diary_pipeline.observability.logs import log

@@ -64,7 +64,10 @@ class Resumable:
 
     def _complete(self, upload: Upload, last: UploadPart, bytes_at: Path) -> Upload:
         with self.ledger.reading() as conn:
-            stored = uploads.parts(conn, upload.id)
+            stored, there = uploads.parts(conn, upload.id), uploads.find(conn, upload.id)
+        if there is None or not there.is_open or there.received_bytes != last.start_byte:
+            # Its parts are others by now, or gone: what they and these bytes make must not replace a good whole.
+            raise _moved(upload)
         with self._whole(upload, stored, bytes_at) as (whole, sha256):
             if upload.content_sha256 not in (None, sha256):
                 told = "Its bytes are not those that were announced, so they were removed: upload the file again."

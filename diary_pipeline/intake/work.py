@@ -28,6 +28,7 @@ from diary_pipeline.intake.sources import Walk, WatchedFolder
 from diary_pipeline.intake.submit import submit_found, submit_paths
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.planner import STEP_S
 from diary_pipeline.ledger.submissions import Submission
 from diary_pipeline.observability.logs import log
 from diary_pipeline.storage.store import ObjectStore
@@ -37,8 +38,8 @@ _REFUSALS_IN_COMMIT = 1_000
 _PATIENCE_S = 1.0
 """So long a slice waits for what is being fetched: the usual address has answered by then."""
 _LOOK_S = 0.5
-_FAR_AT_ONCE = 50
-"""Addresses asked of the ledger at once; others may take them meanwhile."""
+_AT_ONCE = 50
+"""Submissions asked of the ledger at once: a slice has time for hundreds, and others take some of them meanwhile."""
 logger = log(__name__)
 
 
@@ -74,6 +75,7 @@ class Intake:
         fetchers: Mapping[str, Fetcher] | None = None,
         fetching: FetchLimits | None = None,
         settle_s: float = 2.0,
+        step_s: float = STEP_S,
         exclude: Sequence[Path] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -81,7 +83,8 @@ class Intake:
 
         `seal`: what tombstones were made with. `scratch`: a private local folder with room for the largest file, and
         for as many more as are fetched at once. `fetchers`: by scheme.
-        `settle_s`: how long a file in a watched folder must rest. `exclude`: our own roots without marker, see scan().
+        `settle_s`: how long a file in a watched folder must rest. `step_s`: of waiting, which lifts by one priority.
+        `exclude`: our own roots without marker, see scan().
         """
         self._ledger = ledger
         self._store = store
@@ -89,6 +92,7 @@ class Intake:
         self._fetchers = fetchers or {}
         self._fetching = Fetching(ledger, store, self._rules, self._fetchers, fetching or FetchLimits())
         self._settle_s = settle_s
+        self._step_s = step_s
         self._clock = clock
         self._exclude = exclude
         self._restless: set[str] = set()
@@ -173,19 +177,21 @@ class Intake:
             on_submission(received)
 
         near, far = self._queues(max_files, ids)
-        # A file that never rests must not keep the others from their turn.
-        near.sort(key=lambda s: s.id in self._restless)
+        looked_at: set[str] = set()
         done = 0
         while near and done < max_files and (done == 0 or time.monotonic() < deadline) and not until():
             self._fetch(far, count)
             submission = near.pop(0)
-            if not self._is_waiting(submission):
+            looked_at.add(submission.id)
+            if self._is_waiting(submission):
+                received = receive(self._ledger, self._store, submission, self._rules)
+                done += 1
+                (self._restless.add if received.outcome == "waiting" else self._restless.discard)(submission.id)
+                count(received)
+            else:
                 random.shuffle(near)  # another worker is going down the same list
-                continue
-            received = receive(self._ledger, self._store, submission, self._rules)
-            done += 1
-            (self._restless.add if received.outcome == "waiting" else self._restless.discard)(submission.id)
-            count(received)
+            if not near and ids is None:
+                near = self._near(max_files - done, looked_at)
         self._fetch_on(far, count, deadline, until, mine=ids is not None)
         self._commit_refusals()
         left, under_way = len(near) + len(far), self._fetching.under_way
@@ -203,12 +209,22 @@ class Intake:
         self._fetching.stop()
 
     def _queues(self, limit: int, ids: Sequence[str] | None) -> tuple[list[Submission], deque[Submission]]:
+        if ids is None:
+            return self._near(limit, ()), deque(self._waiting(min(limit, _AT_ONCE), far=True))
         with self._ledger.reading() as conn:
-            if ids is not None:
-                mine = [s for s in submissions.get(conn, ids) if s.waits]
-                return [s for s in mine if s.is_near], deque(s for s in mine if s.is_far)
-            near = submissions.waiting(conn, limit + 1 + len(self._restless))
-            return near, deque(submissions.waiting(conn, min(limit, _FAR_AT_ONCE), far=True))
+            mine = [s for s in submissions.get(conn, ids) if s.waits]
+        return [s for s in mine if s.is_near], deque(s for s in mine if s.is_far)
+
+    def _near(self, limit: int, looked_at: Collection[str]) -> list[Submission]:
+        """Return what comes next, and one more than there is to do, which shows that something is left."""
+        found = self._waiting(min(limit, _AT_ONCE) + 1 + len(self._restless))
+        new = [s for s in found if s.id not in looked_at]
+        # A file that never rests must not keep the others from their turn.
+        return [s for s in new if s.id not in self._restless] or new
+
+    def _waiting(self, limit: int, *, far: bool = False) -> list[Submission]:
+        with self._ledger.reading() as conn:
+            return submissions.waiting(conn, limit, far=far, step_s=self._step_s)
 
     def _fetch_on(
         self,
@@ -229,8 +245,7 @@ class Intake:
             if not mine and time.monotonic() >= patient:
                 return
             if ended and not far and not mine:
-                with self._ledger.reading() as conn:
-                    far.extend(submissions.waiting(conn, _FAR_AT_ONCE, far=True))
+                far.extend(self._waiting(_AT_ONCE, far=True))
 
     def _fetch(self, far: deque[Submission], count: Callable[[Received], None], wait_s: float = 0.0) -> int:
         """Begin as many fetches as there is room for, count those that have ended, and return how many."""

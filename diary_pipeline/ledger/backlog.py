@@ -9,19 +9,22 @@
 Before a job that is opened now goes all of its priority or a higher one; before an open job, of its own priority only
 what has an earlier turn. One that is at work waits for the rest of its batch and for nothing else.
 
-Nothing is asked of all work there ever was: what is ready is summed in the order of its index, up to MOST recordings,
-and the batches are the last LAST ones. What surprises: a rate is taken over the time in which batches ran, not over the
-clock, so an hour without work does not make the next job look slow. And while nothing was measured, a stage is taken
-for as fast as UNMEASURED says, which is a guess and is marked as one.
+Nothing is asked of all work there ever was: what waits is read in the order of its index, up to MOST recordings of each
+priority, and the batches are the last LAST ones. That is looked at once for many jobs (`speeds`, `waiting`); of each
+only its own rows are read then. What surprises: a rate is taken over the time in which batches ran, not over the clock,
+so an hour without work does not make the next job look slow. And while nothing was measured, a stage is taken for as
+fast as UNMEASURED says, which is a guess.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 from typing import Any
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.batch import Stage, priority_rank
+from diary_pipeline.core.batch import PRIORITIES, Stage, priority_rank
 from diary_pipeline.ledger.planner import DEFAULT_AUDIO_S
 from diary_pipeline.ledger.statements import now
 from diary_pipeline.ledger.tables import FAR, NEAR, WAITING, batch_items, batches, submissions, work
@@ -31,7 +34,7 @@ LAST = 50
 MEASURED_S = 86_400.0
 """Batches of before yesterday tell of other machines."""
 MOST = 10_000
-"""Recordings; 1,000 hours of memos. Of a longer backlog an estimate says: at least."""
+"""Recordings of one priority; 1,000 hours of memos. Of a longer backlog an estimate says: at least."""
 UNMEASURED: Mapping[Stage, float] = {"transcript": 2.0, "note": 60.0}
 """Seconds of audio a second: what two slow cores do at the least, with the model `base` and no routes."""
 UNMEASURED_START_S = 30.0
@@ -39,7 +42,7 @@ UNMEASURED_START_S = 30.0
 
 
 @dataclass(frozen=True)
-class Rates:
+class Speeds:
     """How fast things go here."""
 
     start_s: float
@@ -48,8 +51,40 @@ class Rates:
     """Seconds of audio transcribed in a second,"""
     notes: float
     """and put into notes."""
-    is_measured: bool
-    """False: nothing was transcribed yet, and `hears` is a guess."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What waits in one queue with one priority."""
+
+    turns: Sequence[tuple[float, float]]
+    """In their order."""
+    sums_s: Sequence[float]
+    """Of the first n, the audio; one more than turns."""
+
+    @classmethod
+    def of(cls, turns: Iterable[tuple[float, float]], audio_s: Iterable[float]) -> "Line":
+        """Make one of turns, in their order, and the audio of each."""
+        return cls(list(turns), list(accumulate(audio_s, initial=0.0)))
+
+    def before_s(self, turn: tuple[float, float] | None = None) -> float:
+        """Sum what goes before a turn; None: all of it."""
+        return self.sums_s[-1 if turn is None else bisect_left(self.turns, turn)]
+
+
+Queue = Mapping[int, Line]
+"""By rank."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What is to do, as it stood at one moment."""
+
+    ready: Mapping[Stage, Queue]
+    not_taken_in: Queue
+    """Whole submissions that intake has not looked at: nobody knows yet how long they are."""
+    open_s: Mapping[Stage, float]
+    """The audio of batches that are planned, asked for or at work."""
 
 
 @dataclass(frozen=True)
@@ -71,28 +106,35 @@ class _Place:
     """As its queue is ordered; None: behind all of its rank."""
 
 
-def rates(conn: sa.Connection) -> Rates:
+def speeds(conn: sa.Connection) -> Speeds:
     """Measure how fast the last batches were done."""
     at = now(conn)
     runs: dict[Stage, list[Run]] = {stage: _last(conn, stage, at) for stage in UNMEASURED}
     hears, notes = rate_of(runs["transcript"]), rate_of(runs["note"])
     starts = [run.claimed_at - run.planned_at for run in runs["transcript"] if run.was_asked_for]
-    return Rates(
-        min(starts, default=UNMEASURED_START_S),
-        hears or UNMEASURED["transcript"],
-        notes or UNMEASURED["note"],
-        hears is not None,
+    return Speeds(
+        min(starts, default=UNMEASURED_START_S), hears or UNMEASURED["transcript"], notes or UNMEASURED["note"]
     )
 
 
-def new_job_s(conn: sa.Connection, rate: Rates, priority: str) -> float:
+def waiting(conn: sa.Connection) -> Backlog:
+    """Look at all that is to do: milliseconds for each thousand that wait."""
+    return Backlog(
+        {stage: {rank: _ready(conn, stage, rank) for rank in PRIORITIES.values()} for stage in UNMEASURED},
+        {rank: _not_taken_in(conn, rank) for rank in PRIORITIES.values()},
+        {stage: _open_s(conn, stage) for stage in UNMEASURED},
+    )
+
+
+def new_job_s(speed: Speeds, backlog: Backlog, priority: str) -> float:
     """Estimate the seconds from now until a job is done that is opened now with this priority."""
     place = _Place(priority_rank(priority))
-    heard_s = _ready_s(conn, "transcript", place) + _open_s(conn, "transcript") + _not_taken_in_s(conn, place)
-    return rate.start_s + _takes_s(conn, rate, place, heard_s, DEFAULT_AUDIO_S)
+    heard_s = _before_s(backlog.ready["transcript"], place) + backlog.open_s["transcript"]
+    heard_s += _before_s(backlog.not_taken_in, place)
+    return speed.start_s + _takes_s(speed, backlog, place, heard_s, DEFAULT_AUDIO_S)
 
 
-def open_job_s(conn: sa.Connection, rate: Rates, id: str) -> float:
+def open_job_s(conn: sa.Connection, speed: Speeds, backlog: Backlog, id: str) -> float:
     """Estimate the seconds from now until an open job is done, by its own place; 0 when there is no such job."""
     row = conn.execute(_STANDING.where(submissions.c.id == id)).one_or_none()
     if row is None:
@@ -102,22 +144,24 @@ def open_job_s(conn: sa.Connection, rate: Rates, id: str) -> float:
         place = _Place(row.priority, (row.turn_at, row.created_at))
         pause_s = max(0.0, row.not_before - at) if row.lane == FAR and row.fetching_since is None else 0.0
         # All that intake has taken in went before it, and what is in its batches is.
-        heard_s = _ready_s(conn, "transcript", _Place(row.priority)) + _open_s(conn, "transcript")
-        heard_s += _not_taken_in_s(conn, place)
-        return pause_s + rate.start_s + _takes_s(conn, rate, place, heard_s, DEFAULT_AUDIO_S)
+        heard_s = _before_s(backlog.ready["transcript"], _Place(row.priority)) + backlog.open_s["transcript"]
+        heard_s += _before_s(backlog.not_taken_in, place)
+        return pause_s + speed.start_s + _takes_s(speed, backlog, place, heard_s, DEFAULT_AUDIO_S)
     for stage in ("transcript", "note"):
         todo = conn.execute(_TODO.where(work.c.recording_key == row.recording_key, work.c.stage == stage)).one_or_none()
         if todo is not None and todo.wanted:
-            return _stage_s(conn, rate, stage, todo, at)
+            return _stage_s(conn, speed, backlog, stage, todo, at)
     return 0.0
 
 
-def _stage_s(conn: sa.Connection, rate: Rates, stage: Stage, todo: sa.Row[Any], at: float) -> float:
+def _stage_s(  # noqa: PLR0917 - what is known of all, and of this one
+    conn: sa.Connection, speed: Speeds, backlog: Backlog, stage: Stage, todo: sa.Row[Any], at: float
+) -> float:
     """Estimate how long a recording takes from this stage of it on."""
     place, own_s = _Place(todo.priority, (todo.turn_at, todo.ready_at)), todo.audio_s or DEFAULT_AUDIO_S
-    start_s = rate.start_s
+    start_s = speed.start_s
     if todo.state != "planned":
-        before_s = _ready_s(conn, stage, place) + _open_s(conn, stage)
+        before_s = _before_s(backlog.ready[stage], place) + backlog.open_s[stage]
         start_s += max(0.0, todo.ready_at - at)
     elif todo.holder is None:
         before_s = _open_s(conn, stage, until=todo.planned_at) - own_s
@@ -125,8 +169,8 @@ def _stage_s(conn: sa.Connection, rate: Rates, stage: Stage, todo: sa.Row[Any], 
         before_s, start_s = _rest_s(conn, stage, todo.batch_id) - (own_s - (todo.done_s or 0.0)), 0.0
         own_s -= todo.done_s or 0.0
     if stage == "note":
-        return start_s + (max(0.0, before_s) + own_s) / rate.notes
-    return start_s + _takes_s(conn, rate, place, max(0.0, before_s), own_s)
+        return start_s + (max(0.0, before_s) + own_s) / speed.notes
+    return start_s + _takes_s(speed, backlog, place, max(0.0, before_s), own_s)
 
 
 def rate_of(runs: Sequence[Run]) -> float | None:
@@ -147,44 +191,35 @@ def _last(conn: sa.Connection, stage: Stage, at: float) -> list[Run]:
     return [Run(*row) for row in conn.execute(last.order_by(b.closed_at.desc()).limit(LAST))]
 
 
-def _takes_s(conn: sa.Connection, rate: Rates, place: _Place, heard_s: float, audio_s: float) -> float:
+def _takes_s(speed: Speeds, backlog: Backlog, place: _Place, heard_s: float, audio_s: float) -> float:
     """Return how long it takes to hear and note so much audio behind what is heard before it."""
-    noted_s = _ready_s(conn, "note", _Place(place.rank)) + _open_s(conn, "note") + heard_s
-    return max((heard_s + audio_s) / rate.hears + audio_s / rate.notes, (noted_s + audio_s) / rate.notes)
+    noted_s = _before_s(backlog.ready["note"], _Place(place.rank)) + backlog.open_s["note"] + heard_s
+    return max((heard_s + audio_s) / speed.hears + audio_s / speed.notes, (noted_s + audio_s) / speed.notes)
 
 
-def _ready_s(conn: sa.Connection, stage: Stage, place: _Place) -> float:
-    """Sum the audio that is ready to be worked on and goes before this place."""
+def _before_s(queue: Queue, place: _Place) -> float:
+    """Sum the audio that goes before a place: all of higher priorities, and what has an earlier turn."""
+    higher = sum(line.before_s() for rank, line in queue.items() if rank > place.rank)
+    return higher + queue[place.rank].before_s(place.turn)
+
+
+def _ready(conn: sa.Connection, stage: Stage, rank: int) -> Line:
+    """Read what is ready to be worked on."""
     w = work.c
-    ready = sa.select(w.audio_s).where(w.stage == stage, w.state == "ready")
-    return sum(_sum(conn, ready.where(goes), sa.func.sum) for goes in _before(place, w.priority, w.turn_at, w.ready_at))
+    ready = sa.select(w.turn_at, w.ready_at, w.audio_s).where(w.stage == stage, w.state == "ready", w.priority == rank)
+    rows = conn.execute(ready.order_by(w.turn_at, w.ready_at).limit(MOST)).all()
+    return Line.of(((turn_at, since) for turn_at, since, _ in rows), (audio_s or 0.0 for *_, audio_s in rows))
 
 
-def _not_taken_in_s(conn: sa.Connection, place: _Place) -> float:
-    """Guess the audio of whole submissions that intake has not looked at: nobody knows yet how long they are."""
+def _not_taken_in(conn: sa.Connection, rank: int) -> Line:
+    """Read what intake has still to look at; each counts as a usual memo."""
     s = submissions.c
-    some = sa.select(s.id).where(WAITING, s.lane.in_((NEAR, FAR)))
-    before = (
-        _sum(conn, some.where(goes), sa.func.count) for goes in _before(place, s.priority, s.turn_at, s.created_at)
-    )
-    return sum(before) * DEFAULT_AUDIO_S
-
-
-def _before(
-    place: _Place, priority: sa.ColumnElement[int], *turn: sa.ColumnElement[float]
-) -> list[sa.ColumnElement[bool]]:
-    """Return what goes before a place: ranges of an index, asked for one by one."""
-    if place.turn is None:
-        return [priority >= place.rank]
-    return [
-        priority > place.rank,
-        (priority == place.rank) & (sa.tuple_(*turn) < sa.tuple_(*map(sa.literal, place.turn))),
-    ]
-
-
-def _sum(conn: sa.Connection, some: sa.Select[Any], how: Callable[..., sa.ColumnElement[Any]]) -> float:
-    first = some.limit(MOST).subquery()
-    return float(conn.execute(sa.select(sa.func.coalesce(how(*first.c), 0.0))).scalar_one())
+    turns: list[tuple[float, float]] = []
+    for lane in (NEAR, FAR):  # one range of the index each
+        some = sa.select(s.turn_at, s.created_at).where(WAITING, s.lane == lane, s.priority == rank)
+        first = conn.execute(some.order_by(s.turn_at, s.created_at).limit(MOST)).all()
+        turns += [(turn_at, since) for turn_at, since in first]
+    return Line.of(sorted(turns), repeat(DEFAULT_AUDIO_S, len(turns)))
 
 
 def _open_s(conn: sa.Connection, stage: Stage, until: float | None = None) -> float:
@@ -192,15 +227,17 @@ def _open_s(conn: sa.Connection, stage: Stage, until: float | None = None) -> fl
     is_open = batches.c.state.in_(("planned", "requested", "claimed")) & (batches.c.stage == stage)
     if until is not None:
         is_open &= batches.c.planned_at <= until
-    return _sum(conn, sa.select(batches.c.audio_s).where(is_open), sa.func.sum)
+    return _sum(conn, sa.select(sa.func.sum(batches.c.audio_s)).where(is_open))
 
 
 def _rest_s(conn: sa.Connection, stage: Stage, batch_id: str) -> float:
     """Sum what is left of a batch at work: its results are committed together."""
-    left = sa.select(work.c.audio_s - sa.func.coalesce(work.c.done_s, 0.0)).where(
-        work.c.batch_id == batch_id, work.c.stage == stage
-    )
-    return _sum(conn, left, sa.func.sum)
+    left = sa.func.sum(work.c.audio_s - sa.func.coalesce(work.c.done_s, 0.0))
+    return _sum(conn, sa.select(left).where(work.c.batch_id == batch_id, work.c.stage == stage))
+
+
+def _sum(conn: sa.Connection, summed: sa.Select[tuple[float]]) -> float:
+    return float(conn.execute(summed).scalar_one() or 0.0)
 
 
 _STANDING = sa.select(

@@ -1,6 +1,7 @@
 """The open ledger, a database: its transactions, what is tried again, and the locks that have a name.
 
-How it is opened belongs to opening.py, statements to statements.py and the nouns' files, the schema to tables.py.
+How it is opened belongs to opening.py, what an error means to database_errors.py, statements to statements.py and the
+nouns' files, the schema to tables.py.
 
 What surprises: locks are taken in one order by everybody, or PostgreSQL ends one of two transactions as a deadlock:
 `clock`, `batches` (by id), `work` (by key, stage), `batch_items`, `recordings`, `submissions`, `holders`; `pointers`,
@@ -10,18 +11,16 @@ IMMEDIATE), while readers see their snapshot and never queue.
 """
 
 import random
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import sqlalchemy as sa
 
-from diary_pipeline.core.errors import ServiceMissing
-from diary_pipeline.observability.logs import log
+from diary_pipeline.ledger.database_errors import may_repeat, told_when_away
 
 Answer = TypeVar("Answer")
 
@@ -30,21 +29,6 @@ TRIES = 12
 _NAMED = "hashtext('diary_pipeline'), hashtext(:name)"
 # A machine that vanished holds its locks until the server finds out, which takes two hours if nobody says otherwise.
 _GIVEN_UP_SOON = ("tcp_keepalives_idle = 30", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3")
-_REPEATABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
-_SQLITE_PASSES = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,  # of a disk that was mounted anew after an error
-    }
-)
-# Connection lost, too many of them or no room, server stopped or starting; a lock that did not come, a standby.
-_POSTGRES_PASSES = ("08", "53", "57P", "55P03", "25006")
-
-logger = log(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,7 +47,7 @@ class Ledger:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Give one snapshot, which never queues behind writers; ServiceMissing `ledger_away`."""
-        with _told_when_away(), self.engine.connect() as conn:
+        with told_when_away(), self.engine.connect() as conn:
             if conn.dialect.name == "sqlite":
                 conn.execution_options(reading=True)
             else:
@@ -75,9 +59,10 @@ class Ledger:
     def writing(self) -> Iterator[sa.Connection]:
         """Give one transaction: committed at the end of the block, rolled back when the block raises.
 
-        ServiceMissing `ledger_away` when the connection is lost, or others hold SQLite's file for too long.
+        ServiceMissing `ledger_away` when the connection is lost, or others hold SQLite's file for too long; whether it
+        was committed is not known then.
         """
-        with _told_when_away(), self._transaction() as tx:
+        with told_when_away(), self._transaction() as tx:
             yield tx
 
     @contextmanager
@@ -120,13 +105,15 @@ class Ledger:
 
     def write(self, verb: Callable[[sa.Connection], Answer]) -> Answer:
         """Run `verb` in one transaction, again from its start when the database made it give way to another."""
-        with _told_when_away():
+        with told_when_away():
             for attempt in range(1, TRIES):
                 try:
                     with self._transaction() as tx:
                         return verb(tx)
-                except (GaveWay, sa.exc.DBAPIError) as error:
-                    if not _may_repeat(error):
+                except GaveWay:
+                    pass
+                except sa.exc.DBAPIError as error:
+                    if not may_repeat(error):
                         raise
                 time.sleep(min(1.0, random.uniform(0.01, 0.05) * 2**attempt))
             with self._transaction() as tx:
@@ -137,22 +124,6 @@ class Ledger:
         self.engine.dispose()
 
 
-@contextmanager
-def _told_when_away() -> Iterator[None]:
-    """Raise what passes by itself as ours; a broken rule or a missing table stays the database's own error."""
-    try:
-        yield
-    except sa.exc.SQLAlchemyError as error:
-        if not _is_away(error):
-            raise
-        logger.warning("ledger_away", reason=reason(error))  # not in the message, which clients read: it names hosts
-        raise ServiceMissing("ledger_away", "The ledger's database does not answer; try again soon.") from error
-
-
-UNHOLDABLE = (sa.exc.DataError, UnicodeError)
-"""What a database raises for text that it cannot keep, such as half of an emoji."""
-
-
 class GaveWay(Exception):
     """Raised inside `Ledger.write` when what was locked is no longer what has to be locked: start again."""
 
@@ -161,26 +132,3 @@ def queue(tx: sa.Connection, name: str) -> None:
     """Wait until no other transaction of that name runs; on SQLite writers stand in one queue anyway."""
     if tx.dialect.name == "postgresql":
         tx.execute(sa.text(f"SELECT pg_advisory_xact_lock({_NAMED})"), {"name": name})
-
-
-def _may_repeat(error: Exception) -> bool:
-    if isinstance(error, sa.exc.DBAPIError):
-        return getattr(error.orig, "pgcode", None) in _REPEATABLE
-    return isinstance(error, GaveWay)
-
-
-def _is_away(error: Exception) -> bool:
-    if isinstance(error, sa.exc.TimeoutError | sa.exc.InterfaceError):  # no pooled connection came free, or one is lost
-        return True
-    if not isinstance(error, sa.exc.OperationalError):
-        return False
-    if isinstance(error.orig, sqlite3.Error):
-        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSES
-    code = getattr(error.orig, "pgcode", None)  # None: no server said it, the connection is gone
-    return error.connection_invalidated or code is None or _may_repeat(error) or code.startswith(_POSTGRES_PASSES)
-
-
-def reason(error: BaseException) -> str:
-    """Return the first line of what a database said."""
-    said: Sequence[str] = str(error.orig if isinstance(error, sa.exc.DBAPIError) else error).strip().splitlines()
-    return said[0] if said else type(error).__name__

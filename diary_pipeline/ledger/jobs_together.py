@@ -7,12 +7,15 @@ answer there when the turn comes to them. A thread that is alone waits for nobod
 import threading
 from dataclasses import dataclass, field
 
-from diary_pipeline.core.errors import DiaryError
+from diary_pipeline.core.errors import PermanentError
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.database_errors import UNHOLDABLE
 from diary_pipeline.ledger.jobs import NewJob, Opened, open_jobs
 
 MOST_TOGETHER = 256
 """In one transaction; some tens of milliseconds on either database."""
+_OF_ONE = (PermanentError, *UNHOLDABLE)
+"""What is wrong with one of the jobs; see database_errors.py for why these alone prove that none was opened."""
 
 
 @dataclass
@@ -50,9 +53,18 @@ class JobsTogether:
             for asked, opened in zip(some, open_jobs(self.ledger, [asked.job for asked in some]), strict=True):
                 asked.opened = opened
         except Exception as error:  # noqa: BLE001 - told to those whose jobs these are
-            if len(some) == 1 or not isinstance(error, DiaryError):
-                for asked in some:
-                    asked.error = error
+            if len(some) > 1 and isinstance(error, _OF_ONE):
+                self._open_each(some)
                 return
-            for asked in some:  # one of them cannot be had, and nothing was opened: each finds out for itself
+            for asked in some:
+                asked.error = error
+
+    def _open_each(self, some: list[_Asked]) -> None:
+        """Let each find out for itself; what is wrong with the ledger is found out once, because each look may wait."""
+        wrong: Exception | None = None
+        for asked in some:
+            if wrong is None:
                 self._open([asked])
+                wrong = None if isinstance(asked.error, _OF_ONE) else asked.error
+            else:
+                asked.error = wrong

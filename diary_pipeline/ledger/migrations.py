@@ -37,6 +37,7 @@ from diary_pipeline.ledger.tables import (
 )
 from diary_pipeline.ledger.tables_jobs import JOB_INDICES, JOB_TABLES
 from diary_pipeline.ledger.tables_uploads import UPLOAD_TABLES
+from diary_pipeline.ledger.turns import line_up
 
 Step = Callable[[sa.Connection], None]
 
@@ -113,7 +114,6 @@ def _jobs(tx: sa.Connection) -> None:
         (submissions.c.received_bytes, "BIGINT"),
         (submissions.c.expected_bytes, "BIGINT"),
         (submissions.c.lane, f"INTEGER GENERATED ALWAYS AS ({LANES}) {kept}"),
-        (submissions.c.turn_at, "FLOAT NOT NULL DEFAULT 0"),
         (submissions.c.transcript_version, "TEXT"),
         (submissions.c.note_version, "TEXT"),
         (work.c.retries, "INTEGER NOT NULL DEFAULT 0"),
@@ -122,13 +122,20 @@ def _jobs(tx: sa.Connection) -> None:
     for column, kind in added:
         if not _has(tx, column):
             tx.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
-    tx.execute(sa.schema.DropIndex(submissions_waiting, if_exists=True))  # of one lane, as it was before
-    for index in (submissions_waiting, submissions_turn):
-        tx.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+    tx.execute(sa.schema.DropIndex(submissions_waiting, if_exists=True))  # of one lane; step 13 makes today's
     metadata.create_all(tx, tables=(*JOB_TABLES, *UPLOAD_TABLES))
     for index in JOB_INDICES:  # not by looking first: SQLAlchemy cannot read back an index of an expression
         tx.execute(sa.schema.CreateIndex(index, if_not_exists=True))
     tx.execute(submissions.update().where(submissions.c.commit_seq.is_not(None)).values(at_their_end()))
+
+
+def _turns(tx: sa.Connection) -> None:
+    if not _has(tx, submissions.c.turn_at):
+        tx.exec_driver_sql("ALTER TABLE submissions ADD COLUMN turn_at FLOAT NOT NULL DEFAULT 0")
+    line_up(tx)
+    for index in (submissions_waiting, submissions_turn):  # one of the same name may be there, of other columns
+        tx.execute(sa.schema.DropIndex(index, if_exists=True))
+        tx.execute(sa.schema.CreateIndex(index))
 
 
 STEPS: Sequence[Step] = (
@@ -144,6 +151,7 @@ STEPS: Sequence[Step] = (
     _an_identity,
     _which_publications_are_compacted,
     _jobs,
+    _turns,
 )
 """Step n brings version n - 1 to version n."""
 

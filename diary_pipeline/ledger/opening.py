@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from diary_pipeline.core.errors import ServiceMissing, UsageError
-from diary_pipeline.ledger.connect import BUSY_TIMEOUT_S, Ledger, reason
+from diary_pipeline.ledger.connect import BUSY_TIMEOUT_S, Ledger
+from diary_pipeline.ledger.database_errors import reason
 from diary_pipeline.ledger.migrations import migrate
 
 CONNECT_TIMEOUT_S = 10

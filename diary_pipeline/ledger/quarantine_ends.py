@@ -120,8 +120,9 @@ def _troubled(
     tx: sa.Connection, table: sa.Table, ids: Sequence[str], owner: str | None
 ) -> list[sa.Row[tuple[object, ...]]]:
     name, status = (table.c.id, "refused") if table is submissions else (table.c.key, "failed")
-    in_view = sa.select(table).where(~is_dropped(name, table.c.ended_at)).order_by(name)
-    rows = each(tx, in_view.with_for_update(of=table), name, ids)
+    # Two statements: PostgreSQL judges a row that it had to wait for by what was dropped before it waited.
+    each(tx, sa.select(name).order_by(name).with_for_update(), name, ids)
+    rows = each(tx, sa.select(table).where(~is_dropped(name, table.c.ended_at)).order_by(name), name, ids)
     return [row for row in rows if row.status == status and owner in (None, row.owner)]
 
 

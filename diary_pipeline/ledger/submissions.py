@@ -18,7 +18,7 @@ from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.endings import count_endings
 from diary_pipeline.ledger.failures import Failure, note_failures
 from diary_pipeline.ledger.outbox import tell_ended
-from diary_pipeline.ledger.planner import Waiting, in_order
+from diary_pipeline.ledger.planner import STEP_S, Waiting, in_order
 from diary_pipeline.ledger.statements import chunks, insert_all_missing, insert_missing, now, upsert, upsert_all
 from diary_pipeline.ledger.tables import FAR, NEAR, REFUSED_UNCOMMITTED, WAITING, seen_files, submissions
 from diary_pipeline.ledger.tables_jobs import jobs
@@ -158,12 +158,12 @@ def starting(conn: sa.Connection, beginning: str, limit: int) -> list[str]:
     return list(conn.execute(ids.limit(limit)).scalars())
 
 
-def waiting(conn: sa.Connection, limit: int, *, far: bool = False) -> list[Submission]:
+def waiting(conn: sa.Connection, limit: int, *, far: bool = False, step_s: float = STEP_S) -> list[Submission]:
     """Return what intake may look at now, in the planner's order: priority and age, and owners take turns.
 
     Of each priority it reads as many as may be returned, those whose turn comes first: never a whole backlog.
     `far`: what must be fetched, without what somebody is fetching or what pauses after a failure; otherwise what is
-    here: files and uploads.
+    here: files and uploads. `step_s`: of waiting, which lifts by one priority.
     """
     at = now(conn)
     due = _ROWS.where(WAITING, submissions.c.lane == (FAR if far else NEAR), submissions.c.not_before <= at)
@@ -176,7 +176,7 @@ def waiting(conn: sa.Connection, limit: int, *, far: bool = False) -> list[Submi
     queued = [
         Waiting(s.id, "transcript", "", s.owner, s.priority, None, max(0.0, at - s.created_at)) for s in found.values()
     ]
-    return [found[item.key] for _, item in islice(in_order(queued), limit)]
+    return [found[item.key] for _, item in islice(in_order(queued, step_s), limit)]
 
 
 def waiting_owners(conn: sa.Connection) -> set[str]:

@@ -18,7 +18,7 @@ _IS_NEAR = " OR ".join(f"substr(uri, 1, {len(scheme)}) = '{scheme}'" for scheme 
 LANES = f"CASE WHEN not_before >= {NOT_WHOLE} THEN {HALF} WHEN {_IS_NEAR} THEN {NEAR} ELSE {FAR} END"
 
 
-def _only(condition: sa.TextClause) -> dict[str, Any]:
+def only(condition: sa.TextClause) -> dict[str, Any]:
     """Say of an index what it holds, as each of the databases is told."""
     return {"sqlite_where": condition, "postgresql_where": condition}
 
@@ -68,7 +68,7 @@ submissions_waiting = sa.Index(
     submissions.c.turn_at,
     submissions.c.created_at,
     submissions.c.not_before,  # what pauses is passed over without a look at its row
-    **_only(WAITING),
+    **only(WAITING),
 )
 submissions_turn = sa.Index(
     "submissions_turn",
@@ -76,9 +76,9 @@ submissions_turn = sa.Index(
     submissions.c.lane,
     submissions.c.priority,
     submissions.c.turn_at,
-    **_only(WAITING),
+    **only(WAITING),
 )
-sa.Index("submissions_refused", submissions.c.status, submissions.c.created_at, **_only(REFUSED_UNCOMMITTED))
+sa.Index("submissions_refused", submissions.c.status, submissions.c.created_at, **only(REFUSED_UNCOMMITTED))
 
 seen_files = sa.Table(  # a file that did not change is not hashed again
     "seen_files",
@@ -124,9 +124,7 @@ recordings = sa.Table(
     sa.UniqueConstraint("owner", "content_sha256", name="recordings_content"),
 )
 WITH_AUDIO = sa.text("audio_removed_at IS NULL")
-recordings_with_audio = sa.Index(
-    "recordings_with_audio", recordings.c.owner, recordings.c.ended_at, **_only(WITH_AUDIO)
-)
+recordings_with_audio = sa.Index("recordings_with_audio", recordings.c.owner, recordings.c.ended_at, **only(WITH_AUDIO))
 recordings_created = sa.Index("recordings_created", recordings.c.owner, recordings.c.created_at)
 sa.Index("recordings_status", recordings.c.status, recordings.c.id)
 
@@ -181,7 +179,7 @@ batches = sa.Table(
 )
 sa.Index("batches_state", batches.c.state, batches.c.stage, batches.c.planned_at)
 UNREPORTED = sa.text("state = 'closed' AND reported_at IS NULL")
-sa.Index("batches_unreported", batches.c.stage, batches.c.closed_at, **_only(UNREPORTED))
+sa.Index("batches_unreported", batches.c.stage, batches.c.closed_at, **only(UNREPORTED))
 
 batch_items = sa.Table(
     "batch_items",
@@ -234,7 +232,7 @@ pointers = sa.Table(  # what is current: (subject, kind) -> object; NULL object:
 sa.Index("pointers_seq", pointers.c.seq)
 MADE = sa.text("made_with IS NOT NULL")
 pointers_made_with = sa.Index(
-    "pointers_made_with", pointers.c.owner, pointers.c.made_with, pointers.c.again_at, **_only(MADE)
+    "pointers_made_with", pointers.c.owner, pointers.c.made_with, pointers.c.again_at, **only(MADE)
 )
 sa.Index("pointers_object", pointers.c.object_id)
 
@@ -341,7 +339,7 @@ erasures = sa.Table(  # what somebody wanted gone; nothing in it names them once
 )
 sa.Index("erasures_target", erasures.c.target_hash)
 UNFINISHED = sa.text("removed_at IS NULL")
-sa.Index("erasures_unfinished", erasures.c.hidden_at, **_only(UNFINISHED))
+sa.Index("erasures_unfinished", erasures.c.hidden_at, **only(UNFINISHED))
 sa.Index("erasures_hidden_seq", erasures.c.hidden_seq)
 
 erasure_subjects = sa.Table(  # how an unfinished erasure finds the bytes; empty when all are finished

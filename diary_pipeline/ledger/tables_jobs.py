@@ -5,7 +5,7 @@ A job *is* a submission: one id, one status. What stands here is what only some 
 
 import sqlalchemy as sa
 
-from diary_pipeline.ledger.tables import batches, metadata, submissions, submissions_listed
+from diary_pipeline.ledger.tables import batches, metadata, only, submissions, submissions_listed
 
 jobs = sa.Table(  # what an application said of its submission, beside what intake needs
     "jobs",
@@ -60,7 +60,7 @@ outbox = sa.Table(  # calls that somebody asked for; one sender works them off
     sqlite_autoincrement=True,  # `id` is the order of a job's events, which a number used twice would turn round
 )
 UNSENT = sa.text("delivered_at IS NULL AND given_up_at IS NULL")
-sa.Index("outbox_unsent", outbox.c.host, outbox.c.next_at, sqlite_where=UNSENT, postgresql_where=UNSENT)
+sa.Index("outbox_unsent", outbox.c.host, outbox.c.next_at, **only(UNSENT))
 sa.Index("outbox_submission", outbox.c.submission_id, outbox.c.id)
 
 failures = sa.Table(  # each time something failed, also what was tried again and is well today
@@ -125,11 +125,7 @@ JOB_INDICES = (
     sa.Index("submissions_listed_all", _s.created_at, _s.id),
     sa.Index("submissions_shown_all", shown_status, _s.created_at, _s.id),
     sa.Index("batches_run", batches.c.run_id),  # which batch a failed run had
-    sa.Index(  # backlog.py asks how fast the last ones were
-        "batches_closed",
-        *(batches.c.stage, batches.c.closed_at),
-        sqlite_where=BATCH_ENDED,
-        postgresql_where=BATCH_ENDED,
-    ),
+    # backlog.py asks how fast the last ones were
+    sa.Index("batches_closed", batches.c.stage, batches.c.closed_at, **only(BATCH_ENDED)),
 )
 JOB_TABLES = (dropped_troubles, endings, failures, jobs, idempotency_keys, api_keys, outbox, source_cursors)

@@ -65,6 +65,7 @@ class Stages(Ears):
             fetchers=self.fetchers,
             fetching=FetchLimits(s.fetch_at_once, s.fetch_timeout_s, s.fetch_retry_s),
             settle_s=s.settle_s,
+            step_s=self._step_s,
             exclude=(s.object_dir, s.note_dir, s.transcript_dir, s.dagster_home),
         )
 
@@ -194,16 +195,20 @@ class Stages(Ears):
     def limits(self) -> Mapping[Stage, PlanLimits]:
         """How large batches may become, by stage."""
         s = self.settings
-        step_s = s.priority_step_minutes * 60
         return {
             "transcript": PlanLimits(
                 s.transcript_batch_audio_minutes,
                 s.transcript_batch_recordings,
                 s.transcript_batches_open,
-                step_s=step_s,
+                step_s=self._step_s,
             ),
-            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open, step_s=step_s),
+            "note": PlanLimits(s.note_batch_audio_minutes, self._notes_a_run, s.note_batches_open, step_s=self._step_s),
         }
+
+    @property
+    def _step_s(self) -> float:
+        """Of waiting, which lifts by one priority: at the door and in batches."""
+        return self.settings.priority_step_minutes * 60
 
     @property
     def _notes_a_run(self) -> int:

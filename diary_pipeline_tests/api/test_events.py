@@ -3,14 +3,16 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
+from starlette.requests import ClientDisconnect
 
+from diary_pipeline.api.events import _Events
+from diary_pipeline.api.problems import Problem
 from diary_pipeline.api.watch import Watch
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.connect import Ledger
@@ -112,13 +114,13 @@ def test_all_listeners_share_one_look_and_whoever_leaves_is_forgotten(tmp_path: 
             asked.append(statement)
 
     async def listen() -> int:
-        watch = Watch(ledger, poll_s=0.01)
+        watch = Watch(ledger, poll_s=0.01, most_of_one=200)
         heard = 0
 
         async def one(job: Any) -> None:
             nonlocal heard
-            async with aclosing(watch.states(job.id, job.owner)) as states:
-                async for state in states:
+            with watch.listen(job.id, job.owner) as place:
+                async for state in watch.states(place):
                     heard += 1
                     if not isinstance(state, float) and state is not None and state.status == "cancelled":
                         return
@@ -127,13 +129,13 @@ def test_all_listeners_share_one_look_and_whoever_leaves_is_forgotten(tmp_path: 
         try:
             everybody = asyncio.gather(*(one(job) for job in jobs for _ in range(10)))
             await asyncio.sleep(0)
-            assert watch.listeners == 200
+            assert watch.waiting == 200
             with ledger.writing() as tx:
                 tx.execute(table.update().values(status="cancelled", ended_at=1.0))
             await asyncio.wait_for(everybody, 30)
         finally:
             sa.event.remove(ledger.engine, "before_cursor_execute", note)
-        assert watch.listeners == 0
+        assert watch.waiting == 0
         return heard
 
     assert asyncio.run(listen()) <= 3 * 200
@@ -141,21 +143,54 @@ def test_all_listeners_share_one_look_and_whoever_leaves_is_forgotten(tmp_path: 
     ledger.close()
 
 
-def test_who_listens_to_all_of_their_own_jobs_leaves_room_for_others(tmp_path: Path) -> None:
+def test_who_listens_to_all_of_their_own_jobs_leaves_room_for_others_and_a_place_is_taken_when_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
     ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     id = submit(ledger)
 
-    async def listen() -> tuple[bool, bool, bool]:
-        watch = Watch(ledger, poll_s=0.01, most=10, most_of_one=2)
-        async with aclosing(watch.states(id, "me")) as one:
-            await anext(one)
-            before = watch.is_full("me")
-            async with aclosing(watch.states(id, "me")) as other:
-                await anext(other)
-                return before, watch.is_full("me"), watch.is_full("you")
+    async def listen() -> None:
+        watch = Watch(ledger, poll_s=0.01, most=3, most_of_one=2)
+        waits = [asyncio.create_task(watch.until(id, {"completed"}, 30, stays)) for _ in range(9)]
+        await asyncio.sleep(0)
+        assert watch.waiting == 9, "who waits for a transcript takes no listener's place"
+        with watch.listen(id, "me"), watch.listen(id, "you"):
+            with watch.listen(id, "me"):
+                for owner in ("me", "you"):
+                    with pytest.raises(Problem, match="Too many"):
+                        watch.listen(id, owner)
+            with watch.listen(id, "me"):
+                pass
+        for one in waits:
+            one.cancel()
 
-    assert asyncio.run(listen()) == (False, True, False)
+    asyncio.run(listen())
     ledger.close()
+
+
+def test_a_stream_that_never_began_leaves_its_place(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    with ledger.reading() as conn:
+        job = find(conn, submit(ledger))
+    assert job is not None
+
+    async def gone(_message: object = None) -> Any:
+        raise OSError
+
+    async def listen() -> int:
+        watch = Watch(ledger, poll_s=0.01)
+        stream = _Events(watch, watch.listen(job.id, job.owner), job, None)
+        with pytest.raises(ClientDisconnect):
+            await stream({"type": "http", "asgi": {"spec_version": "2.4"}}, gone, gone)
+        return watch.waiting
+
+    assert asyncio.run(listen()) == 0
+    ledger.close()
+
+
+async def stays() -> bool:
+    """Hang on."""
+    return False
 
 
 @pytest.mark.parametrize(
@@ -169,7 +204,7 @@ def test_a_request_waits_until_a_job_stands_as_it_wants_and_no_longer(
 
     async def wait() -> str:
         watch = Watch(ledger, poll_s=0.01)
-        waits = asyncio.create_task(watch.until(id, "me", {"generating_notes"}, 0.5))
+        waits = asyncio.create_task(watch.until(id, {"generating_notes"}, 0.5, stays))
         await asyncio.sleep(0.05)
         if becomes is None:
             submissions.drop(ledger, id)
@@ -180,7 +215,7 @@ def test_a_request_waits_until_a_job_stands_as_it_wants_and_no_longer(
         except TimeoutError:
             return "late"
         finally:
-            assert watch.listeners == 0
+            assert watch.waiting == 0
         return "removed" if job is None else job.status
 
     assert asyncio.run(wait()) == found

@@ -299,7 +299,8 @@ def test_what_does_not_fit_is_told_in_our_words(home: Home, said: Any, told: str
     assert "nput" not in answer.text
 
 
-def test_an_address_that_does_not_exist_is_a_problem_too(home: Home) -> None:
-    answer = home.client.get("/jobs/a/b/c/d")
+@pytest.mark.parametrize("address", ["/jobs/a/b/c/d", "/jobs/", "/search/"])
+def test_an_address_that_does_not_exist_is_a_problem_too(home: Home, address: str) -> None:
+    answer = home.client.get(address, follow_redirects=False)
     assert (answer.status_code, answer.json()["error"]) == (404, "route_unknown")
     assert answer.headers["content-type"] == "application/problem+json"

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,8 @@ import httpx
 import openai
 import pytest
 
-from diary_pipeline_tests.api.serving import Deployment, asked
+from diary_pipeline.api.app import all_in_one
+from diary_pipeline_tests.api.serving import Deployment, asked, served
 from diary_pipeline_tests.builders import speech_like, write_audio
 
 DEMO = Path(__file__).parents[1] / "recordings" / "demo"
@@ -155,6 +157,20 @@ def test_who_waits_too_long_is_told_the_job(tmp_path: Path, memo: Path) -> None:
         job = at.get(f"/jobs/{late.value.response.headers['x-job-id']}").json()
     assert (late.value.status_code, late.value.code) == (504, "transcript_not_ready")
     assert job["status"] == "pending"
+
+
+def test_nobody_is_waited_for_who_has_hung_up(tmp_path: Path, memo: Path) -> None:
+    app = all_in_one(Deployment(tmp_path / "home").parts)
+    with served(app) as url, httpx.Client(base_url=url) as at:
+        form = {"files": {"file": memo.read_bytes()}, "data": {"model": "whisper-1"}}
+        with pytest.raises(httpx.ReadTimeout):
+            at.post("/v1/audio/transcriptions", timeout=httpx.Timeout(30, read=0.5), **form)
+        watch = app.state.watch
+        until = time.monotonic() + 10
+        while watch.waiting and time.monotonic() < until:
+            threading.Event().wait(0.05)
+        assert watch.waiting == 0
+        assert len(at.get("/jobs").json()["jobs"]) == 1, "its job stays"
 
 
 @pytest.mark.slow

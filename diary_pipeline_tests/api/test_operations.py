@@ -4,16 +4,20 @@ import contextlib
 import re
 import resource
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from diary_pipeline.api.app import INGESTION, STATUS
-from diary_pipeline.api.health import Writes
+from diary_pipeline.api.health import probes_of
 from diary_pipeline.api.parts import GIVE_UP_S
+from diary_pipeline.api.probes import Probe
+from diary_pipeline.core.errors import ServiceMissing
 from diary_pipeline_tests.api.served_home import Home, served_home
 from diary_pipeline_tests.contract.test_retries import crashed
 from diary_pipeline_tests.diaries import Diary
@@ -29,6 +33,12 @@ def metrics(home: Home) -> str:
     answer = home.client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     return answer.text
+
+
+def ready_now(home: Home) -> httpx.Response:
+    """Ask whether it is ready, without what is believed for a second."""
+    home.app.state.probes = probes_of(home.parts)
+    return home.client.get("/ready")
 
 
 def failed(home: Home) -> dict[str, float]:
@@ -78,7 +88,7 @@ def test_it_is_ready_when_ledger_and_store_answer(home: Home) -> None:
     diary.refuse("empty.wav")
     objects = home.parts.settings.object_dir
     objects.rename(objects.with_name("elsewhere"))
-    answer = home.client.get("/ready")
+    answer = ready_now(home)
     assert (answer.status_code, answer.json()["error"]) == (503, "not_ready")
     assert "object store" in answer.json()["message"]
     assert int(answer.headers["retry-after"]) > 0
@@ -111,12 +121,11 @@ def test_a_ledger_that_is_away_is_503_and_never_500(home: Home) -> None:
 def test_a_ledger_that_takes_no_writes_is_not_ready_and_keeps_nobody_waiting(tmp_path: Path) -> None:
     with served_home(tmp_path, {"DIARY_RATE_LIMITS": "none"}) as home:
         assert home.client.get("/ready").status_code == 200
-        home.app.state.writes = Writes(home.parts.ledger)  # the one before is believed for a second
         began = time.monotonic()
         with contextlib.closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with ThreadPoolExecutor(2) as pool:
-                ready = pool.submit(home.client.get, "/ready")
+                ready = pool.submit(ready_now, home)
                 opened = pool.submit(home.client.post, "/jobs", json={"audio_url": "https://a.example/x.m4a"})
                 told = [ready.result(), opened.result()]
         assert [(answer.status_code, answer.json()["error"]) for answer in told] == [
@@ -125,7 +134,44 @@ def test_a_ledger_that_takes_no_writes_is_not_ready_and_keeps_nobody_waiting(tmp
         ]
         assert all(int(answer.headers["retry-after"]) > 0 for answer in told)
         assert time.monotonic() - began < 2 * GIVE_UP_S
-        assert home.client.get("/ready").status_code == 200
+        assert ready_now(home).status_code == 200
+
+
+def test_only_one_of_those_who_ask_whether_it_is_ready_waits_for_a_ledger_that_is_held(home: Home) -> None:
+    tries = 0
+
+    def held() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            trying.set()
+            assert let_go.wait(30)
+            raise ServiceMissing("ledger_away", "Somebody holds it.")
+
+    trying, let_go = threading.Event(), threading.Event()
+    probe = Probe("ledger", held, believed_s=0.0)
+    home.app.state.probes = {"ledger": probe}
+    assert home.client.get("/ready").status_code == 200
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(home.client.get, "/ready")
+        assert trying.wait(30)
+        others = [home.client.get("/ready").status_code for _ in range(3)]
+        let_go.set()
+        assert (others, first.result().status_code) == ([200] * 3, 503), "they are told the last answer"
+    probe.believed_s = 60.0
+    again = [ready.status_code for ready in (home.client.get("/ready"), home.client.get("/ready"))]
+    assert (again, tries) == ([200, 200], 3)
+
+
+def test_that_a_ledger_does_not_answer_is_believed_as_long_as_that_it_does() -> None:
+    tries = []
+
+    def away() -> None:
+        tries.append(1)
+        raise ServiceMissing("ledger_away", "Nobody is there.")
+
+    probe = Probe("ledger", away, believed_s=60.0)
+    assert ([probe.is_good() for _ in range(3)], len(tries)) == ([False] * 3, 1)
 
 
 def test_a_ledger_whose_file_cannot_grow_is_not_ready(home: Home) -> None:
@@ -137,7 +183,7 @@ def test_a_ledger_whose_file_cannot_grow_is_not_ready(home: Home) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
     assert (answer.status_code, answer.json()["error"]) == (503, "not_ready")
     assert "ledger" in answer.json()["message"]
-    assert home.client.get("/ready").status_code == 200
+    assert ready_now(home).status_code == 200
 
 
 def test_the_request_id_is_echoed_where_it_is_a_word(home: Home) -> None:

@@ -19,10 +19,10 @@ from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError
 
 from diary_pipeline.api.tus import PART_BYTES
-from diary_pipeline.intake.resumable import sweep
+from diary_pipeline.intake.resumable import UploadMoved, sweep
 from diary_pipeline.ledger import erasures, submissions
 from diary_pipeline.ledger.tables_uploads import uploads
-from diary_pipeline.ledger.uploads import expire
+from diary_pipeline.ledger.uploads import expire, find
 from diary_pipeline.upkeep.places import StoredObjects
 from diary_pipeline_tests.api.serving import Deployment, asked
 
@@ -124,6 +124,26 @@ def test_bytes_that_are_sent_twice_are_kept_once(client: httpx.Client, other: ht
     late = send(other, path, 0, MEMO[:1000])
     assert (late.status_code, late.json()["error"], late.headers["upload-offset"]) == (409, "offset_conflict", "1000")
     assert offset(client, path) == 1000
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_who_has_read_the_last_part_when_a_rival_has_it_already_leaves_the_whole_as_it_is(
+    client: httpx.Client, deployment: Deployment, tmp_path: Path, *, is_whole: bool
+) -> None:
+    path = begin(client, sha256=hashlib.sha256(MEMO).hexdigest())
+    id, parts = path.rpartition("/")[2], deployment.parts
+    send(client, path, 0, MEMO[:1000])
+    with parts.ledger.reading() as conn:
+        stale = find(conn, id)
+    assert stale is not None
+    (tmp_path / "last").write_bytes(MEMO[1000:])
+    send(client, path, 1000, MEMO[1000:] if is_whole else MEMO[1000:2000])
+    with pytest.raises(UploadMoved):
+        parts.resumable.take(stale, tmp_path / "last", len(MEMO) - 1000)
+    if not is_whole:
+        assert send(client, path, 2000, MEMO[2000:]).status_code == 204
+    assert job(client, path)["status"] == "pending"
+    assert whole(deployment, path) == MEMO
 
 
 def test_what_came_before_a_connection_broke_is_kept(client: httpx.Client, deployment: Deployment) -> None:

@@ -18,6 +18,7 @@ from diary_pipeline.api.problems import Problem
 from diary_pipeline.intake import near
 from diary_pipeline_tests.api.serving import Deployment, asked
 from diary_pipeline_tests.builders import speech_like, write_audio
+from diary_pipeline_tests.contract.test_jobs_together import lost_answer
 
 MEMO = b"some bytes that intake will judge" * 100
 
@@ -198,6 +199,15 @@ def test_a_request_that_is_sent_again_has_one_job(client: httpx.Client) -> None:
     assert first.json()["job_id"] == again.json()["job_id"]
     other_bytes = client.post("/jobs", files={"file": ("memo.m4a", b"x")}, headers={"Idempotency-Key": "one"})
     assert (other_bytes.status_code, other_bytes.json()["error"]) == (409, "idempotency_conflict")
+
+
+def test_a_job_whose_commit_nobody_heard_of_keeps_its_bytes(client: httpx.Client, deployment: Deployment) -> None:
+    with lost_answer(deployment.parts.ledger.engine):
+        lost = by_form(client, Idempotency_Key="lost")
+    assert (lost.status_code, lost.json()["error"]) == (503, "ledger_away")
+    again = by_form(client, Idempotency_Key="lost")
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (202, "true")
+    assert stored(deployment, again.json()["job_id"]) == MEMO
 
 
 @pytest.mark.parametrize("kind", ["form", "raw"])

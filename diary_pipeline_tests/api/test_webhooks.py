@@ -157,11 +157,14 @@ def test_after_the_last_attempt_it_is_given_up_and_stays_to_be_seen(own_ledger: 
     assert (row(own_ledger).attempts, row(own_ledger).given_up_at is not None) == (ATTEMPTS, True)
 
 
-def test_a_private_address_is_never_called(own_ledger: Ledger, receiver: Receiver) -> None:
+def test_a_private_address_is_called_by_a_replica_alone_that_may(own_ledger: Ledger, receiver: Receiver) -> None:
     told(own_ledger, receiver.url)
     send(sender(own_ledger, receiver, allowed=False))
     assert receiver.calls == []
-    assert (row(own_ledger).last_answer, row(own_ledger).given_up_at is not None) == ("url_forbidden_address", True)
+    assert (row(own_ledger).last_answer, row(own_ledger).given_up_at) == ("url_forbidden_address", None)
+    pass_by(own_ledger, 60)
+    send(sender(own_ledger, receiver))
+    assert row(own_ledger).delivered_at is not None
 
 
 def test_a_receiver_that_is_away_is_tried_again(own_ledger: Ledger) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from diary_pipeline.api.estimates import Estimates
 from diary_pipeline.core.errors import UsageError
 from diary_pipeline.ledger import backlog
-from diary_pipeline.ledger.backlog import UNMEASURED, UNMEASURED_START_S, Rates, Run, rate_of
+from diary_pipeline.ledger.backlog import UNMEASURED, UNMEASURED_START_S, Run, Speeds, rate_of
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.planner import DEFAULT_AUDIO_S, PlanLimits
 from diary_pipeline.ledger.statements import now
@@ -18,32 +19,33 @@ from diary_pipeline_tests.contract.query_plans import plans, walks
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
 
 ALONE_S = DEFAULT_AUDIO_S / UNMEASURED["transcript"] + DEFAULT_AUDIO_S / UNMEASURED["note"] + UNMEASURED_START_S
-MEASURED = Rates(start_s=30.0, hears=1.0, notes=1e9, is_measured=True)
+GUESSED = Speeds(UNMEASURED_START_S, UNMEASURED["transcript"], UNMEASURED["note"])
+MEASURED = Speeds(start_s=30.0, hears=1.0, notes=1e9)
 """Seconds of an estimate are the audio before it and its own."""
 
 
-def measured(ledger: Ledger) -> Rates:
+def measured(ledger: Ledger) -> Speeds:
     """Measure how fast things went."""
     with ledger.reading() as conn:
-        return backlog.rates(conn)
+        return backlog.speeds(conn)
 
 
 def new_s(ledger: Ledger, priority: str = "medium") -> float:
     """Estimate how long the usual job takes that is opened now."""
     with ledger.reading() as conn:
-        return backlog.new_job_s(conn, backlog.rates(conn), priority)
+        return backlog.new_job_s(backlog.speeds(conn), backlog.waiting(conn), priority)
 
 
 def before_s(ledger: Ledger, priority: str = "medium") -> float:
     """Return the audio that is heard before a job that is opened now."""
     with ledger.reading() as conn:
-        return round(backlog.new_job_s(conn, MEASURED, priority) - 30.0 - DEFAULT_AUDIO_S, 3)
+        return round(backlog.new_job_s(MEASURED, backlog.waiting(conn), priority) - 30.0 - DEFAULT_AUDIO_S, 3)
 
 
 def left_s(ledger: Ledger, id: str) -> float:
     """Return the audio that is heard before an open job has ended, its own included."""
     with ledger.reading() as conn:
-        return round(backlog.open_job_s(conn, MEASURED, id), 1)
+        return round(backlog.open_job_s(conn, MEASURED, backlog.waiting(conn), id), 1)
 
 
 def ran(ledger: Ledger, id: str, *, stage: str = "transcript", ago_s: float = 100.0, **values: Any) -> None:
@@ -57,8 +59,8 @@ def ran(ledger: Ledger, id: str, *, stage: str = "transcript", ago_s: float = 10
         tx.execute(batch_items.insert().values(batch_id=id, recording_key="k", outcome=outcome))
 
 
-def test_while_nothing_was_measured_the_answer_is_a_guess_that_says_so(ledger: Ledger) -> None:
-    assert not measured(ledger).is_measured
+def test_while_nothing_was_measured_the_answer_is_a_guess(ledger: Ledger) -> None:
+    assert measured(ledger) == GUESSED
     assert new_s(ledger) == pytest.approx(ALONE_S)
 
 
@@ -126,7 +128,7 @@ def test_measured_rates_of_both_stages_and_the_quickest_start_take_the_place_of_
     ran(ledger, "speech")
     ran(ledger, "late", ago_s=500.0, planned_at=1.0)
     ran(ledger, "notes", stage="note", audio_s=36_000.0)
-    assert measured(ledger) == Rates(pytest.approx(30.0), pytest.approx(10.0), pytest.approx(100.0), is_measured=True)
+    assert measured(ledger) == Speeds(pytest.approx(30.0), pytest.approx(10.0), pytest.approx(100.0))
     assert new_s(ledger) == pytest.approx(30.0 + DEFAULT_AUDIO_S / 10 + DEFAULT_AUDIO_S / 100, rel=0.01)
 
 
@@ -146,7 +148,7 @@ def test_batches_without_results_of_long_ago_or_still_at_work_measure_nothing(
     ledger: Ledger, values: dict[str, object]
 ) -> None:
     ran(ledger, "other", **values)
-    assert not measured(ledger).is_measured
+    assert measured(ledger) == GUESSED
 
 
 @pytest.mark.parametrize(
@@ -176,10 +178,25 @@ def test_estimates_read_from_indices_and_a_bounded_part_of_what_waits(ledger: Le
         taken = (
             conn.execute(sa.select(submissions.c.id).where(submissions.c.recording_key.is_not(None))).scalars().first()
         )
-    said = plans(ledger, backlog.rates) + plans(ledger, lambda conn: backlog.new_job_s(conn, MEASURED, "low"))
+    said = plans(ledger, backlog.speeds) + plans(ledger, backlog.waiting)
+    with ledger.reading() as conn:
+        seen = backlog.waiting(conn)
     for id in (waits, str(taken)):
-        said += plans(ledger, lambda conn, id=id: backlog.open_job_s(conn, MEASURED, id))
+        of_one = plans(ledger, lambda conn, id=id: backlog.open_job_s(conn, MEASURED, seen, id))
+        assert not any("submissions_waiting" in plan_ or "work_ready" in plan_ for plan_ in of_one), (
+            "its own rows alone"
+        )
+        said += of_one
     assert len(said) > 20
     for plan_ in said:
-        assert not walks(plan_.replace("SCAN anon_1", "").replace("SCAN (subquery", "")), plan_
+        assert not walks(plan_), plan_
         assert "TEMP B-TREE" not in plan_, plan_
+
+
+def test_a_thousand_who_ask_for_their_jobs_in_one_second_read_what_waits_once(ledger: Ledger) -> None:
+    ids = [submit(ledger, f"{n}.m4a") for n in range(3)]
+    estimates = Estimates(ledger, good_for_s=3600.0)
+    first = [estimates.left_s(id) for id in ids]
+    assert first == sorted(first)
+    said = plans(ledger, lambda _: [*(estimates.left_s(id) for id in ids), estimates.seconds("low")])
+    assert not any("submissions_waiting" in plan_ for plan_ in said)

@@ -1,15 +1,20 @@
 """Troubles are tried again or dropped, one, several or all of a code, and keep their history; on both databases."""
 
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from diary_pipeline.intake.quarantine import every
 from diary_pipeline.ledger import quarantine, submissions
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.failures import Failure, failures_of, forget_old, note_failures
 from diary_pipeline.ledger.jobs import find
-from diary_pipeline.ledger.quarantine_ends import drop, retry
+from diary_pipeline.ledger.quarantine_ends import _drop, _retry, drop, retry
 from diary_pipeline.ledger.statements import CHUNK
 from diary_pipeline.ledger.tables import recordings, seen_files
 from diary_pipeline.ledger.tables import submissions as submission_rows
@@ -99,6 +104,31 @@ def test_a_refused_upload_is_not_tried_again_before_its_bytes_lie_under_the_new_
         tx.execute(submission_rows.update().values(uri=f"upload:{id}"))
     assert retry(diary.ledger, [id]) == []
     assert view(diary) == [id]
+
+
+@pytest.mark.parametrize(
+    "second", [lambda tx, id: _retry(tx, [id], None, {}), lambda tx, id: _drop(tx, [id], "b", None)]
+)
+def test_of_two_who_want_a_trouble_at_the_same_time_one_has_it(
+    diary: Diary, second: Callable[[sa.Connection, str], object]
+) -> None:
+    id = diary.refuse("empty.m4a")
+    with ThreadPoolExecutor(1) as pool:
+        with diary.ledger.writing() as tx:
+            assert _retry(tx, [id], None, {})
+            came = pool.submit(diary.ledger.write, lambda mine: second(mine, id))
+            deadline = time.monotonic() + 60
+            while diary.ledger.engine.dialect.name == "postgresql" and not _somebody_waits(diary.ledger):
+                assert time.monotonic() < deadline
+                threading.Event().wait(0.005)
+        assert came.result() == []
+    with diary.ledger.reading() as conn:
+        assert len(submissions.waiting(conn, 9, far=True)) == 1
+
+
+def _somebody_waits(ledger: Ledger) -> bool:
+    with ledger.reading() as conn:
+        return bool(conn.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar())
 
 
 def test_what_was_dropped_leaves_the_view_and_says_who_and_when(diary: Diary) -> None:

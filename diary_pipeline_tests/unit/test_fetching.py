@@ -185,7 +185,7 @@ from diary_pipeline.intake.fetch_http import HttpFetcher
 from diary_pipeline.intake.fetcher import Order
 from diary_pipeline.intake.guarded_http import GuardedHttp
 from diary_pipeline.intake.work import Intake
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.storage.folder import FolderStore
 
 url, objects, scratch, port = sys.argv[1:]

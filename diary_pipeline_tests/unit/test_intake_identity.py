@@ -220,7 +220,7 @@ from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.core.owner import Owner
 from diary_pipeline.core.seal import Seal
 from diary_pipeline.intake.work import Intake
-from diary_pipeline.ledger.connect import open_ledger
+from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.storage.folder import STAGING, FolderStore
 
 url, objects, scratch, point = sys.argv[1:]

@@ -6,8 +6,10 @@ import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from diary_pipeline.audio.limits import AudioLimits
 from diary_pipeline.catalogue.commit import Failed, commit_transcripts
@@ -19,7 +21,10 @@ from diary_pipeline.intake.work import IntakeReport
 from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.claims import claim_keys
 from diary_pipeline.ledger.connect import Ledger
+from diary_pipeline.ledger.tables import submissions as table
+from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
+from diary_pipeline.wiring.deployment import Wiring
 from diary_pipeline_tests.builders import silence, speech_like, write_audio
 from diary_pipeline_tests.door import House, broken_wav, cut, written
 
@@ -211,6 +216,41 @@ def test_a_small_budget_leaves_the_rest_for_the_next_call(house: House) -> None:
     report = house.door.work(60, 1)
     assert (report.accepted, report.left) == (1, 1)
     assert house.work() == IntakeReport(accepted=1)
+
+
+def test_a_slice_asks_for_what_it_can_do_and_goes_on_until_nothing_is_left(house: House) -> None:
+    for n in range(60):
+        written(house, f"{n}.m4a", b"")
+    house.scan()
+    most = 0
+
+    def note(_conn: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        nonlocal most
+        if "submissions.turn_at" in statement and "LIMIT" in statement:
+            values = parameters.values() if isinstance(parameters, dict) else parameters
+            most = max(most, *(value for value in values if isinstance(value, int)))
+
+    sa.event.listen(house.ledger.engine, "before_cursor_execute", note)
+    try:
+        assert house.door.work(0, 1_000).left == 50
+        assert house.door.work(60, 55) == IntakeReport(refused=55, left=1)
+        assert house.work() == IntakeReport(refused=4)
+    finally:
+        sa.event.remove(house.ledger.engine, "before_cursor_execute", note)
+    assert most == 51, "of a thousand that it may look at"
+
+
+def test_what_has_waited_goes_first_at_the_door_as_soon_as_the_deployment_says(house: House, tmp_path: Path) -> None:
+    wiring = Wiring(load_settings({"DIARY_HOME": str(tmp_path / "home"), "DIARY_PRIORITY_STEP_MINUTES": "1"}))
+    files = [house.sound("low.wav", pitch_hz=100), house.sound("medium.wav", pitch_hz=200)]
+    (low,) = wiring.intake.submit(files[:1], "me", "cli", {}, priority="low")
+    with wiring.ledger.writing() as tx:
+        tx.execute(table.update().values(created_at=table.c.created_at - 200.0))
+    wiring.intake.submit(files[1:], "me", "cli", {})
+    taken: list[Received] = []
+    wiring.intake.work(0, 1, taken.append)
+    assert [one.submission_id for one in taken] == [low]
+    wiring.ledger.close()
 
 
 def test_somebody_who_waits_for_a_file_does_not_work_off_the_backlog_first(house: House) -> None:
