@@ -20,7 +20,6 @@ from diary_pipeline.ledger.publications import place_of, published_watermark
 from diary_pipeline.ledger.tables import history, pointers, submissions
 from diary_pipeline.storage.keys import UPLOADS
 from diary_pipeline.upkeep.differences.uploads import KEPT_S
-from diary_pipeline.upkeep.reconcile import reconcile
 from diary_pipeline.wiring.deployment import Wiring
 
 WELL = ("completed", "degraded")
@@ -116,7 +115,7 @@ def _judge_objects(wiring: Wiring, books: Books) -> None:
     for key in store.list(UPLOADS):
         os.utime(store.path(key), (long_ago, long_ago))
     before = set(store.list(UPLOADS))
-    reconcile(wiring.ledger, store, wiring.settings.catalogue_file)
+    wiring.reconcile()
     after = set(store.list(UPLOADS))
     books.left_over = len(before - after)
     books.demand("uploads kept that nobody waits for", sorted(_unwanted(wiring, after)))

@@ -214,6 +214,12 @@ class Settings(ApiSettings, SourceSettings, BatchSettings):
         "them (docs/decisions/0001).",
     )
     ui_host: str = setting("Surface", "127.0.0.1", "Address that `make dev` serves Dagster on; it has no passwords.")
+    ui_hosts: Words = setting(
+        "Surface",
+        (),
+        "Further host names under which Dagster may be asked, those of a proxy too; loopback's names and addresses in "
+        "figures need none. Any other is refused, so that no web page reaches it under its own name (DNS rebinding).",
+    )
     ui_port: int = setting("Surface", 3000, "Port that `make dev` serves Dagster on.", ge=1, le=65_535)
 
     owners: Mapping[str, Owner] = Field(default_factory=dict)

@@ -22,6 +22,7 @@ one = APIRouter(tags=["jobs"])
 listing = APIRouter(tags=["jobs"])
 """Of the status API."""
 
+NO_SPEECH = "No words were understood in it, so it has no note."
 NO_JOB = "job_missing: There is no job of this id, or it is somebody else's."
 JobId = Annotated[str, Path(alias="job_id", description="As `POST /jobs` answered it.", examples=[JOB])]
 """Any text: what can be no id is unknown, as others that there are not."""
@@ -114,7 +115,7 @@ def shown(job: ledger_jobs.Job, done_at: float | None) -> Job:
         ended_at=None if job.ended_at is None else instant(job.ended_at),
         estimated_completion=None if done_at is None else instant(done_at),
         error=job.reason_code,
-        message=job.message,
+        message=NO_SPEECH if job.message is None and job.reason_code == "audio_no_speech" else job.message,
         next_try_at=None if job.again_at is None else instant(job.again_at),
         received_bytes=job.received_bytes,
         expected_bytes=job.expected_bytes,

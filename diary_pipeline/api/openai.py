@@ -5,7 +5,8 @@ answer is written stands in openai_answers.py, how it is waited for in watch.py.
 
 What surprises: there is no other way to hear something, so a worker must be alive, and a request that waited too long
 is answered 504 with the job's id, whose transcript can be fetched later. Whoever hangs up before is waited for no more;
-the job stays.
+the job stays. Who asks for what was heard just so before is answered with that, whatever others have wanted of the
+recording since; the job goes its way all the same.
 """
 
 import asyncio
@@ -21,16 +22,20 @@ from diary_pipeline.api.incoming import Incoming, shown_name
 from diary_pipeline.api.models import Wishes
 from diary_pipeline.api.multipart import is_form, read_form
 from diary_pipeline.api.openai_answers import FORMATS, GRANULARITIES, Answer, written
-from diary_pipeline.api.opening import IdempotencyKey
+from diary_pipeline.api.opening import IdempotencyKey, options_of
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers
 from diary_pipeline.api.uploads import opened
 from diary_pipeline.api.watch import HEARD, Watch
 from diary_pipeline.api.wishes import wishes_of
-from diary_pipeline.catalogue.read import transcript_of
+from diary_pipeline.catalogue.read import transcript_at, transcript_of
+from diary_pipeline.core.errors import NotFound
+from diary_pipeline.core.recording import Recording
+from diary_pipeline.core.transcript import Transcript
 from diary_pipeline.intake.options import MAX_TAG, MAX_TERMS
 from diary_pipeline.ledger import recordings
 from diary_pipeline.ledger.jobs_read import Job
+from diary_pipeline.ledger.jobs_results import heard_before
 
 SOURCE = "openai"
 USUAL = "whisper-1"
@@ -95,6 +100,10 @@ async def transcribe(request: Request, parts: Given, who: Asking, key: Idempoten
         form = await read_form(content_type, request.stream(), file)
         wishes, answer = _asked(form.fields, parts)
         job = await asyncio.to_thread(opened, parts, who, wishes, file, shown_name(form.file_name), key, SOURCE)
+        owner = who.owner or wishes.user_id or parts.settings.default_owner
+        before = await asyncio.to_thread(_heard_before, parts, owner, file.sha256, wishes)
+    if before is not None:
+        return written(answer, *before, job.id)
     most_s = parts.settings.openai_wait_s
     try:
         watch: Watch = request.app.state.watch
@@ -155,6 +164,23 @@ def _hints(prompts: Sequence[str]) -> list[str]:
     short = [piece for piece in pieces if piece and len(piece) <= MAX_TAG]
     words = [word for piece in pieces if len(piece) > MAX_TAG for word in piece.split() if word[:1].isupper()]
     return [*short, *(word for word in words if len(word) <= MAX_TAG)][:MAX_TERMS]
+
+
+def _heard_before(parts: Parts, owner: str, sha256: str, wishes: Wishes) -> tuple[Recording, Transcript] | None:
+    options = options_of(wishes).as_json()
+    with parts.ledger.reading() as conn:
+        recording = recordings.find(conn, owner, sha256)
+        # Wanted with another model now: which one a job without a name for it had, its options do not tell.
+        if recording is None or recording.whisper_model != (wishes.whisper_model or parts.settings.whisper_model):
+            return None
+        found = heard_before(conn, recording.key, options)
+    if found is None:
+        return None
+    try:
+        transcript = transcript_at(parts.ledger, parts.store, recording.key, found.object_id)
+    except (NotFound, FileNotFoundError):  # merged or erased meanwhile: the job itself will tell
+        return None
+    return (recording, transcript) if transcript is not None else None
 
 
 def _answered(parts: Parts, id: str, job: Job | None, answer: Answer) -> Response:

@@ -61,7 +61,7 @@ def new_job(  # noqa: PLR0917 - what a job is made of
     """
     asked_for = parts.settings.default_owner if wishes.user_id is None else wishes.user_id
     owner = owner_name(caller.owner or asked_for)
-    options = Options.read({name: getattr(wishes, name) for name in _OPTIONS})
+    options = options_of(wishes)
     check_model(options.whisper_model, parts.settings.allowed_models)
     _check_text("file_name", file_name)
     if wishes.callback_url is not None:
@@ -81,6 +81,11 @@ def new_job(  # noqa: PLR0917 - what a job is made of
         not_before=not_before,
         expected_bytes=expected_bytes,
     )
+
+
+def options_of(wishes: Wishes) -> Options:
+    """Read what is wished of the recording itself; UsageError where that cannot be."""
+    return Options.read({name: getattr(wishes, name) for name in _OPTIONS})
 
 
 def answer_opened(parts: Parts, opened: Opened) -> JSONResponse:

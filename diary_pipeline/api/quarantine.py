@@ -172,13 +172,16 @@ def get_trouble(id: TroubleId, parts: Given, caller: Asking) -> TroubleShown:
     responses=answers(401, 403, 405, 422, 429, 503, s404=NO_TROUBLE, s409=UPLOAD_GONE),
 )
 def retry_trouble(id: TroubleId, parts: Given, caller: Asking) -> Again:
-    """Have one tried again, as if it had just come in."""
+    """Have one tried again, as if it had just come in; sent again, it is told the same."""
     caller.require("submit")
     with storing("It cannot be copied now and stays in quarantine: try it again later."):
         done = ends.retry(parts.ledger, parts.store, [_known(id)], caller.owner)
     if not done:
         with parts.ledger.reading() as conn:
+            before = ledger_quarantine.goes_on_as(conn, id, caller.owner)
             in_view = quarantine_ends.uploads_among(conn, [id], caller.owner)
+        if before is not None:
+            return Again(id=id, goes_on_as=before)
         if in_view:
             raise problem(409, UPLOAD_GONE)
         raise _missing()

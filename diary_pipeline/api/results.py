@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Response
 
 from diary_pipeline.api.auth import Asking, Caller
 from diary_pipeline.api.corrections import tag_of
-from diary_pipeline.api.jobs import NO_JOB, JobId, find_job
+from diary_pipeline.api.jobs import NO_JOB, NO_SPEECH, JobId, find_job
 from diary_pipeline.api.parts import Given, Parts
 from diary_pipeline.api.problems import Problem, answers, problem, unavailable
 from diary_pipeline.api.results_shown import Note, Transcription, shown_note, shown_transcript
@@ -39,7 +39,7 @@ _MEDIA_TYPES = {
 _NONE_YET = "not_ready: The job is not that far; look at its status again in a while."
 _REFUSALS = answers(401, 403, 405, 422, 429, 503)
 _TRANSCRIPT_REFUSALS = _REFUSALS | answers(s404=NO_JOB)
-_NOTE_REFUSALS = _REFUSALS | answers(s404="audio_no_speech: No words were understood in it, so it has no note.")
+_NOTE_REFUSALS = _REFUSALS | answers(s404=f"audio_no_speech: {NO_SPEECH}")
 _UNSAFE = frozenset('"\\/:*?<>|%;')
 LONGEST_NAME = 150
 
@@ -146,7 +146,7 @@ def _read(parts: Parts, caller: Caller, job: Job, read: Callable[[Job, Results],
 def _nothing(job: Job) -> Problem:
     """Say why there is nothing to read."""
     if job.reason_code == "audio_no_speech":
-        return Problem(404, job.reason_code, "No words were understood in it, so it has no note.")
+        return Problem(404, job.reason_code, NO_SPEECH)
     if job.reason_code is not None:
         return Problem(404, job.reason_code, job.message or f"The job has {job.status}.")
     if job.status in ENDED:

@@ -70,11 +70,12 @@ def erase(
 
 
 def _erase(wiring: "Wiring", scope: "Scope", target: str, *, yes: bool, dry_run: bool, form: Format) -> None:
-    from diary_pipeline.ledger import erasures
+    from diary_pipeline.ledger import erasures, hiding
 
     with wiring.ledger.reading() as conn:
         about = erasures.about(conn, scope, target)
-        rows = erasures.rows_of(conn, about)
+        keys = hiding.keys_of(conn, target) if scope == "user" else 0
+        rows = erasures.rows_of(conn, about) | ({"api_keys": keys} if keys else {})
     if dry_run:
         from diary_pipeline.cli.drain import preview_erasure
 
@@ -82,8 +83,9 @@ def _erase(wiring: "Wiring", scope: "Scope", target: str, *, yes: bool, dry_run:
         say("Nothing was erased. Counts of the catalogue and the marts are not known before; they go too.")
         return
     brought = sum(s.content_sha256 is not None for s in about)
-    if about and not yes:
-        typer.confirm(f"Erase {brought} recordings and {len(about) - brought} refusals for good?", abort=True, err=True)
+    if (about or keys) and not yes:
+        what = f"{brought} recordings, {len(about) - brought} refusals" + (f" and {keys} keys" if keys else "")
+        typer.confirm(f"Erase {what} for good?", abort=True, err=True)
     erasure = erasures.hide(wiring.ledger, wiring.seal, scope, target)
     say("Hidden. Removing the bytes...")
     from diary_pipeline.cli.drain import erase as finish

@@ -140,7 +140,8 @@ def dev() -> None:
     command = [sys.executable, *quiet, "-m", "diary_pipeline.instance.webserver", "dev", *workspace, *place]
     # A script's `diary dev &` hands SIGINT down ignored, and Dagster then ignores SIGTERM too: nothing would end it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.execve(sys.executable, command, dagster_environment(settings))  # noqa: S606
+    answers_to = ",".join((settings.ui_host, *settings.ui_hosts))
+    os.execve(sys.executable, command, {**dagster_environment(settings), "DIARY_UI_HOSTS": answers_to})  # noqa: S606
 
 
 def _must_be_free(host: str, port: int) -> None:

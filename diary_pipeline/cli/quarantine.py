@@ -94,6 +94,8 @@ def retry(ids: Ids = None, code: CodeOption = None, everything: AllOption = Fals
     """Try some again, as if they had just come in.
 
     Examples: `diary quarantine retry 2026-05-01-walk`; `diary quarantine retry --code internal_error`.
+
+    Exit code 1: some are not tried again; which and why is said.
     """
     from diary_pipeline.intake.quarantine_ends import retry as try_again
 
@@ -101,11 +103,32 @@ def retry(ids: Ids = None, code: CodeOption = None, everything: AllOption = Fals
     done = [one for some in _some(chosen) for one in try_again(wiring.ledger, wiring.store, some)]
     renamed = [one for one in done if one.id != one.now]
     say(f"{len(done)} are tried again; `diary dev` runs the daemon that does it.")
-    if len(done) < len(chosen):
-        left = len(chosen) - len(done)
-        say(f"{left} are not: they went on meanwhile, or what was uploaded is no longer kept; send it again.")
     for one in renamed:
         say(f"  {one.id[:12]} goes on as {one.now[:12]}")
+    tried = {one.id for one in done}
+    if left := [id for id in chosen if id not in tried]:
+        _say_why_not(wiring.ledger, left)
+
+
+def _say_why_not(ledger: "Ledger", ids: Sequence[str]) -> None:
+    """Say of each why it is not tried again, and end with 1 unless all of them were before."""
+    from diary_pipeline.ledger import quarantine as ledger_quarantine
+    from diary_pipeline.ledger.quarantine_ends import uploads_among
+
+    is_well = True
+    with ledger.reading() as conn:
+        gone = set(uploads_among(conn, ids))
+        for id in ids:
+            trouble, on = ledger_quarantine.find(conn, id), ledger_quarantine.goes_on_as(conn, id)
+            name = f"{trouble.file_name} ({id[:12]})" if trouble else id
+            if on is not None:
+                say(f"  {name} was tried again before: it goes on as {on[:12] if trouble else on}")
+                continue
+            is_well = False
+            why = "what was uploaded is no longer kept; send it again" if id in gone else "it is not in quarantine"
+            say(f"  {name} is not tried again: {why}.")
+    if not is_well:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -37,7 +37,7 @@ def watch(
 
     Recordings that it accepts are transcribed by the daemon (`diary dev`). Run as many as you like.
 
-    Exit code 1 with --once: some were refused.
+    Exit code with --once: 3 when a queue, bucket or folder could not be asked at last, else 1 when some were refused.
     """
     settings = begin()
     prepare_home(settings)
@@ -46,13 +46,13 @@ def watch(
     wiring = Wiring(settings)
     if not once:
         say(f"watching {len(settings.folders)} folders and what is submitted; Ctrl-C ends it")
-    refused = 0
+    refused, could_ask = 0, True
     with _stopped_by_signals() as stop:
         try:
             while not stop.is_set():
                 pause_s = PAUSE_S
                 try:
-                    report, waits = _round(wiring, stop)
+                    report, waits, could_ask = _round(wiring, stop)
                     refused += report.refused
                     if waits:
                         pause_s = 0.0
@@ -66,12 +66,14 @@ def watch(
                 stop.wait(pause_s)
         finally:
             wiring.intake.stop()
+    if once and not could_ask:
+        raise typer.Exit(3)
     if once and refused:
         raise typer.Exit(1)
 
 
-def _round(wiring: "Wiring", stop: threading.Event) -> "tuple[IntakeReport, bool]":
-    """Look and take in once; also say whether the next round has something to do already."""
+def _round(wiring: "Wiring", stop: threading.Event) -> "tuple[IntakeReport, bool, bool]":
+    """Look and take in once; also say whether more waits already, and whether every way in could be asked."""
     began = time.monotonic()
     intake = wiring.intake
     found = wiring.arrivals.look(folders_s=ROUND_S)
@@ -82,7 +84,7 @@ def _round(wiring: "Wiring", stop: threading.Event) -> "tuple[IntakeReport, bool
         left = f", {report.left} or more wait" if report.left else ""
         far = f", {report.fetching} being fetched" if report.fetching else ""
         say(f"took in {taken} in {time.monotonic() - began:.1f} s{left}{far}")
-    return report, bool(found.new or report.left or intake.is_looking)
+    return report, bool(found.new or report.left or intake.is_looking), not found.troubles
 
 
 def _tell(received: "Received") -> None:

@@ -2,8 +2,11 @@
 
 `python -m diary_pipeline.instance.webserver dev ...` is `dagster dev` with that webserver. The surprise: neither has a
 place for a middleware, so a name in Dagster's modules is replaced before it runs (pyproject.toml pins the minor).
+
+The host names that it answers to beside loopback's stand in DIARY_UI_HOSTS, which `diary dev` sets from its settings.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -23,7 +26,8 @@ class OwnPagesWebserver(DagsterWebserver[Any, Any]):
 
     def build_middleware(self) -> list[Middleware]:
         """Put ours before the stock ones."""
-        return [Middleware(OwnPagesOnly), *super().build_middleware()]
+        hosts = os.environ.get("DIARY_UI_HOSTS", "").replace(",", " ").split()
+        return [Middleware(OwnPagesOnly, hosts=hosts), *super().build_middleware()]
 
 
 def main(arguments: list[str]) -> None:

@@ -39,6 +39,8 @@ _NOT_PUBLIC = tuple(
         ),
     )
 )
+_INSIDE = {"localhost": "127.0.0.1", "metadata.google.internal": "169.254.169.254"}
+"""Names that lead to one address everywhere, so nobody has to be asked."""
 Resolve = Callable[[str], Sequence[str]]
 """From a host name to its addresses as text; OSError when there is none."""
 
@@ -125,6 +127,9 @@ class Guard:
             raise forbidden(target, f"port {target.port}")
         if _is_address(host):
             self.addresses(target)
+        known = _INSIDE.get("localhost" if host.endswith(".localhost") else host)
+        if known and not self._named(host, target.with_port) and not self._may_reach(known):
+            raise forbidden(target, "a host that is not public")
         return target
 
     def addresses(self, target: Target) -> list[str]:

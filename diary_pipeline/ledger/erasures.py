@@ -6,6 +6,7 @@ object, until every published file has followed them, and `erasure_subjects`, wh
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -89,21 +90,22 @@ def hide_now(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasur
     seq = next_seq(tx)
     same = tx.execute(_ROWS.where(erasures.c.target_hash == hash, UNFINISHED)).first()
     about = hiding.owned_by(tx, target) if scope == "user" else hiding.one(tx, target)
-    if not about:
+    if not about and not (scope == "user" and hiding.keys_of(tx, target)):
         if same is not None:
             return _erasure(same)
         raise NotFound("nothing_to_erase", f"There is nothing of {scope} {target} in this diary.")
     id = uuid.uuid4().hex
     hidden = hiding.hide(tx, about, seq)
+    rows = Counter(hidden.rows)
     if scope == "user":
-        hiding.lock_out(tx, target)
+        rows.update(hiding.lock_out(tx, target))
         about.append({"subject": "", "owner": target, "content_sha256": None, "object_key": None, "names": []})
     tx.execute(erasure_subjects.insert(), [{"erasure_id": id, **row} for row in about])
     brought = [row for row in about if row["content_sha256"]]
     hashes = [tombstones.tombstone(seal, str(row["owner"]), str(row["content_sha256"])) for row in brought]
     tombstones.set_up(tx, seal, id, hashes)
     begun = {"subjects": sorted(subject_hash(seal, str(row["subject"])) for row in about if row["subject"])}
-    erasure = Erasure(id, scope, hash, now(tx), hidden.seq, hidden.holders, {"ledger": hidden.rows}, None, begun)
+    erasure = Erasure(id, scope, hash, now(tx), hidden.seq, hidden.holders, {"ledger": dict(rows)}, None, begun)
     tx.execute(erasures.insert().values(**_row(erasure)))
     return erasure
 

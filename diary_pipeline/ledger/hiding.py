@@ -132,11 +132,17 @@ def hide(tx: sa.Connection, about: Sequence[Row], seq: int) -> Hidden:
     return Hidden(seq if moved else 0, holders, rows)
 
 
-def lock_out(tx: sa.Connection, owner: str) -> None:
-    """Delete what an owner could still ask with; where buckets were listed to is forgotten, which may be their name."""
-    for column in OF_OWNERS_AT_ONCE:
-        tx.execute(column.table.delete().where(column == owner))
+def lock_out(tx: sa.Connection, owner: str) -> dict[str, int]:
+    """Delete what an owner could still ask with, and count it; where buckets were listed to may be their name."""
     tx.execute(source_cursors.delete())
+    at_once = {c.table.name: tx.execute(c.table.delete().where(c == owner)).rowcount for c in OF_OWNERS_AT_ONCE}
+    return {name: rows for name, rows in at_once.items() if rows}
+
+
+def keys_of(conn: sa.Connection, owner: str) -> int:
+    """Count the keys of an owner."""
+    mine = sa.select(sa.func.count()).select_from(api_keys).where(api_keys.c.owner == owner)
+    return int(conn.execute(mine).scalar_one())
 
 
 def delete_all(tx: sa.Connection, subjects: Sequence[str], owners: Collection[str]) -> None:

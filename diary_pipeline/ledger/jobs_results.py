@@ -6,6 +6,7 @@ What surprises: only the current version and the one before are kept for long (s
 is gone is shown the current one, and says so.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,7 +14,11 @@ import sqlalchemy as sa
 from diary_pipeline.core.batch import ENDED
 from diary_pipeline.ledger.jobs_read import Job
 from diary_pipeline.ledger.pointers import PointerKind, pointer
-from diary_pipeline.ledger.tables import history
+from diary_pipeline.ledger.tables import history, submissions
+
+LOOKED_AT = 200
+"""Of one recording's jobs, the latest ones."""
+_HEARS = ("whisper_model", "language", "vocabulary")
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,18 @@ def results(conn: sa.Connection, job: Job) -> Results:
         _kept(conn, job.recording_key, "transcript", job.transcript_version),
         _kept(conn, job.recording_key, "note", job.note_version),
     )
+
+
+def heard_before(conn: sa.Connection, key: str, options: Mapping[str, object]) -> Result | None:
+    """Return the transcript that an earlier job got that wanted a recording heard just so; None: none is kept."""
+    s = submissions.c
+    ended = sa.select(s.options, s.transcript_version).where(s.recording_key == key, s.transcript_version.is_not(None))
+    for row in conn.execute(ended.order_by(s.created_at.desc()).limit(LOOKED_AT)):
+        if all(row.options.get(name) == options.get(name) for name in _HEARS):
+            found = _kept(conn, key, "transcript", row.transcript_version)
+            if found is not None and found.is_own:
+                return found
+    return None
 
 
 def _kept(conn: sa.Connection, key: str, kind: PointerKind, version: str | None) -> Result | None:

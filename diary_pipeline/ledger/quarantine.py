@@ -10,8 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from diary_pipeline.core.batch import ENDED
 from diary_pipeline.ledger.tables import recordings, seen_files, submissions
-from diary_pipeline.ledger.tables_jobs import dropped_troubles
+from diary_pipeline.ledger.tables_jobs import dropped_troubles, failures
+
+AGAIN = "tried again as "
+"""Before the new id, where it stands by whom a refused file was dropped."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,18 @@ def dropped(conn: sa.Connection, trouble: Trouble) -> tuple[float, str] | None:
     mine = (dropped_troubles.c.subject == trouble.id) & (dropped_troubles.c.dropped_at >= trouble.ended_at)
     row = conn.execute(sa.select(dropped_troubles).where(mine)).one_or_none()
     return None if row is None else (row.dropped_at, row.dropped_by)
+
+
+def goes_on_as(conn: sa.Connection, id: str, owner: str | None = None) -> str | None:
+    """Say under which name a trouble that was tried again is being worked on, or was since; None: it was not."""
+    r = recordings.c
+    failed_once = sa.exists().where(failures.c.subject == r.key)
+    row = conn.execute(sa.select(r.owner, r.status).where(r.key == id, failed_once)).one_or_none()
+    if row is not None:
+        return id if row.status not in ENDED and owner in (None, row.owner) else None
+    trouble = find(conn, id, owner)
+    by = dropped(conn, trouble) if trouble else None
+    return by[1].removeprefix(AGAIN) if by and by[1].startswith(AGAIN) else None
 
 
 def is_dropped(id: sa.ColumnElement[str], ended_at: sa.ColumnElement[float]) -> sa.ColumnElement[bool]:

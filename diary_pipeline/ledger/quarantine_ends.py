@@ -17,7 +17,7 @@ from diary_pipeline.core.upload_uris import is_upload, upload_uri
 from diary_pipeline.ledger import refused_uploads
 from diary_pipeline.ledger.again import locked, ready
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.ledger.quarantine import is_dropped
+from diary_pipeline.ledger.quarantine import AGAIN, is_dropped
 from diary_pipeline.ledger.retries import RETRY
 from diary_pipeline.ledger.statements import each, now, upsert
 from diary_pipeline.ledger.tables import recordings, seen_files, submissions, work
@@ -111,7 +111,7 @@ def _begin_again(tx: sa.Connection, refused: sa.Row[Any], new_id: str, uri: str)
     # A second refusal of the same file is in view only under the submission that its file is known by.
     mine = (seen_files.c.owner == refused.owner) & (seen_files.c.path == refused.uri)
     tx.execute(seen_files.update().where(mine, seen_files.c.submission_id == refused.id).values(submission_id=new_id))
-    _put_aside(tx, refused.id, f"tried again as {new_id}", at)
+    _put_aside(tx, refused.id, f"{AGAIN}{new_id}", at)
     return new_id
 
 

@@ -72,6 +72,19 @@ def test_the_official_client_gets_what_was_said(client: openai.OpenAI, deploymen
     assert " ".join(segment.text for segment in told.segments) == told.text == said.text
 
 
+def test_what_was_heard_so_before_is_answered_at_once(
+    client: openai.OpenAI, deployment: Deployment, tmp_path: Path
+) -> None:
+    mine = write_audio(tmp_path / "mine.wav", speech_like(2.0, pitch_hz=170))
+    with a_worker(deployment):
+        said = client.audio.transcriptions.create(file=mine, model="whisper-1")
+        client.audio.transcriptions.create(file=mine, model="whisper-1", prompt="Priya")
+    # No worker any more, and the recording was last wanted with a name in it.
+    again = client.audio.transcriptions.with_raw_response.create(file=mine, model="whisper-1")
+    assert again.parse().text == said.text
+    assert httpx.get(f"{str(client.base_url).removesuffix('/v1/')}/jobs/{again.headers['x-job-id']}").is_success
+
+
 @pytest.mark.parametrize(("form", "begins"), [("text", "I went"), ("srt", "1\n00:00:0"), ("vtt", "WEBVTT")])
 def test_other_formats_are_texts(
     client: openai.OpenAI, deployment: Deployment, memo: Path, form: str, begins: str

@@ -26,6 +26,9 @@ def test_a_trouble_is_shown_with_its_history_and_tried_again_under_a_new_id(api:
     ]
     again = api.client.post(f"/quarantine/{id}/retry", headers=key)
     assert (again.status_code, again.json()["id"]) == (202, id)
+    assert api.client.post(f"/quarantine/{id}/retry", headers=key).json() == again.json()
+    other = api.client.post(f"/quarantine/{id}/retry", headers=key_of(api, "berta"))
+    assert other.status_code == 404
     job = api.client.get(f"/jobs/{again.json()['goes_on_as']}", headers=key).json()
     assert (job["status"], job["metadata"]) == ("pending", {"order": 7})
 

@@ -79,6 +79,7 @@ def test_a_silent_recording_is_completed_and_its_note_is_404_with_the_code(home:
     diary.write([recording], ())
     [job] = home.client.get("/jobs").json()["jobs"]
     assert (job["status"], job["error"]) == ("completed", "audio_no_speech")
+    assert job["message"] == "No words were understood in it, so it has no note."
     assert "diary_note" not in job["links"]
     for what in ("diary-note", "download/diary-note"):
         answer = home.client.get(f"/jobs/{job['job_id']}/{what}")

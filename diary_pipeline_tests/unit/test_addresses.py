@@ -119,6 +119,13 @@ def test_an_address_that_leads_inside_is_forbidden(url: str) -> None:
     assert code_of(url) == "url_forbidden_address"
 
 
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "app.localhost", "metadata.google.internal"])
+def test_names_that_lead_inside_everywhere_are_forbidden_before_they_are_looked_up(host: str) -> None:
+    with pytest.raises(UsageError, match="not public"):
+        GUARD.target(f"http://{host}/a.mp3")
+    assert Guard(allowed=[host.lower().removesuffix("."), "169.254.0.0/16"]).target(f"http://{host}/a.mp3")
+
+
 @pytest.mark.parametrize("url", INVALID)
 def test_what_is_no_web_address_is_invalid(url: str) -> None:
     assert code_of(url) == "url_invalid"

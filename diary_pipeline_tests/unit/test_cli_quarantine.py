@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from diary_pipeline.ledger import submissions
 from diary_pipeline.ledger.opening import open_ledger
 from diary_pipeline.settings import load_settings
 from diary_pipeline.storage.folder import FolderStore
@@ -49,6 +50,18 @@ def test_a_refused_file_goes_on_under_a_new_id(run: Run, troubled: dict[str, str
     done = run("quarantine", "retry", troubled["empty.m4a"][:12])
     assert f"{troubled['empty.m4a'][:12]} goes on as" in done.err
     assert listed(run) == {"cut.m4a", "odd.m4a"}
+    again = run("quarantine", "retry", troubled["empty.m4a"])
+    assert (again.code, "was tried again before: it goes on as" in again.err) == (0, True)
+
+
+def test_what_cannot_be_tried_again_is_named_with_the_reason(run: Run, troubled: dict[str, str]) -> None:
+    ledger = open_ledger(load_settings().ledger_url)
+    gone = submissions.submit(ledger, owner="me", source="upload", uri="upload:gone", file_name="gone.m4a", options={})
+    submissions.refuse(ledger, gone, "audio_unreadable", "gone.m4a is no audio.")
+    ledger.close()
+    refused = run("quarantine", "retry", gone)
+    assert refused.code == 1
+    assert f"gone.m4a ({gone[:12]}) is not tried again: what was uploaded is no longer kept" in refused.err
 
 
 def test_nothing_is_dropped_without_a_yes(run: Run, troubled: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,13 @@ def test_one_round_takes_in_what_lies_there_and_names_what_it_refuses(run: Run, 
     assert statuses(tmp_path / "home") == {"pending": 2, "refused": 1}
 
 
+def test_one_round_with_a_queue_that_is_not_there_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIARY_UPLOAD_QUEUE", "redis")
+    monkeypatch.setenv("DIARY_REDIS_URL", "redis://127.0.0.1:1/0")
+    done = run("watch", "--once")
+    assert (done.code, "queue_unreachable" in done.err) == (3, True)
+
+
 def test_an_address_is_ingested_like_a_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_audio(tmp_path / "made.wav", speech_like(1)).read_bytes()
     with web_server() as web:

@@ -1,9 +1,11 @@
 """Who may ask Dagster's webserver for something: its own pages and programs, not the pages of other sites."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
+from dagster import instance_for_test
 from dagster._cli import dev
+from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster_webserver import app
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -14,9 +16,11 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from diary_pipeline.instance.own_pages import OwnPagesOnly
+from diary_pipeline.instance.webserver import OwnPagesWebserver
 
 HOST = "127.0.0.1:3000"
 JSON = {"content-type": "application/json"}
+PAGE = {"accept": "text/html"}
 OURS, ELSEWHERE = {"origin": f"http://{HOST}"}, {"origin": "https://evil.example"}
 
 
@@ -35,6 +39,15 @@ def client() -> TestClient:
     routes = [Route("/{path:path}", answer, methods=methods), WebSocketRoute("/graphql", talk)]
     served = Starlette(routes=routes, middleware=[Middleware(OwnPagesOnly)])
     return TestClient(served, base_url=f"http://{HOST}", headers={"host": HOST})
+
+
+@pytest.fixture(scope="module")
+def dagster() -> Iterator[TestClient]:
+    """The webserver that `diary dev` serves, in this process."""
+    with pytest.MonkeyPatch.context() as patch, instance_for_test() as instance:
+        patch.setenv("DIARY_UI_HOSTS", "diary.lan, diary.example")
+        with WorkspaceProcessContext(instance, None) as process:
+            yield TestClient(OwnPagesWebserver(process).create_asgi_app())
 
 
 @pytest.mark.parametrize(
@@ -56,6 +69,10 @@ def client() -> TestClient:
         ("POST", "/graphql", JSON | {"origin": "null"}, 403),  # a sandboxed frame
         ("POST", "/graphql", JSON | {"origin": "http://127.0.0.1:8000"}, 403),  # another port is another site
         ("POST", "/report_asset_materialization/note", ELSEWHERE, 403),
+        ("POST", "/graphql", JSON | {"sec-fetch-site": "same-origin"}, 200),
+        ("POST", "/graphql", JSON | {"sec-fetch-site": "cross-site"}, 403),  # a browser that sends no Origin
+        ("GET", "/logs/abc", {"sec-fetch-site": "same-site"}, 403),
+        ("GET", "/runs/abc", PAGE | {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, 200),  # a link
     ],
 )
 def test_other_sites_pages_change_nothing(
@@ -72,6 +89,27 @@ def test_live_updates_are_for_our_own_pages(client: TestClient) -> None:
         client.websocket_connect("/graphql", headers={"host": HOST, **ELSEWHERE}),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:3000", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:3000", 200),
+        ("192.168.1.5:3000", 200),  # an address in figures cannot be made to point elsewhere
+        ("diary.lan", 200),  # DIARY_UI_HOSTS
+        ("Diary.example:443", 200),
+        ("evil.example:3000", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("", 403),
+    ],
+)
+def test_dagsters_pages_answer_to_names_that_are_known(dagster: TestClient, host: str, status: int) -> None:
+    """A page whose name was made to point here says that everything is its own."""
+    headers = JSON | {"host": host, "origin": f"http://{host}", "sec-fetch-site": "same-origin"}
+    assert dagster.post("/graphql", headers=headers, json={"query": "{version}"}).status_code == status
 
 
 def test_what_is_replaced_in_dagster_is_what_dagster_starts() -> None:
