@@ -10,10 +10,10 @@ Before a job that is opened now goes all of its priority or a higher one; before
 what has an earlier turn. One that is at work waits for the rest of its batch and for nothing else.
 
 Nothing is asked of all work there ever was: what waits is read in the order of its index, up to MOST recordings of each
-priority, and the batches are the last LAST ones. That is looked at once for many jobs (`speeds`, `waiting`); of each
-only its own rows are read then. What surprises: a rate is taken over the time in which batches ran, not over the clock,
-so an hour without work does not make the next job look slow. And while nothing was measured, a stage is taken for as
-fast as UNMEASURED says, which is a guess.
+priority, and the batches are the last LAST ones; what nobody has looked at yet counts as long as their recordings were.
+That is looked at once for many jobs (`speeds`, `waiting`); of each only its own rows are read then. What surprises: a
+rate is taken over the time in which batches ran, not over the clock, so an hour without work does not make the next job
+look slow. And while nothing was measured, a stage is taken for as fast as UNMEASURED says, which is a guess.
 """
 
 from bisect import bisect_left
@@ -51,6 +51,8 @@ class Speeds:
     """Seconds of audio transcribed in a second,"""
     notes: float
     """and put into notes."""
+    usual_s: float
+    """Audio of a recording of which nobody knows yet how long it is."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Backlog:
 
     ready: Mapping[Stage, Queue]
     not_taken_in: Queue
-    """Whole submissions that intake has not looked at: nobody knows yet how long they are."""
+    """Whole submissions that intake has not looked at, each as 1: nobody knows yet how long they are."""
     open_s: Mapping[Stage, float]
     """The audio of batches that are planned, asked for or at work."""
 
@@ -95,6 +97,7 @@ class Run:
     claimed_at: float
     closed_at: float
     audio_s: float
+    recordings: int
     was_asked_for: bool
     """By the sensor; others were claimed in the instant in which they came to be."""
 
@@ -112,8 +115,12 @@ def speeds(conn: sa.Connection) -> Speeds:
     runs: dict[Stage, list[Run]] = {stage: _last(conn, stage, at) for stage in UNMEASURED}
     hears, notes = rate_of(runs["transcript"]), rate_of(runs["note"])
     starts = [run.claimed_at - run.planned_at for run in runs["transcript"] if run.was_asked_for]
+    recordings = sum(run.recordings for run in runs["transcript"])
     return Speeds(
-        min(starts, default=UNMEASURED_START_S), hears or UNMEASURED["transcript"], notes or UNMEASURED["note"]
+        min(starts, default=UNMEASURED_START_S),
+        hears or UNMEASURED["transcript"],
+        notes or UNMEASURED["note"],
+        sum(run.audio_s for run in runs["transcript"]) / recordings if recordings else DEFAULT_AUDIO_S,
     )
 
 
@@ -130,8 +137,8 @@ def new_job_s(speed: Speeds, backlog: Backlog, priority: str) -> float:
     """Estimate the seconds from now until a job is done that is opened now with this priority."""
     place = _Place(priority_rank(priority))
     heard_s = _before_s(backlog.ready["transcript"], place) + backlog.open_s["transcript"]
-    heard_s += _before_s(backlog.not_taken_in, place)
-    return speed.start_s + _takes_s(speed, backlog, place, heard_s, DEFAULT_AUDIO_S)
+    heard_s += _before_s(backlog.not_taken_in, place) * speed.usual_s
+    return speed.start_s + _takes_s(speed, backlog, place, heard_s, speed.usual_s)
 
 
 def open_job_s(conn: sa.Connection, speed: Speeds, backlog: Backlog, id: str) -> float:
@@ -145,8 +152,8 @@ def open_job_s(conn: sa.Connection, speed: Speeds, backlog: Backlog, id: str) ->
         pause_s = max(0.0, row.not_before - at) if row.lane == FAR and row.fetching_since is None else 0.0
         # All that intake has taken in went before it, and what is in its batches is.
         heard_s = _before_s(backlog.ready["transcript"], _Place(row.priority)) + backlog.open_s["transcript"]
-        heard_s += _before_s(backlog.not_taken_in, place)
-        return pause_s + speed.start_s + _takes_s(speed, backlog, place, heard_s, DEFAULT_AUDIO_S)
+        heard_s += _before_s(backlog.not_taken_in, place) * speed.usual_s
+        return pause_s + speed.start_s + _takes_s(speed, backlog, place, heard_s, speed.usual_s)
     for stage in ("transcript", "note"):
         todo = conn.execute(_TODO.where(work.c.recording_key == row.recording_key, work.c.stage == stage)).one_or_none()
         if todo is not None and todo.wanted:
@@ -158,7 +165,7 @@ def _stage_s(  # noqa: PLR0917 - what is known of all, and of this one
     conn: sa.Connection, speed: Speeds, backlog: Backlog, stage: Stage, todo: sa.Row[Any], at: float
 ) -> float:
     """Estimate how long a recording takes from this stage of it on."""
-    place, own_s = _Place(todo.priority, (todo.turn_at, todo.ready_at)), todo.audio_s or DEFAULT_AUDIO_S
+    place, own_s = _Place(todo.priority, (todo.turn_at, todo.ready_at)), todo.audio_s or speed.usual_s
     start_s = speed.start_s
     if todo.state != "planned":
         before_s = _before_s(backlog.ready[stage], place) + backlog.open_s[stage]
@@ -185,7 +192,7 @@ def rate_of(runs: Sequence[Run]) -> float | None:
 def _last(conn: sa.Connection, stage: Stage, at: float) -> list[Run]:
     b = batches.c
     brought = sa.exists().where(batch_items.c.batch_id == b.id, batch_items.c.outcome == "committed")
-    columns = (b.planned_at, b.claimed_at, b.closed_at, b.audio_s, b.requested_at.is_not(None))
+    columns = (b.planned_at, b.claimed_at, b.closed_at, b.audio_s, b.recordings, b.requested_at.is_not(None))
     ended = sa.select(*columns).where(b.stage == stage, BATCH_ENDED)
     last = ended.where(b.closed_at > at - MEASURED_S, b.claimed_at.is_not(None), brought)
     return [Run(*row) for row in conn.execute(last.order_by(b.closed_at.desc()).limit(LAST))]
@@ -212,14 +219,16 @@ def _ready(conn: sa.Connection, stage: Stage, rank: int) -> Line:
 
 
 def _not_taken_in(conn: sa.Connection, rank: int) -> Line:
-    """Read what intake has still to look at; each counts as a usual memo."""
+    """Read what intake has still to look at, but for addresses whose fetch failed and is not due yet."""
     s = submissions.c
+    at = now(conn)
     turns: list[tuple[float, float]] = []
     for lane in (NEAR, FAR):  # one range of the index each
-        some = sa.select(s.turn_at, s.created_at).where(WAITING, s.lane == lane, s.priority == rank)
+        some = sa.select(s.turn_at, s.created_at, s.not_before, s.fetching_since)
+        some = some.where(WAITING, s.lane == lane, s.priority == rank)
         first = conn.execute(some.order_by(s.turn_at, s.created_at).limit(MOST)).all()
-        turns += [(turn_at, since) for turn_at, since in first]
-    return Line.of(sorted(turns), repeat(DEFAULT_AUDIO_S, len(turns)))
+        turns += [(r.turn_at, r.created_at) for r in first if lane == NEAR or r.fetching_since or r.not_before <= at]
+    return Line.of(sorted(turns), repeat(1.0, len(turns)))
 
 
 def _open_s(conn: sa.Connection, stage: Stage, until: float | None = None) -> float:

@@ -19,8 +19,8 @@ from diary_pipeline_tests.contract.query_plans import plans, walks
 from diary_pipeline_tests.contract.test_ledger_submissions import submit
 
 ALONE_S = DEFAULT_AUDIO_S / UNMEASURED["transcript"] + DEFAULT_AUDIO_S / UNMEASURED["note"] + UNMEASURED_START_S
-GUESSED = Speeds(UNMEASURED_START_S, UNMEASURED["transcript"], UNMEASURED["note"])
-MEASURED = Speeds(start_s=30.0, hears=1.0, notes=1e9)
+GUESSED = Speeds(UNMEASURED_START_S, UNMEASURED["transcript"], UNMEASURED["note"], DEFAULT_AUDIO_S)
+MEASURED = Speeds(start_s=30.0, hears=1.0, notes=1e9, usual_s=DEFAULT_AUDIO_S)
 """Seconds of an estimate are the audio before it and its own."""
 
 
@@ -122,14 +122,22 @@ def test_a_job_whose_fetch_pauses_is_not_before_its_next_try(ledger: Ledger) -> 
     with ledger.writing() as tx:
         tx.execute(submissions.update().values(not_before=now(tx) + 1800.0))
     assert left_s(ledger, id) == pytest.approx(1800.0 + 30.0 + DEFAULT_AUDIO_S, abs=30.0)
+    assert before_s(ledger) == 0.0, "and holds up nobody meanwhile"
 
 
 def test_measured_rates_of_both_stages_and_the_quickest_start_take_the_place_of_guesses(ledger: Ledger) -> None:
     ran(ledger, "speech")
     ran(ledger, "late", ago_s=500.0, planned_at=1.0)
     ran(ledger, "notes", stage="note", audio_s=36_000.0)
-    assert measured(ledger) == Speeds(pytest.approx(30.0), pytest.approx(10.0), pytest.approx(100.0))
-    assert new_s(ledger) == pytest.approx(30.0 + DEFAULT_AUDIO_S / 10 + DEFAULT_AUDIO_S / 100, rel=0.01)
+    assert measured(ledger) == Speeds(*(pytest.approx(n) for n in (30.0, 10.0, 100.0, 360.0)))
+    assert new_s(ledger) == pytest.approx(30.0 + 360.0 / 10 + 360.0 / 100, rel=0.01)
+
+
+def test_where_memos_are_short_those_that_nobody_has_looked_at_are_taken_for_short(ledger: Ledger) -> None:
+    ran(ledger, "speech", recordings=240)
+    submit(ledger, "1.m4a")
+    assert measured(ledger).usual_s == 15.0
+    assert new_s(ledger) == pytest.approx(30.0 + 2 * 15.0 / 10, abs=2.0)
 
 
 def test_when_notes_are_the_slower_stage_they_decide(ledger: Ledger) -> None:
@@ -167,7 +175,7 @@ def test_batches_without_results_of_long_ago_or_still_at_work_measure_nothing(
 def test_a_rate_is_taken_over_the_time_in_which_something_ran(
     why: str, runs: list[tuple[float, float]], rate: float | None
 ) -> None:
-    assert rate_of([Run(begun, begun, ended, 600.0, True) for begun, ended in runs]) == rate
+    assert rate_of([Run(begun, begun, ended, 600.0, 1, True) for begun, ended in runs]) == rate
 
 
 def test_estimates_read_from_indices_and_a_bounded_part_of_what_waits(ledger: Ledger) -> None:
