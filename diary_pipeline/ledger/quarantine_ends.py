@@ -44,14 +44,7 @@ def retry(ledger: Ledger, ids: Sequence[str], owner: str | None = None) -> list[
     Others are left out, and so are refused uploads: whoever has their bytes asks for each with `retry_upload`.
     """
 
-    def tried(tx: sa.Connection) -> list[TriedAgain]:
-        chosen = list(dict.fromkeys(ids))
-        failed = _retry_failed(tx, chosen, owner)
-        refused = [row for row in _troubled(tx, submissions, chosen, owner) if not is_upload(row.uri)]
-        new = {row.id: _begin_again(tx, row, uuid.uuid4().hex, row.uri) for row in refused if row.id not in failed}
-        return [TriedAgain(id, new.get(id, id)) for id in chosen if id in failed or id in new]
-
-    return ledger.write(tried) if ids else []
+    return ledger.write(lambda tx: _retry(tx, list(dict.fromkeys(ids)), owner)) if ids else []
 
 
 def retry_upload(ledger: Ledger, id: str, new_id: str, owner: str | None = None) -> list[TriedAgain]:
@@ -78,6 +71,13 @@ def drop(ledger: Ledger, ids: Sequence[str], by: str, owner: str | None = None) 
     `by`: who says so.
     """
     return ledger.write(lambda tx: _drop(tx, list(dict.fromkeys(ids)), by, owner)) if ids else []
+
+
+def _retry(tx: sa.Connection, ids: Sequence[str], owner: str | None) -> list[TriedAgain]:
+    failed = _retry_failed(tx, ids, owner)
+    refused = [row for row in _troubled(tx, submissions, ids, owner) if not is_upload(row.uri)]
+    new = {row.id: _begin_again(tx, row, uuid.uuid4().hex, row.uri) for row in refused if row.id not in failed}
+    return [TriedAgain(id, new.get(id, id)) for id in ids if id in failed or id in new]
 
 
 def _retry_failed(tx: sa.Connection, ids: Sequence[str], owner: str | None) -> set[str]:

@@ -106,16 +106,14 @@ def test_a_refused_upload_is_not_tried_again_before_its_bytes_lie_under_the_new_
     assert view(diary) == [id]
 
 
-@pytest.mark.parametrize(
-    "second", [lambda tx, id: _retry(tx, [id], None, {}), lambda tx, id: _drop(tx, [id], "b", None)]
-)
+@pytest.mark.parametrize("second", [lambda tx, id: _retry(tx, [id], None), lambda tx, id: _drop(tx, [id], "b", None)])
 def test_of_two_who_want_a_trouble_at_the_same_time_one_has_it(
     diary: Diary, second: Callable[[sa.Connection, str], object]
 ) -> None:
     id = diary.refuse("empty.m4a")
     with ThreadPoolExecutor(1) as pool:
         with diary.ledger.writing() as tx:
-            assert _retry(tx, [id], None, {})
+            assert _retry(tx, [id], None)
             came = pool.submit(diary.ledger.write, lambda mine: second(mine, id))
             deadline = time.monotonic() + 60
             while diary.ledger.engine.dialect.name == "postgresql" and not _somebody_waits(diary.ledger):

@@ -83,7 +83,8 @@ def text_of(target: Path) -> str:
             names = db.execute(
                 "SELECT schema_name || '.\"' || table_name || '\"' FROM duckdb_columns() WHERE NOT internal GROUP BY 1"
             ).fetchall()
-            return "\n".join(str(db.execute(f"FROM {name}").fetchall()) for (name,) in names)
+            names.sort()  # neither tables nor rows have an order
+            return "\n".join(str(sorted(map(str, db.execute(f"FROM {name}").fetchall()))) for (name,) in names)
     parts = [pq.read_table(f).to_pylist() if f.suffix == ".parquet" else f.read_text() for f in target.iterdir()]
     return "\n".join(map(str, parts))
 

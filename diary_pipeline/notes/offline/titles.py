@@ -89,8 +89,8 @@ def _phrases(passage: Passage, english: bool) -> Iterator[tuple[str, float]]:
         yield whole, 1.0
     elif clause := _clause(text) or _until_today(text):
         yield clause, _CUT
-    else:
-        yield _words(text), _HARDLY
+    elif words := _words(text):  # of a full stop alone none are left
+        yield words, _HARDLY
 
 
 def _until_today(text: str) -> str:
