@@ -43,7 +43,8 @@ def is_there(conn: sa.Connection, hash: str) -> bool:
 def refusal(file_name: str, owner: str) -> AudioRefused:
     """Return the refusal of audio that was erased."""
     return AudioRefused(
-        AUDIO_ERASED, f"{file_name} was erased by {owner}; ask who runs this diary if it is to come in again."
+        AUDIO_ERASED,
+        f"{file_name} was erased by {owner}; whoever runs this diary lets it in again with `diary erase --allow`.",
     )
 
 
