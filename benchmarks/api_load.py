@@ -101,7 +101,7 @@ def _ours(what: str, home: Path, ledger_url: str, wanted: int) -> None:
 
 @contextmanager
 def _plain(file: Path) -> Iterator[tuple[int, int]]:
-    with _served([sys.executable, __file__, str(file)], dict(os.environ)) as served:
+    with _served([sys.executable, "-m", "benchmarks.api_load", str(file)], dict(os.environ)) as served:
         yield served
 
 
