@@ -16,6 +16,8 @@ from diary_pipeline.ledger.database_errors import reason
 from diary_pipeline.ledger.migrations import migrate
 
 CONNECT_TIMEOUT_S = 10
+_BUSY_MS = "busy_timeout_ms"
+"""Under which a pooled connection remembers what it was told last."""
 
 
 def open_ledger(url: str) -> Ledger:
@@ -95,9 +97,10 @@ def _create_file(path: Path) -> None:
         return
 
 
-def _set_up_sqlite(raw: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+def _set_up_sqlite(raw: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
     raw.isolation_level = None  # the driver would send BEGIN late, and never IMMEDIATE
     cursor = raw.cursor()
+    entry.info[_BUSY_MS] = BUSY_TIMEOUT_S * 1000
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_S * 1000}",  # first: the next one may meet another process
         "journal_mode=WAL",
@@ -114,7 +117,10 @@ def _begin_postgres(conn: sa.Connection) -> None:
 
 
 def _begin_sqlite(conn: sa.Connection) -> None:
-    patience_s = conn.get_execution_options().get("patience_s", BUSY_TIMEOUT_S)
-    conn.exec_driver_sql(f"PRAGMA busy_timeout={round(patience_s * 1000)}")  # of a pooled connection: the last one's
+    options = conn.get_execution_options()
+    busy_ms = round(options.get("patience_s", BUSY_TIMEOUT_S) * 1000)
+    if conn.info[_BUSY_MS] != busy_ms:  # asked before, because saying it costs a quarter of a transaction that reads
+        conn.exec_driver_sql(f"PRAGMA busy_timeout={busy_ms}")
+        conn.info[_BUSY_MS] = busy_ms
     # A reader with BEGIN IMMEDIATE would queue; a writer without it fails at its first write when somebody was faster.
-    conn.exec_driver_sql("BEGIN" if conn.get_execution_options().get("reading") else "BEGIN IMMEDIATE")
+    conn.exec_driver_sql("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
