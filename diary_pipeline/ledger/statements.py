@@ -47,40 +47,36 @@ def each(
 
 def insert_missing(tx: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> bool:
     """Insert a row unless a unique column has its value already; wait for a concurrent insert of the same value."""
-    if tx.dialect.name == "sqlite":
-        return tx.execute(sqlite.insert(table).values(**row).on_conflict_do_nothing()).rowcount > 0
-    return tx.execute(postgresql.insert(table).values(**row).on_conflict_do_nothing()).rowcount > 0
+    return tx.execute(_insert(tx, table).values(**row).on_conflict_do_nothing()).rowcount > 0
 
 
 def insert_all_missing(tx: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> int:
     """Insert rows as insert_missing does, all at once, and return how many were not there."""
+    missing = _insert(tx, table).on_conflict_do_nothing()
     if tx.dialect.name == "sqlite":
-        return tx.execute(sqlite.insert(table).on_conflict_do_nothing(), rows).rowcount
-    key = list(table.primary_key.columns)
-    return len(tx.execute(postgresql.insert(table).on_conflict_do_nothing().returning(*key), rows).all())
+        return tx.execute(missing, rows).rowcount
+    return len(tx.execute(missing.returning(*table.primary_key.columns), rows).all())
 
 
 def upsert(tx: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> None:
     """Insert a row, or replace the values of the row with the same primary key."""
-    key = [c.name for c in table.primary_key.columns]
-    changed = {name: value for name, value in row.items() if name not in key}
-    if tx.dialect.name == "sqlite":
-        tx.execute(sqlite.insert(table).values(**row).on_conflict_do_update(index_elements=key, set_=changed))
-    else:
-        tx.execute(postgresql.insert(table).values(**row).on_conflict_do_update(index_elements=key, set_=changed))
+    upsert_all(tx, table, [row])
 
 
 def upsert_all(tx: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert rows as upsert does, all at once; they have the same columns."""
     key = [c.name for c in table.primary_key.columns]
-    insert = (sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert)(table)
+    insert = _insert(tx, table)
     changed = {name: insert.excluded[name] for name in rows[0] if name not in key}
     tx.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), rows)
 
 
 def add_up(tx: sa.Connection, table: sa.Table, key: Mapping[str, object], amounts: Mapping[str, float]) -> None:
     """Add amounts to the columns of the row with that primary key, which begins with them when it is not there."""
-    insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
     grown = {name: table.c[name] + amount for name, amount in amounts.items()}
-    row = insert(table).values(**key, **amounts)
+    row = _insert(tx, table).values(**key, **amounts)
     tx.execute(row.on_conflict_do_update(index_elements=list(key), set_=grown))
+
+
+def _insert(tx: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return (sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert)(table)
