@@ -126,19 +126,17 @@ def speeds(conn: sa.Connection) -> Speeds:
 
 def waiting(conn: sa.Connection) -> Backlog:
     """Look at all that is to do: milliseconds for each thousand that wait."""
+    at = now(conn)
     return Backlog(
         {stage: {rank: _ready(conn, stage, rank) for rank in PRIORITIES.values()} for stage in UNMEASURED},
-        {rank: _not_taken_in(conn, rank) for rank in PRIORITIES.values()},
+        {rank: _not_taken_in(conn, rank, at) for rank in PRIORITIES.values()},
         {stage: _open_s(conn, stage) for stage in UNMEASURED},
     )
 
 
 def new_job_s(speed: Speeds, backlog: Backlog, priority: str) -> float:
     """Estimate the seconds from now until a job is done that is opened now with this priority."""
-    place = _Place(priority_rank(priority))
-    heard_s = _before_s(backlog.ready["transcript"], place) + backlog.open_s["transcript"]
-    heard_s += _before_s(backlog.not_taken_in, place) * speed.usual_s
-    return speed.start_s + _takes_s(speed, backlog, place, heard_s, speed.usual_s)
+    return _untouched_s(speed, backlog, _Place(priority_rank(priority)))
 
 
 def open_job_s(conn: sa.Connection, speed: Speeds, backlog: Backlog, id: str) -> float:
@@ -150,15 +148,19 @@ def open_job_s(conn: sa.Connection, speed: Speeds, backlog: Backlog, id: str) ->
     if row.recording_key is None:
         place = _Place(row.priority, (row.turn_at, row.created_at))
         pause_s = max(0.0, row.not_before - at) if row.lane == FAR and row.fetching_since is None else 0.0
-        # All that intake has taken in went before it, and what is in its batches is.
-        heard_s = _before_s(backlog.ready["transcript"], _Place(row.priority)) + backlog.open_s["transcript"]
-        heard_s += _before_s(backlog.not_taken_in, place) * speed.usual_s
-        return pause_s + speed.start_s + _takes_s(speed, backlog, place, heard_s, speed.usual_s)
+        return pause_s + _untouched_s(speed, backlog, place)
     for stage in ("transcript", "note"):
         todo = conn.execute(_TODO.where(work.c.recording_key == row.recording_key, work.c.stage == stage)).one_or_none()
         if todo is not None and todo.wanted:
             return _stage_s(conn, speed, backlog, stage, todo, at)
     return 0.0
+
+
+def _untouched_s(speed: Speeds, backlog: Backlog, place: _Place) -> float:
+    """Estimate how long a job takes that intake has still to look at; all that intake has taken in goes before it."""
+    heard_s = _before_s(backlog.ready["transcript"], _Place(place.rank)) + backlog.open_s["transcript"]
+    heard_s += _before_s(backlog.not_taken_in, place) * speed.usual_s
+    return speed.start_s + _takes_s(speed, backlog, place, heard_s, speed.usual_s)
 
 
 def _stage_s(  # noqa: PLR0917 - what is known of all, and of this one
@@ -218,10 +220,9 @@ def _ready(conn: sa.Connection, stage: Stage, rank: int) -> Line:
     return Line.of(((turn_at, since) for turn_at, since, _ in rows), (audio_s or 0.0 for *_, audio_s in rows))
 
 
-def _not_taken_in(conn: sa.Connection, rank: int) -> Line:
+def _not_taken_in(conn: sa.Connection, rank: int, at: float) -> Line:
     """Read what intake has still to look at, but for addresses whose fetch failed and is not due yet."""
     s = submissions.c
-    at = now(conn)
     turns: list[tuple[float, float]] = []
     for lane in (NEAR, FAR):  # one range of the index each
         some = sa.select(s.turn_at, s.created_at, s.not_before, s.fetching_since)
