@@ -177,8 +177,7 @@ def expire(ledger: Ledger, id: str, code: str, message: str) -> bool:
     """Fail an upload that nobody goes on with; False: somebody does since it was looked at, or it is whole."""
 
     def failed(tx: sa.Connection) -> bool:
-        # As in `_stands_at`: who brings a part holds this row first.
-        tx.execute(sa.select(submissions.c.id).where(submissions.c.id == id).with_for_update())
+        _hold(tx, id)
         due = (uploads.c.submission_id == id) & (uploads.c.expires_at < now(tx))
         if tx.execute(sa.select(uploads.c.submission_id).where(due)).first() is None:
             return False
@@ -200,11 +199,15 @@ def abandon(tx: sa.Connection, id: str) -> None:
 
 def _stands_at(tx: sa.Connection, id: str, byte: int) -> bool:
     """Tell whether an upload is waited for and goes on at this byte, and hold it so until the transaction ends."""
-    # The row is held first: what a statement that waited for it reads of other tables is older than its wait.
-    tx.execute(sa.select(submissions.c.id).where(submissions.c.id == id).with_for_update())
+    _hold(tx, id)
     as_seen = (submissions.c.id == id) & (sa.func.coalesce(submissions.c.received_bytes, 0) == byte)
     waited_for = sa.exists().where(uploads.c.submission_id == id)
     return tx.execute(sa.select(submissions.c.id).where(as_seen, waited_for, WAITING)).first() is not None
+
+
+def _hold(tx: sa.Connection, id: str) -> None:
+    """Hold an upload's job, before anything else is asked: what a statement that waited for it reads is older."""
+    tx.execute(sa.select(submissions.c.id).where(submissions.c.id == id).with_for_update())
 
 
 def _count(tx: sa.Connection, id: str, part: UploadPart, values: Mapping[str, object]) -> None:
