@@ -1,14 +1,13 @@
 """Corrections over HTTP: the rules of `diary edit`, visible at once, and never laid over what a client did not read."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from diary_pipeline_tests.api.serving import Deployment, asked
+from diary_pipeline_tests.api.serving import Deployment
 from diary_pipeline_tests.builders import speech_like, write_audio
 
 
@@ -16,13 +15,6 @@ from diary_pipeline_tests.builders import speech_like, write_audio
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """One home for all tests here, with scripted ears."""
     return Deployment(tmp_path_factory.mktemp("api") / "home", DIARY_WHISPER_MODEL="tiny.en")
-
-
-@pytest.fixture(scope="module")
-def client(deployment: Deployment) -> Iterator[httpx.Client]:
-    """A client of its API."""
-    with asked(deployment) as client:
-        yield client
 
 
 @pytest.fixture

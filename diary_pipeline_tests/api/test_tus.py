@@ -26,31 +26,11 @@ from diary_pipeline.ledger import erasures, submissions
 from diary_pipeline.ledger.tables_uploads import uploads
 from diary_pipeline.ledger.uploads import expire
 from diary_pipeline.upkeep.places import StoredObjects
-from diary_pipeline_tests.api.serving import Deployment, asked
+from diary_pipeline_tests.api.serving import Deployment
 
 SPEAKS = {"Tus-Resumable": "1.0.0"}
 PATCHES = {**SPEAKS, "Content-Type": "application/offset+octet-stream"}
 MEMO = bytes(range(256)) * 1000
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """One home for all tests here; nobody takes anything in."""
-    return Deployment(tmp_path_factory.mktemp("api") / "home")
-
-
-@pytest.fixture(scope="module")
-def client(deployment: Deployment) -> Iterator[httpx.Client]:
-    """A client of its API."""
-    with asked(deployment) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def other(deployment: Deployment) -> Iterator[httpx.Client]:
-    """A client of another replica of it."""
-    with asked(Deployment(deployment.parts.settings.home)) as client:
-        yield client
 
 
 def begin(client: httpx.Client, length: int = len(MEMO), **metadata: str) -> str:

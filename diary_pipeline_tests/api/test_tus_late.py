@@ -9,28 +9,8 @@ import pytest
 
 from diary_pipeline.intake.resumable import UploadMoved
 from diary_pipeline.ledger.uploads import UploadPart, find, settle
-from diary_pipeline_tests.api.serving import Deployment, asked
+from diary_pipeline_tests.api.serving import Deployment
 from diary_pipeline_tests.api.test_tus import MEMO, PATCHES, begin, job, offset, send, whole
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """One home for all tests here; nobody takes anything in."""
-    return Deployment(tmp_path_factory.mktemp("api") / "home")
-
-
-@pytest.fixture(scope="module")
-def client(deployment: Deployment) -> Iterator[httpx.Client]:
-    """A client of its API."""
-    with asked(deployment) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def other(deployment: Deployment) -> Iterator[httpx.Client]:
-    """A client of another replica of it."""
-    with asked(Deployment(deployment.parts.settings.home)) as client:
-        yield client
 
 
 @pytest.mark.parametrize("sha256", [{}, {"sha256": hashlib.sha256(MEMO).hexdigest()}], ids=["no sum", "its sum"])

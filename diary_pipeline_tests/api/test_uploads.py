@@ -29,13 +29,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     return Deployment(tmp_path_factory.mktemp("api") / "home", DIARY_MAX_FILE_SIZE_MB="1")
 
 
-@pytest.fixture(scope="module")
-def client(deployment: Deployment) -> Iterator[httpx.Client]:
-    """A client of its API."""
-    with asked(deployment) as client:
-        yield client
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind(deployment: Deployment) -> Iterator[None]:
     before = set(deployment.kept())

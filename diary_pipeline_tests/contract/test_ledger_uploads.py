@@ -6,8 +6,8 @@ import pytest
 
 from diary_pipeline.ledger import jobs, submissions, uploads
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.ledger.uploads import UploadPart
+from diary_pipeline_tests.uploading import begin_upload
 
 DAY_S = 86_400.0
 
@@ -15,19 +15,7 @@ DAY_S = 86_400.0
 @pytest.fixture
 def id(ledger: Ledger) -> str:
     """An upload of 30 bytes."""
-    uploads.expect(ledger, "one", "filename YQ==", "ab" * 32, DAY_S)
-    jobs.open_job(
-        ledger,
-        id="one",
-        owner="me",
-        source="tus",
-        uri="upload:one",
-        file_name="a.m4a",
-        options={},
-        not_before=NOT_WHOLE,
-        expected_bytes=30,
-    )
-    return "one"
+    return begin_upload(ledger, 30, DAY_S, "filename YQ==", "ab" * 32)
 
 
 def read(ledger: Ledger, id: str, owner: str | None = None) -> uploads.Upload | None:

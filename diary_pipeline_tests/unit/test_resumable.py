@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from diary_pipeline.intake.resumable import Resumable, UploadMoved
-from diary_pipeline.ledger import jobs, uploads
+from diary_pipeline.ledger import uploads
 from diary_pipeline.ledger.connect import Ledger
-from diary_pipeline.ledger.tables import NOT_WHOLE
 from diary_pipeline.storage.folder import FolderStore
 from diary_pipeline.storage.keys import upload_key
+from diary_pipeline_tests.uploading import begin_upload
 
 
 class Interrupted(FolderStore):
@@ -32,18 +32,7 @@ class Interrupted(FolderStore):
 def test_of_two_that_end_an_upload_one_is_kept_and_never_replaced(
     ledger: Ledger, tmp_path: Path, before: str, rivals: bytes
 ) -> None:
-    uploads.expect(ledger, "one", "", None, 9.0)
-    jobs.open_job(
-        ledger,
-        id="one",
-        owner="me",
-        source="tus",
-        uri="upload:one",
-        file_name="a.m4a",
-        options={},
-        not_before=NOT_WHOLE,
-        expected_bytes=9,
-    )
+    begin_upload(ledger, 9, 9.0)
     store = Interrupted(tmp_path / "objects")
     replica = Resumable(ledger, store, tmp_path / "scratch", 9.0)
 
