@@ -70,11 +70,11 @@ def erase(
 
 
 def _erase(wiring: "Wiring", scope: "Scope", target: str, *, yes: bool, dry_run: bool, form: Format) -> None:
-    from diary_pipeline.ledger import erasures, hiding
+    from diary_pipeline.ledger import api_keys, erasures
 
     with wiring.ledger.reading() as conn:
         about = erasures.about(conn, scope, target)
-        keys = hiding.keys_of(conn, target) if scope == "user" else 0
+        keys = api_keys.count_of(conn, target) if scope == "user" else 0
         rows = erasures.rows_of(conn, about) | ({"api_keys": keys} if keys else {})
     if dry_run:
         from diary_pipeline.cli.drain import preview_erasure

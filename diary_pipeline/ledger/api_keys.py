@@ -119,6 +119,12 @@ def all_keys(conn: sa.Connection) -> list[ApiKey]:
     return [_key(row, at) for row in conn.execute(sa.select(api_keys).order_by(api_keys.c.created_at.desc()))]
 
 
+def count_of(conn: sa.Connection, owner: str) -> int:
+    """Count the keys of an owner."""
+    mine = sa.select(sa.func.count()).select_from(api_keys).where(api_keys.c.owner == owner)
+    return int(conn.execute(mine).scalar_one())
+
+
 def revoke(ledger: Ledger, id: str) -> ApiKey:
     """End a key for good and return it; again does nothing more. NotFound when there is none of that id."""
     there = api_keys.c.id == id

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from diary_pipeline.core.errors import NotFound
 from diary_pipeline.core.seal import Seal
-from diary_pipeline.ledger import hiding, tombstones
+from diary_pipeline.ledger import api_keys, hiding, tombstones
 from diary_pipeline.ledger.clock import next_seq
 from diary_pipeline.ledger.connect import Ledger
 from diary_pipeline.ledger.identity import restored_seq
@@ -90,7 +90,7 @@ def hide_now(tx: sa.Connection, seal: Seal, scope: Scope, target: str) -> Erasur
     seq = next_seq(tx)
     same = tx.execute(_ROWS.where(erasures.c.target_hash == hash, UNFINISHED)).first()
     about = hiding.owned_by(tx, target) if scope == "user" else hiding.one(tx, target)
-    if not about and not (scope == "user" and hiding.keys_of(tx, target)):
+    if not about and not (scope == "user" and api_keys.count_of(tx, target)):
         if same is not None:
             return _erasure(same)
         raise NotFound("nothing_to_erase", f"There is nothing of {scope} {target} in this diary.")

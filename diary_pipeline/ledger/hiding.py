@@ -139,12 +139,6 @@ def lock_out(tx: sa.Connection, owner: str) -> dict[str, int]:
     return {name: rows for name, rows in at_once.items() if rows}
 
 
-def keys_of(conn: sa.Connection, owner: str) -> int:
-    """Count the keys of an owner."""
-    mine = sa.select(sa.func.count()).select_from(api_keys).where(api_keys.c.owner == owner)
-    return int(conn.execute(mine).scalar_one())
-
-
 def delete_all(tx: sa.Connection, subjects: Sequence[str], owners: Collection[str]) -> None:
     """Delete whatever names these subjects and owners, what late workers wrote since included."""
     _delete(tx, (*AT_ONCE, *AT_LAST), subjects)
